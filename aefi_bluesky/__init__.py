@@ -1,0 +1,1 @@
+"""Fly-scan maps of a low-frequency electric field, as a Bluesky plugin."""

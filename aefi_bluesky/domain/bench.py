@@ -1,0 +1,174 @@
+"""What planning and recalibration must know of a bench."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from aefi_bluesky.domain.checks import require_number
+from aefi_bluesky.domain.errors import ConfigurationError
+from aefi_bluesky.domain.scan_spec import AxisName
+
+
+def _require(
+    what: str, value: float, unit: str, low: float = 0, high: float = 1e12
+) -> None:
+    require_number(what, value, unit, low, high, error=ConfigurationError)
+
+
+@dataclass(frozen=True, slots=True)
+class AxisDescription:
+    """One axis of the stage.
+
+    Parameters
+    ----------
+    travel_min_mm, travel_max_mm
+        Ends of the travel, in mm.
+    um_per_step
+        Way of one motor step, in um.
+    """
+
+    travel_min_mm: float
+    travel_max_mm: float
+    um_per_step: float
+
+    def __post_init__(self) -> None:
+        _require("axis: micrometres per step", self.um_per_step, "um", 1e-3, 1e4)
+        _require("axis: travel min", self.travel_min_mm, "mm", -1e6, 1e6)
+        if not self.travel_min_mm < self.travel_max_mm <= 1e6:
+            raise ConfigurationError(
+                f"axis: travel max must be above {self.travel_min_mm:g} mm, "
+                f"was {self.travel_max_mm!r} mm"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class MotionDescription:
+    """How the axes move.
+
+    Parameters
+    ----------
+    start_speed_mm_per_s
+        Speed at which every ramp starts and stops, in mm/s.
+    ramp_s
+        Duration of a ramp, in s.
+    positioning_speed_mm_per_s
+        Speed between lines, in mm/s.
+    min_speed_mm_per_s, max_speed_mm_per_s
+        Range of speeds in lines, in mm/s.
+    """
+
+    start_speed_mm_per_s: float
+    ramp_s: float
+    positioning_speed_mm_per_s: float
+    min_speed_mm_per_s: float
+    max_speed_mm_per_s: float
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            unit = "s" if field.name == "ramp_s" else "mm/s"
+            _require(f"motion: {field.name}", getattr(self, field.name), unit, 1e-6)
+        if self.min_speed_mm_per_s > self.max_speed_mm_per_s:
+            raise ConfigurationError(
+                f"motion: minimum speed must not be above the maximum, was "
+                f"{self.min_speed_mm_per_s:g} above {self.max_speed_mm_per_s:g} mm/s"
+            )
+
+    def ramp_length_mm(self, speed_mm_per_s: float) -> float:
+        """Return the way of a ramp to a speed, in mm.
+
+        ``(v + v_start) / 2 * t`` (Arcus reference §6.3); zero where the start speed
+        is not below the speed: the axis then starts at speed.
+        """
+        if speed_mm_per_s <= self.start_speed_mm_per_s:
+            return 0.0
+        return (speed_mm_per_s + self.start_speed_mm_per_s) / 2 * self.ramp_s
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorDescription:
+    """The acquisition.
+
+    Parameters
+    ----------
+    reading_rate_hz
+        Readings a second that really arrive, as measured.
+    vref_v
+        Reference voltage of the converter, in V.
+    gain
+        Digital gain: 1, 2, 4, 8 or 16.
+    osr
+        Oversampling ratio of the converter.
+    conversion_rate_hz
+        Conversions a second: n of them are averaged into a reading.
+    """
+
+    reading_rate_hz: float
+    vref_v: float
+    gain: int
+    osr: int
+    conversion_rate_hz: float
+
+    def __post_init__(self) -> None:
+        _require("detector: reading rate", self.reading_rate_hz, "Hz", 1e-3)
+        _require("detector: reference voltage", self.vref_v, "V", 1e-3, 10)
+        _require("detector: conversion rate", self.conversion_rate_hz, "Hz", 1)
+        if self.gain not in (1, 2, 4, 8, 16):
+            raise ConfigurationError(
+                f"detector: gain must be 1, 2, 4, 8 or 16, was {self.gain!r}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDescription:
+    """The link to the stage controller.
+
+    Parameters
+    ----------
+    fix_rate_hz
+        Position fixes a second that really arrive, as measured.
+    fix_line_limit_hz
+        Position fixes a second that the line allows at best.
+    line_overhead_s
+        Time a line takes beyond its moves: commands, confirmations, in s.
+    """
+
+    fix_rate_hz: float
+    fix_line_limit_hz: float
+    line_overhead_s: float
+
+    def __post_init__(self) -> None:
+        _require("link: fix rate", self.fix_rate_hz, "Hz", 1e-3)
+        _require("link: line limit", self.fix_line_limit_hz, "Hz", 1e-3)
+        _require("link: overhead of a line", self.line_overhead_s, "s", 0, 60)
+
+
+@dataclass(frozen=True, slots=True)
+class BenchDescription:
+    """One bench.
+
+    Parameters
+    ----------
+    name
+        What people call it.
+    x, y
+        The axes.
+    motion, detector, link
+        How it moves, measures and talks.
+    """
+
+    name: str
+    x: AxisDescription
+    y: AxisDescription
+    motion: MotionDescription
+    detector: DetectorDescription
+    link: LinkDescription
+
+    def axis(self, name: AxisName) -> AxisDescription:
+        """Return the axis called `name`."""
+        return self.x if name == "x" else self.y
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the description as plain JSON values."""
+        return dataclasses.asdict(self)

@@ -1,0 +1,119 @@
+"""The lines and frames a scan spec compiles to, in the order they are flown."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from aefi_bluesky.domain.scan_spec import AxisName, FlyScanSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One traverse of the fast axis: run-up, window, run-down.
+
+    Parameters
+    ----------
+    index
+        Place in the order of flight, from 0.
+    slow_mm
+        Position of the slow axis, at rest during the line, in mm.
+    start_mm, end_mm
+        Where the fast axis rests before the run-up and after the run-down, in mm.
+    window_start_mm, window_stop_mm
+        The ends of the window in the order they are passed, in mm; half a pitch
+        outside the first and the last frame's centre.
+    first_frame
+        Identifier of the first frame passed.
+    n_frames
+        Frames in the window; identifiers follow each other in the order passed.
+    """
+
+    index: int
+    slow_mm: float
+    start_mm: float
+    window_start_mm: float
+    window_stop_mm: float
+    end_mm: float
+    first_frame: int
+    n_frames: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FlightPlan:
+    """What the engine flies: lines in order, frames numbered in order of flight.
+
+    Parameters
+    ----------
+    spec
+        The spec this plan was compiled from.
+    fast_axis, slow_axis
+        ``"x"`` or ``"y"``, different from each other.
+    speed_mm_per_s
+        Speed in the windows, in mm/s.
+    positioning_speed_mm_per_s
+        Speed between lines, in mm/s.
+    start_speed_mm_per_s
+        Start and stop speed of every ramp, in mm/s.
+    ramp_s
+        Duration of a ramp, in seconds.
+    lines
+        In the order of flight.
+    frame_x_mm, frame_y_mm
+        Nominal centres, exact grid values, in mm; shape (n_frames,).
+    frame_ix, frame_iy
+        Grid indices of each frame; shape (n_frames,).
+    duration_s
+        Estimated duration of the flight, in seconds.
+    """
+
+    spec: FlyScanSpec
+    fast_axis: AxisName
+    slow_axis: AxisName
+    speed_mm_per_s: float
+    positioning_speed_mm_per_s: float
+    start_speed_mm_per_s: float
+    ramp_s: float
+    lines: tuple[Line, ...]
+    frame_x_mm: npt.NDArray[np.float64]
+    frame_y_mm: npt.NDArray[np.float64]
+    frame_ix: npt.NDArray[np.int64]
+    frame_iy: npt.NDArray[np.int64]
+    duration_s: float
+
+    def __post_init__(self) -> None:
+        for array in (
+            self.frame_x_mm,
+            self.frame_y_mm,
+            self.frame_ix,
+            self.frame_iy,
+        ):
+            array.setflags(write=False)
+
+    @property
+    def n_frames(self) -> int:
+        """Frames planned."""
+        return len(self.frame_x_mm)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over everything that is flown, as hexadecimal text."""
+        sha = hashlib.sha256()
+        sha.update(
+            repr(
+                (
+                    self.fast_axis,
+                    self.speed_mm_per_s,
+                    self.positioning_speed_mm_per_s,
+                    self.start_speed_mm_per_s,
+                    self.ramp_s,
+                    self.lines,
+                )
+            ).encode()
+        )
+        sha.update(self.frame_x_mm.tobytes())
+        sha.update(self.frame_y_mm.tobytes())
+        return sha.hexdigest()

@@ -1,0 +1,175 @@
+"""What comes out of a flight: chunks while it flies, results at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+CHANNELS = ("x_I", "x_Q", "y_I", "y_Q", "z_I", "z_Q")
+"""The six voltages of a reading, in the order of the detector's channels 1 to 6."""
+
+
+class FrameState(StrEnum):
+    """The one final state of a planned frame."""
+
+    OK = "ok"
+    LATE = "late"
+    MISSED = "missed"
+    DUPLICATE = "duplicate"
+    OUT_OF_WINDOW = "out-of-window"
+    ABORTED = "aborted"
+    NOT_REACHED = "not-reached"
+
+
+FRAME_STATES = tuple(FrameState)
+"""Frame states by their code in `FrameChunk.state`: the index is the code."""
+
+
+class ScanState(StrEnum):
+    """Where a flight stands; the last four are final."""
+
+    PREPARING = "preparing"
+    FLYING = "flying"
+    PAUSING = "pausing"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+    ABORTED = "aborted"
+    FAILED = "failed"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing follows."""
+        return self in (
+            ScanState.COMPLETED,
+            ScanState.STOPPED,
+            ScanState.ABORTED,
+            ScanState.FAILED,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chunk:
+    """Some records of one kind as named columns.
+
+    Parameters
+    ----------
+    data
+        Column name to array; all arrays have the same length.
+    """
+
+    data: Mapping[str, npt.NDArray[Any]]
+
+    def __post_init__(self) -> None:
+        lengths = {len(column) for column in self.data.values()}
+        if len(lengths) > 1:
+            raise ValueError(f"columns differ in length: {sorted(lengths)}")
+        for column in self.data.values():
+            column.setflags(write=False)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.data.values()), ()))
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        return self.data[name]
+
+
+class FrameChunk(Chunk):
+    """Frames that ended.
+
+    Columns: ``frame`` (identifier), ``line``, ``pass``, ``state`` (code, see
+    `FRAME_STATES`), ``x``, ``y``, ``x_lo``, ``x_hi``, ``y_lo``, ``y_hi`` (estimated
+    position and guaranteed interval in mm, NaN without readings), ``t`` (s since
+    the flight's start), ``count`` and, for each channel, mean and standard
+    deviation in V: ``x_I`` … ``z_Q``, ``x_I_std`` … ``z_Q_std``.
+    """
+
+    __slots__ = ()
+
+
+class ReadingChunk(Chunk):
+    """Readings: ``t_start``, ``t_end`` (ns since the flight's start), ``x``, ``y``,
+    ``x_lo``, ``x_hi``, ``y_lo``, ``y_hi`` (mm), ``code_1`` … ``code_8`` (raw),
+    ``frame`` (identifier, -1 outside all frames).
+    """  # noqa: D205
+
+    __slots__ = ()
+
+
+class FixChunk(Chunk):
+    """Position replies: ``t_sent``, ``t_received`` (ns since the flight's start),
+    ``axis`` (0 x, 1 y), ``counts`` (steps).
+    """  # noqa: D205
+
+    __slots__ = ()
+
+
+class LineChunk(Chunk):
+    """Lines flown: ``line``, ``pass``, ``slow`` (mm), ``t_start``, ``t_end`` (s),
+    ``run_up``, ``window``, ``run_down``, ``turnaround`` (s), ``n_ok``,
+    ``n_not_ok``, ``n_readings``, ``n_fixes``, ``reading_rate``, ``fix_rate``,
+    ``loop_rate`` (Hz), ``period_p50``, ``period_p99``, ``period_max`` (ms).
+    """  # noqa: D205
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ScanProgress:
+    """How far a flight is.
+
+    Parameters
+    ----------
+    state
+        Where the flight stands.
+    lines_done, lines_planned
+        Lines flown and lines in the plan.
+    frames_done, frames_planned
+        Frames in a final state and frames in the plan.
+    elapsed_s
+        Bench time since the flight's start, in seconds.
+    """
+
+    state: ScanState
+    lines_done: int
+    lines_planned: int
+    frames_done: int
+    frames_planned: int
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScanResults:
+    """How a flight ended.
+
+    Parameters
+    ----------
+    state
+        A final state.
+    cause
+        Why it ended there, in one sentence; empty after completion.
+    frames
+        Number of frames in each ledger state; the sum is the number planned.
+    n_readings, n_fixes
+        Records taken.
+    n_lost
+        Records lost to a full ring, by kind; all zero in a healthy flight.
+    flight_s
+        Bench time of the flight, in seconds.
+    position_suspect
+        True after an abort: reference the axes before the next scan.
+    """
+
+    state: ScanState
+    cause: str
+    frames: Mapping[FrameState, int]
+    n_readings: int
+    n_fixes: int
+    n_lost: Mapping[str, int]
+    flight_s: float
+    position_suspect: bool

@@ -1,0 +1,271 @@
+"""What to measure, in the user's units."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal, Self, TypeVar
+
+from aefi_bluesky.domain.checks import require_count, require_number
+from aefi_bluesky.domain.errors import InvalidScanSpecError
+
+AxisName = Literal["x", "y"]
+
+_E = TypeVar("_E", bound=StrEnum)
+
+
+class Pattern(StrEnum):
+    """The order and direction in which lines are flown."""
+
+    SERPENTINE = "serpentine"
+    """Even lines ascend, odd ones descend."""
+    RASTER = "raster"
+    """All lines ascend."""
+    COMB = "comb"
+    """`RASTER` with fast axis y, whatever axis is given."""
+
+
+class ExcitationMode(StrEnum):
+    """Phase of the second generator channel against the first."""
+
+    X_DIR = "x-dir"
+    Y_DIR = "y-dir"
+    CIRCULAR_PLUS = "circular-plus"
+    CIRCULAR_MINUS = "circular-minus"
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A rectangle of the stage's travel, in mm.
+
+    Parameters
+    ----------
+    x_min_mm, x_max_mm, y_min_mm, y_max_mm
+        Centres of the outer frames; finite, min not above max.
+
+    Raises
+    ------
+    InvalidScanSpecError
+        If a number is not finite or a minimum is above its maximum.
+    """
+
+    x_min_mm: float
+    x_max_mm: float
+    y_min_mm: float
+    y_max_mm: float
+
+    def __post_init__(self) -> None:
+        for axis in ("x", "y"):
+            low, high = self.along(axis)
+            require_number(f"zone: {axis} min", low, "mm")
+            require_number(f"zone: {axis} max", high, "mm")
+            if low > high:
+                raise InvalidScanSpecError(
+                    f"zone: {axis} min must not be above {axis} max, "
+                    f"was {low:g} mm above {high:g} mm"
+                )
+
+    @classmethod
+    def centred(
+        cls, x_mm: float, y_mm: float, width_mm: float, height_mm: float
+    ) -> Self:
+        """Return the zone of this width (x) and height (y) around a centre, in mm."""
+        require_number("zone: width", width_mm, "mm", 0)
+        require_number("zone: height", height_mm, "mm", 0)
+        half_width, half_height = width_mm / 2, height_mm / 2
+        return cls(
+            x_mm - half_width, x_mm + half_width, y_mm - half_height, y_mm + half_height
+        )
+
+    def along(self, axis: AxisName) -> tuple[float, float]:
+        """Return both ends along `axis`, in mm."""
+        if axis == "x":
+            return self.x_min_mm, self.x_max_mm
+        return self.y_min_mm, self.y_max_mm
+
+
+@dataclass(frozen=True, slots=True)
+class Excitation:
+    """What the spheres are driven with.
+
+    Parameters
+    ----------
+    mode
+        Phase between the sphere pairs.
+    level_s1s2_percent, level_s3s4_percent
+        Level of each sphere pair, 0 to 100 %.
+    frequency_hz
+        1 Hz to 8 MHz, common to all channels.
+    """
+
+    mode: ExcitationMode
+    level_s1s2_percent: float
+    level_s3s4_percent: float
+    frequency_hz: float
+
+    def __post_init__(self) -> None:
+        for pair in ("s1s2", "s3s4"):
+            level = getattr(self, f"level_{pair}_percent")
+            require_number(f"excitation: level {pair}", level, "%", 0, 100)
+        require_number("excitation: frequency", self.frequency_hz, "Hz", 1, 8e6)
+
+    @classmethod
+    def off(cls) -> Self:
+        """Return no excitation."""
+        return cls(ExcitationMode.X_DIR, 0.0, 0.0, 1000.0)
+
+
+@dataclass(frozen=True, slots=True)
+class FlyScanSpec:
+    """A map flown line by line.
+
+    Parameters
+    ----------
+    zone
+        Centres of the outer frames, in mm.
+    n_x, n_y
+        Frames along each axis; at least two along the fast one.
+    pattern
+        Order and direction of the lines.
+    fast_axis
+        The axis that moves in the lines; `COMB` always flies y.
+    speed_mm_per_s
+        Speed in the windows, in mm/s.
+    n_avg
+        Conversions averaged into a reading, 1 to 127.
+    excitation
+        What the spheres are driven with.
+    min_readings_per_frame
+        Readings a frame needs to be ok.
+    allowed_bad_frames
+        Frames in another state than ok that a success may have.
+
+    Raises
+    ------
+    InvalidScanSpecError
+        If a number is not finite, out of range, or makes no line.
+    """
+
+    zone: Zone
+    n_x: int
+    n_y: int
+    pattern: Pattern
+    fast_axis: AxisName
+    speed_mm_per_s: float
+    n_avg: int
+    excitation: Excitation
+    min_readings_per_frame: int = 1
+    allowed_bad_frames: int = 0
+
+    def __post_init__(self) -> None:
+        require_count("frames along x", self.n_x, 1)
+        require_count("frames along y", self.n_y, 1)
+        require_number("speed", self.speed_mm_per_s, "mm/s", 1e-6)
+        require_count("conversions averaged", self.n_avg, 1, 127)
+        require_count("readings per frame", self.min_readings_per_frame, 1)
+        require_count("allowed bad frames", self.allowed_bad_frames, 0)
+        if self.fast_axis not in ("x", "y"):
+            raise InvalidScanSpecError(
+                f"fast axis must be 'x' or 'y', was {self.fast_axis!r}"
+            )
+        self._require_lines()
+
+    def _require_lines(self) -> None:
+        for axis in ("x", "y"):
+            low, high = self.zone.along(axis)
+            count = self.count_along(axis)
+            if low == high and count > 1:
+                raise InvalidScanSpecError(
+                    f"{count} frames along {axis} need {axis} min below {axis} max, "
+                    f"both were {low:g} mm"
+                )
+        fast = self.effective_fast_axis
+        if self.count_along(fast) < 2:
+            raise InvalidScanSpecError(
+                f"a line needs at least 2 frames along its fast axis {fast}, "
+                f"had {self.count_along(fast)}"
+            )
+
+    @property
+    def effective_fast_axis(self) -> AxisName:
+        """The axis that is really flown."""
+        return "y" if self.pattern is Pattern.COMB else self.fast_axis
+
+    def count_along(self, axis: AxisName) -> int:
+        """Return the number of frames along `axis`."""
+        return self.n_x if axis == "x" else self.n_y
+
+    def pitch_mm(self, axis: AxisName) -> float:
+        """Return the distance of neighbours along `axis` in mm; zero for one frame."""
+        low, high = self.zone.along(axis)
+        count = self.count_along(axis)
+        return (high - low) / (count - 1) if count > 1 else 0.0
+
+    @classmethod
+    def standard(
+        cls, centre_x_mm: float, centre_y_mm: float, excitation: Excitation
+    ) -> Self:
+        """Return the bench's standard map: 200 mm x 200 mm, 81 x 81 frames."""
+        return cls(
+            zone=Zone.centred(centre_x_mm, centre_y_mm, 200.0, 200.0),
+            n_x=81,
+            n_y=81,
+            pattern=Pattern.SERPENTINE,
+            fast_axis="y",
+            speed_mm_per_s=32.7,
+            n_avg=10,
+            excitation=excitation,
+        )
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the spec as plain JSON values."""
+        plain = dataclasses.asdict(self)
+        plain["pattern"] = self.pattern.value
+        plain["excitation"]["mode"] = self.excitation.mode.value
+        return plain
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """Return the spec that `to_plain` made plain.
+
+        Raises
+        ------
+        InvalidScanSpecError
+            If a key is unknown or missing, or a value is wrong.
+        """
+        values = _known("scan spec", cls, plain)
+        values["zone"] = Zone(**_known("zone", Zone, values["zone"]))
+        excitation = _known("excitation", Excitation, values["excitation"])
+        mode = _member("excitation mode", ExcitationMode, excitation["mode"])
+        values["excitation"] = Excitation(**{**excitation, "mode": mode})
+        values["pattern"] = _member("pattern", Pattern, values["pattern"])
+        return cls(**values)
+
+
+def _known(what: str, cls: type, plain: Any) -> dict[str, Any]:
+    """Return the mapping if its keys are those of the dataclass `cls`."""
+    if not isinstance(plain, Mapping):
+        raise InvalidScanSpecError(f"{what} must be a mapping, was {plain!r}")
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    for key in plain:
+        if key not in fields:
+            near = difflib.get_close_matches(str(key), fields, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise InvalidScanSpecError(f"{what}: unknown key {key!r}{hint}")
+    for name, field in fields.items():
+        if name not in plain and field.default is dataclasses.MISSING:
+            raise InvalidScanSpecError(f"{what}: key {name!r} is missing")
+    return {str(key): value for key, value in plain.items()}
+
+
+def _member(what: str, enum: type[_E], value: object) -> _E:
+    try:
+        return enum(str(value))
+    except ValueError as err:
+        allowed = ", ".join(enum)
+        raise InvalidScanSpecError(
+            f"{what} must be one of {allowed}, was {value!r}"
+        ) from err

@@ -1,0 +1,228 @@
+"""`ScanPort` over the Rust engine."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from aefi_bluesky.domain.bench import BenchDescription
+from aefi_bluesky.domain.errors import IllegalTransitionError, PortBusyError
+from aefi_bluesky.domain.flight_plan import FlightPlan
+from aefi_bluesky.domain.ports import ScanObserver
+from aefi_bluesky.domain.scan_results import (
+    FRAME_STATES,
+    ScanProgress,
+    ScanResults,
+    ScanState,
+)
+from aefi_bluesky.engine import _native
+from aefi_bluesky.engine.chunks import ChunkConverter
+from aefi_bluesky.engine.links import FlightStarter
+from aefi_bluesky.engine.native_plan import to_native
+
+logger = logging.getLogger(__name__)
+
+PULL_PERIOD_S = 0.03
+"""How often batches are pulled from the engine's rings; they hold ten seconds."""
+
+
+class RustScanAdapter:
+    """Flies plans with the Rust engine, one at a time.
+
+    Parameters
+    ----------
+    bench
+        Scales and detector constants of the bench behind the links.
+    start
+        Starts native flights over the bench's links.
+    """
+
+    def __init__(self, bench: BenchDescription, start: FlightStarter) -> None:
+        self._bench = bench
+        self._start = start
+        self._lock = threading.Lock()
+        self._current: RustScanInFlight | None = None
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether a flight is under way."""
+        current = self._current
+        return current is not None and not current.is_over
+
+    def start_scan(
+        self, flight_plan: FlightPlan, observer: ScanObserver
+    ) -> RustScanInFlight:
+        """Start to fly and return at once; see `ScanPort`."""
+        native = to_native(flight_plan, self._bench)
+        with self._lock:
+            if self.in_flight:
+                raise PortBusyError(
+                    "the bench is in flight: one flight at a time, "
+                    "stop it or wait for its end"
+                )
+            flight = self._start(native)
+            converter = ChunkConverter(flight_plan, self._bench)
+            self._current = RustScanInFlight(flight, flight_plan, converter, observer)
+            return self._current
+
+    def execute_scan(
+        self, flight_plan: FlightPlan, observer: ScanObserver
+    ) -> ScanResults:
+        """Fly and return when the flight is over; see `ScanPort`."""
+        flight = self.start_scan(flight_plan, observer)
+        try:
+            while (results := flight.wait(1.0)) is None:
+                pass
+        except BaseException:
+            # Ctrl-C, or whatever else leaves the wait: nobody watches any more.
+            flight.stop()
+            raise
+        return results
+
+
+class RustScanInFlight:
+    """A native flight as the domain's `ScanInFlight`.
+
+    Parameters
+    ----------
+    flight
+        The native flight.
+    plan
+        What it flies.
+    converter
+        Converts its tables.
+    observer
+        Gets the chunks on the thread that waits.
+    """
+
+    def __init__(
+        self,
+        flight: _native.Flight,
+        plan: FlightPlan,
+        converter: ChunkConverter,
+        observer: ScanObserver,
+    ) -> None:
+        self._flight = flight
+        self._plan = plan
+        self._converter = converter
+        self._observer = observer
+        self._state: ScanState | None = None
+        self._counts = {"readings": 0, "fixes": 0}
+        self._results: ScanResults | None = None
+        self._error: BaseException | None = None
+        self._pump = threading.Lock()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the motion is over and both links are closed."""
+        return self._flight.end() is not None
+
+    @property
+    def began_ns(self) -> int:
+        """Start of the flight, in ns of the monotonic clock (or of virtual time)."""
+        return self._flight.began_ns
+
+    def pause(self) -> None:
+        """Stop with a ramp and keep the ledger; returns at once."""
+        self._flight.pause()
+
+    def resume(self) -> None:
+        """Go on at the first frame that is not ok; see `ScanInFlight`."""
+        if not self._flight.resume():
+            raise IllegalTransitionError(
+                f"only a paused flight can be resumed, this one is {self._flight.state}"
+            )
+
+    def stop(self) -> None:
+        """End with a ramped stop; returns at once."""
+        self._flight.stop()
+
+    def abort(self) -> None:
+        """End at once, position suspect; returns at once."""
+        self._flight.abort()
+
+    def progress(self) -> ScanProgress:
+        """Return how far the flight is, without waiting."""
+        lines, frames = self._flight.done
+        return ScanProgress(
+            state=ScanState(self._flight.state),
+            lines_done=lines,
+            lines_planned=len(self._plan.lines),
+            frames_done=frames,
+            frames_planned=self._plan.n_frames,
+            elapsed_s=(self._flight.now_ns - self._flight.began_ns) * 1e-9,
+        )
+
+    def wait(self, timeout_s: float | None = None) -> ScanResults | None:
+        """Hand chunks to the observer until the flight ends; see `ScanInFlight`."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            with self._pump:
+                if self._results is None:
+                    self._pull()
+                if self._results is not None:
+                    return self._outcome(self._results)
+            if deadline is not None and time.monotonic() >= deadline:
+                return None
+            time.sleep(PULL_PERIOD_S)
+
+    def _outcome(self, results: ScanResults) -> ScanResults:
+        if results.state is ScanState.FAILED and self._error is not None:
+            raise self._error
+        return results
+
+    def _pull(self) -> None:
+        if self._state is None:
+            self._tell(lambda: self._observer.flight_started(self._plan))
+        # Asked before draining: what an ended flight produced is in the rings.
+        end = self._flight.end()
+        self._announce(ScanState(end.state if end else self._flight.state))
+        self._hand_out()
+        if end is not None:
+            self._error = end.error
+            self._results = results = self._conclude(end)
+            self._tell(lambda: self._observer.flight_ended(results))
+
+    def _announce(self, state: ScanState) -> None:
+        if state is not self._state:
+            self._state = state
+            self._tell(lambda: self._observer.state_changed(state))
+
+    def _hand_out(self) -> None:
+        tables = self._flight.drain()
+        convert, observer = self._converter, self._observer
+        for kind, column in (("fixes", "axis"), ("readings", "frame")):
+            self._counts[kind] += len(tables[kind][column])
+        if len(tables["fixes"]["axis"]):
+            self._tell(lambda: observer.fixes_taken(convert.fixes(tables["fixes"])))
+        if len(tables["readings"]["frame"]):
+            self._tell(
+                lambda: observer.readings_taken(convert.readings(tables["readings"]))
+            )
+        if len(tables["frames"]["frame"]):
+            self._tell(lambda: observer.frames_ended(convert.frames(tables["frames"])))
+        if len(tables["lines"]["line"]):
+            self._tell(lambda: observer.lines_ended(convert.lines(tables["lines"])))
+
+    def _tell(self, say: Callable[[], None]) -> None:
+        try:
+            say()
+        except Exception:
+            # A view must not end a flight: it is reported and the flight goes on.
+            logger.exception("observer %r failed", type(self._observer).__name__)
+
+    def _conclude(self, end: _native.FlightEnd) -> ScanResults:
+        lost = dict(self._flight.lost())
+        lost["records"] = sum(end.lost)
+        return ScanResults(
+            state=ScanState(end.state),
+            cause=end.cause,
+            frames=dict(zip(FRAME_STATES, end.totals, strict=True)),
+            n_readings=self._counts["readings"],
+            n_fixes=self._counts["fixes"],
+            n_lost=lost,
+            flight_s=(end.ended_ns - end.began_ns) * 1e-9,
+            position_suspect=end.state == "aborted",
+        )

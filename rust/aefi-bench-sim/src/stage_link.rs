@@ -1,0 +1,114 @@
+//! The stage controller at the end of its half-duplex line.
+
+use std::collections::VecDeque;
+
+use aefi_scan_engine::Nanos;
+
+use crate::faults::{Fault, LinkFaults};
+use crate::pmx::Controller;
+use crate::wire::{Delivery, Line, take_readable};
+
+#[derive(Debug, Clone)]
+pub(crate) struct StageLink {
+    pub(crate) controller: Controller,
+    pub(crate) faults: LinkFaults,
+    pub(crate) collisions: u64,
+    line: Line,
+    outbox: VecDeque<Delivery>,
+    replied_until: Nanos,
+}
+
+impl StageLink {
+    pub(crate) fn new(controller: Controller, line: Line, faults: LinkFaults) -> Self {
+        Self {
+            controller,
+            faults,
+            collisions: 0,
+            line,
+            outbox: VecDeque::new(),
+            replied_until: Nanos(i64::MIN),
+        }
+    }
+
+    pub(crate) fn write(&mut self, now: Nanos, bytes: &[u8]) {
+        let (start, end) = self.line.send(now, bytes.len());
+        self.collide(start, end);
+        for (index, byte) in bytes.iter().enumerate() {
+            let at = self.line.arrival(start, index);
+            self.suffer(at);
+            if self.is_dead() {
+                continue;
+            }
+            if let Some(reply) = self.controller.receive(at, *byte) {
+                self.schedule(at, end, reply);
+            }
+        }
+    }
+
+    fn is_dead(&self) -> bool {
+        self.faults.is_silent || self.faults.is_hung_up
+    }
+
+    /// Two wires, one direction at a time: who talks into a reply loses it.
+    fn collide(&mut self, start: Nanos, end: Nanos) {
+        if self.line.is_physical() {
+            let before = self.outbox.len();
+            self.outbox
+                .retain(|reply| reply.starts >= end || reply.ends <= start);
+            self.collisions += (before - self.outbox.len()) as u64;
+        }
+    }
+
+    fn schedule(&mut self, at: Nanos, request_end: Nanos, reply: Vec<u8>) {
+        self.faults.count_command();
+        self.suffer(at);
+        let faults = self.faults.of_reply(at);
+        let reply = faults.apply(reply);
+        if reply.is_empty() || self.is_dead() {
+            return;
+        }
+        let earliest = at + self.line.draw_turnaround() + faults.delay;
+        let starts = earliest.max(self.replied_until);
+        let delivery = self.line.deliver(starts, 0, reply);
+        self.replied_until = delivery.ends;
+        self.outbox.push_back(delivery);
+        if starts < request_end {
+            self.collide(starts, request_end);
+        }
+    }
+
+    /// Lets the faults that are due until `at` strike.
+    pub(crate) fn suffer(&mut self, at: Nanos) {
+        while let Some((when, fault)) = self.faults.strike(at) {
+            self.strike(when, fault);
+        }
+    }
+
+    fn strike(&mut self, at: Nanos, fault: Fault) {
+        let axis = self.controller.moving_axis(at);
+        match fault {
+            Fault::Limit => self.controller.force_limit(at, axis),
+            Fault::Alarm => self.controller.force_alarm(at, axis),
+            Fault::Errored => self.controller.enter_error_state(),
+            Fault::PowerCycle => self.power_cycle(at),
+            Fault::WrongIdentity => self.controller.pretend_other_identity(),
+            Fault::IgnoreStop => self.controller.ignore_next_stop(),
+            Fault::HangUp => self.outbox.clear(),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn power_cycle(&mut self, at: Nanos) {
+        self.controller.power_cycle(at);
+        self.line.set_baud(self.controller.baud());
+        self.outbox.retain(|reply| reply.ends <= at);
+    }
+
+    pub(crate) fn next_arrival(&self) -> Option<Nanos> {
+        self.outbox.front().map(|reply| reply.readable)
+    }
+
+    pub(crate) fn read(&mut self, now: Nanos, into: &mut Vec<u8>) {
+        take_readable(&mut self.outbox, now, into);
+    }
+}

@@ -1,0 +1,340 @@
+//! `Flight` and its links as Python sees them.
+
+use std::sync::Mutex;
+
+use aefi_scan_engine as engine;
+use engine::clock::MonotonicClock;
+use engine::shell::{self, FlightSetup};
+use engine::transport::serial::{SerialSettings, SerialTransport};
+use engine::{Demand, EngineError, FlightState, FrameState, Nanos};
+use pyo3::exceptions::PyOSError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::bench_sim::SimulatedBench;
+use crate::plan::FlightPlan;
+use crate::{columns, errors};
+
+/// Eight data bits, a start and a stop bit.
+fn byte_time(baud: u32, paced: bool) -> Nanos {
+    Nanos(if paced { 10_000_000_000 / i64::from(baud.max(1)) } else { 0 })
+}
+
+#[pyclass(frozen, get_all)]
+pub struct StageLink {
+    port: String,
+    baud: u32,
+    paced: bool,
+    name: String,
+    address: u8,
+    reply_allowance_ms: i64,
+    status_period_ms: i64,
+}
+
+#[pymethods]
+impl StageLink {
+    #[new]
+    #[pyo3(signature = (*, port, baud, paced, name, address, reply_allowance_ms,
+                        status_period_ms))]
+    fn new(
+        port: String,
+        baud: u32,
+        paced: bool,
+        name: String,
+        address: u8,
+        reply_allowance_ms: i64,
+        status_period_ms: i64,
+    ) -> Self {
+        Self {
+            port,
+            baud,
+            paced,
+            name,
+            address,
+            reply_allowance_ms,
+            status_period_ms,
+        }
+    }
+}
+
+impl StageLink {
+    fn config(&self) -> engine::StageConfig {
+        engine::StageConfig {
+            name: self.name.clone(),
+            address: self.address,
+            byte_time: byte_time(self.baud, self.paced),
+            allowance: Nanos::from_millis(self.reply_allowance_ms),
+            status_period: Nanos::from_millis(self.status_period_ms),
+        }
+    }
+
+    fn open(&self) -> Result<SerialTransport, EngineError> {
+        Ok(SerialTransport::open(&SerialSettings {
+            port: self.port.clone(),
+            baud: self.baud,
+        })?)
+    }
+}
+
+#[pyclass(frozen, get_all)]
+pub struct DetectorLink {
+    port: String,
+    baud: u32,
+    paced: bool,
+    reply_allowance_ms: i64,
+    conversion_ns: i64,
+}
+
+#[pymethods]
+impl DetectorLink {
+    #[new]
+    #[pyo3(signature = (*, port, baud, paced, reply_allowance_ms, conversion_ns))]
+    fn new(
+        port: String,
+        baud: u32,
+        paced: bool,
+        reply_allowance_ms: i64,
+        conversion_ns: i64,
+    ) -> Self {
+        Self {
+            port,
+            baud,
+            paced,
+            reply_allowance_ms,
+            conversion_ns,
+        }
+    }
+}
+
+impl DetectorLink {
+    fn config(&self) -> engine::DetectorConfig {
+        engine::DetectorConfig {
+            byte_time: byte_time(self.baud, self.paced),
+            allowance: Nanos::from_millis(self.reply_allowance_ms),
+            conversion: Nanos(self.conversion_ns),
+        }
+    }
+
+    fn open(&self) -> Result<SerialTransport, EngineError> {
+        Ok(SerialTransport::open(&SerialSettings {
+            port: self.port.clone(),
+            baud: self.baud,
+        })?)
+    }
+}
+
+fn setup(plan: &FlightPlan, stage: &StageLink, detector: &DetectorLink) -> FlightSetup {
+    FlightSetup {
+        plan: plan.inner.clone(),
+        stage: stage.config(),
+        detector: detector.config(),
+    }
+}
+
+fn state_name(state: FlightState) -> &'static str {
+    match state {
+        FlightState::Preparing => "preparing",
+        FlightState::Flying => "flying",
+        FlightState::Pausing => "pausing",
+        FlightState::Paused => "paused",
+        FlightState::Completed => "completed",
+        FlightState::Stopped => "stopped",
+        FlightState::Aborted => "aborted",
+        FlightState::Failed => "failed",
+    }
+}
+
+#[pyclass(frozen, get_all)]
+pub struct FlightEnd {
+    state: &'static str,
+    cause: String,
+    error: Option<Py<PyAny>>,
+    totals: Vec<u64>,
+    began_ns: i64,
+    ended_ns: i64,
+    timeouts: u64,
+    misunderstood: u64,
+    stray_bytes: u64,
+    lost: Vec<u64>,
+}
+
+impl FlightEnd {
+    fn new(py: Python<'_>, end: &shell::FlightEnd) -> Self {
+        let cause = end.outcome.cause.clone();
+        let links = [end.stage_link, end.detector_link];
+        Self {
+            state: state_name(end.outcome.state),
+            cause: cause.as_ref().map(ToString::to_string).unwrap_or_default(),
+            error: cause.map(|cause| {
+                errors::to_python(py, &EngineError::from(cause))
+                    .into_value(py)
+                    .into_any()
+            }),
+            totals: end.totals.to_vec(),
+            began_ns: end.began.0,
+            ended_ns: end.ended.0,
+            timeouts: links.iter().map(|link| link.timeouts).sum(),
+            misunderstood: links.iter().map(|link| link.misunderstood).sum(),
+            stray_bytes: links.iter().map(|link| link.stray_bytes).sum(),
+            lost: end.unseen.iter().map(|loss| loss.count).collect(),
+        }
+    }
+}
+
+#[pyclass(frozen)]
+pub struct Flight {
+    inner: Mutex<shell::Flight>,
+}
+
+impl Flight {
+    fn new(flight: shell::Flight) -> Self {
+        Self {
+            inner: Mutex::new(flight),
+        }
+    }
+
+    fn with<R>(&self, py: Python<'_>, work: impl FnOnce(&mut shell::Flight) -> R + Send) -> R
+    where
+        R: Send,
+    {
+        py.detach(|| {
+            let mut flight = self
+                .inner
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            work(&mut flight)
+        })
+    }
+}
+
+#[pymethods]
+impl Flight {
+    #[staticmethod]
+    fn start(
+        py: Python<'_>,
+        plan: &FlightPlan,
+        stage: &StageLink,
+        detector: &DetectorLink,
+    ) -> PyResult<Self> {
+        let ports = py.detach(|| Ok((stage.open()?, detector.open()?)));
+        let (stage_port, detector_port) =
+            ports.map_err(|error: EngineError| errors::to_python(py, &error))?;
+        shell::threads::start(
+            setup(plan, stage, detector),
+            stage_port,
+            detector_port,
+            MonotonicClock,
+        )
+        .map(Self::new)
+        .map_err(|error| PyOSError::new_err(error.to_string()))
+    }
+
+    #[staticmethod]
+    fn start_virtual(
+        py: Python<'_>,
+        plan: &FlightPlan,
+        stage: &StageLink,
+        detector: &DetectorLink,
+        bench: &SimulatedBench,
+    ) -> PyResult<Self> {
+        let (inner, now) = bench
+            .lend()
+            .ok_or_else(|| errors::named(py, "PortBusyError", "the bench is in flight"))?;
+        shell::virtual_time::start(&setup(plan, stage, detector), inner, now, bench.taker())
+            .map(Self::new)
+            .map_err(|error| PyOSError::new_err(error.to_string()))
+    }
+
+    fn pause(&self, py: Python<'_>) {
+        self.with(py, |flight| flight.demand(Demand::Pause));
+    }
+
+    fn resume(&self, py: Python<'_>) -> bool {
+        self.with(py, |flight| flight.resume())
+    }
+
+    fn stop(&self, py: Python<'_>) {
+        self.with(py, |flight| flight.demand(Demand::Stop));
+    }
+
+    fn abort(&self, py: Python<'_>) {
+        self.with(py, |flight| flight.demand(Demand::Abort));
+    }
+
+    #[getter]
+    fn state(&self, py: Python<'_>) -> &'static str {
+        state_name(self.with(py, |flight| flight.state()))
+    }
+
+    #[getter]
+    fn done(&self, py: Python<'_>) -> (usize, usize) {
+        self.with(py, |flight| flight.done())
+    }
+
+    #[getter]
+    fn began_ns(&self, py: Python<'_>) -> i64 {
+        self.with(py, |flight| flight.began()).0
+    }
+
+    #[getter]
+    fn now_ns(&self, py: Python<'_>) -> i64 {
+        self.with(py, |flight| flight.now()).0
+    }
+
+    fn end(&self, py: Python<'_>) -> Option<FlightEnd> {
+        let end = self.with(py, |flight| flight.end().cloned());
+        end.map(|end| FlightEnd::new(py, &end))
+    }
+
+    /// Takes all products that wait; a line is never handed out before its frames.
+    fn drain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let (zero, lines, frames, readings, fixes) = self.with(py, |flight| {
+            let zero = flight.began();
+            let products = flight.products();
+            let lines = columns::drain(&mut products.lines);
+            let frames = columns::drain(&mut products.frames);
+            let readings = columns::drain(&mut products.readings);
+            (zero, lines, frames, readings, columns::drain(&mut products.fixes))
+        });
+        let tables = PyDict::new(py);
+        tables.set_item("fixes", columns::fixes(py, &fixes, zero)?)?;
+        tables.set_item("readings", columns::readings(py, &readings, zero)?)?;
+        tables.set_item("frames", columns::frames(py, &frames, zero)?)?;
+        tables.set_item("lines", columns::lines(py, &lines, zero)?)?;
+        Ok(tables)
+    }
+
+    /// Records that found no room, by kind.
+    fn lost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let losses = self.with(py, |flight| {
+            let products = flight.products();
+            [
+                ("fixes", products.fixes.loss()),
+                ("readings", products.readings.loss()),
+                ("frames", products.frames.loss()),
+                ("lines", products.lines.loss()),
+            ]
+        });
+        let counts = PyDict::new(py);
+        for (kind, loss) in losses {
+            counts.set_item(kind, loss.count)?;
+        }
+        Ok(counts)
+    }
+
+    #[classattr]
+    fn frame_states() -> Vec<&'static str> {
+        FrameState::ALL
+            .iter()
+            .map(|state| match state {
+                FrameState::Ok => "ok",
+                FrameState::Late => "late",
+                FrameState::Missed => "missed",
+                FrameState::Duplicate => "duplicate",
+                FrameState::OutOfWindow => "out-of-window",
+                FrameState::Aborted => "aborted",
+                FrameState::NotReached => "not-reached",
+            })
+            .collect()
+    }
+}

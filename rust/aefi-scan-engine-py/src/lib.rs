@@ -1,0 +1,22 @@
+//! Python binding of the scan engine and the simulated bench: converts and delegates.
+#![allow(missing_docs, missing_debug_implementations)]
+// Python hands over owned values; a reference would only move the copy.
+#![allow(clippy::needless_pass_by_value)]
+
+mod bench_sim;
+mod columns;
+mod errors;
+mod flight;
+mod plan;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+mod _native {
+    #[pymodule_export]
+    use crate::bench_sim::{BenchServer, SimulatedBench};
+    #[pymodule_export]
+    use crate::flight::{DetectorLink, Flight, FlightEnd, StageLink};
+    #[pymodule_export]
+    use crate::plan::FlightPlan;
+}

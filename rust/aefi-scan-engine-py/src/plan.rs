@@ -1,0 +1,106 @@
+//! `FlightPlan` as Python sees it.
+
+use std::sync::Arc;
+
+use aefi_scan_engine as engine;
+use engine::protocol::mcu::Averaging;
+use engine::{Axis, EngineError, Line, RegisterWrite, Steps};
+use numpy::PyReadonlyArray2;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+#[pyclass(frozen)]
+pub struct FlightPlan {
+    pub inner: Arc<engine::FlightPlan>,
+}
+
+fn axis(name: &str) -> PyResult<Axis> {
+    match name {
+        "x" => Ok(Axis::X),
+        "y" => Ok(Axis::Y),
+        _ => Err(PyValueError::new_err(format!(
+            "axis must be 'x' or 'y', was '{name}'"
+        ))),
+    }
+}
+
+fn registers(writes: Vec<(u16, u16)>) -> Vec<RegisterWrite> {
+    writes
+        .into_iter()
+        .map(|(address, value)| RegisterWrite { address, value })
+        .collect()
+}
+
+/// Stations: slow, start, end and frames of each line; windows: both edges.
+fn lines(stations: &PyReadonlyArray2<'_, i64>, windows: &PyReadonlyArray2<'_, f64>) -> Vec<Line> {
+    let (stations, windows) = (stations.as_array(), windows.as_array());
+    let mut first_frame = 0;
+    stations
+        .rows()
+        .into_iter()
+        .zip(windows.rows())
+        .map(|(station, window)| {
+            let line = Line {
+                slow: Steps(station[0]),
+                start: Steps(station[1]),
+                window_start: window[0],
+                window_stop: window[1],
+                end: Steps(station[2]),
+                first_frame,
+                frames: station[3] as usize,
+            };
+            first_frame += line.frames;
+            line
+        })
+        .collect()
+}
+
+#[pymethods]
+impl FlightPlan {
+    #[new]
+    #[pyo3(signature = (*, fast_axis, speed, positioning_speed, start_speed, ramp_ms,
+                        stations, windows, averaging, min_readings, excitation,
+                        excitation_off))]
+    #[allow(clippy::too_many_arguments)]
+    fn new(
+        py: Python<'_>,
+        fast_axis: &str,
+        speed: u32,
+        positioning_speed: u32,
+        start_speed: u32,
+        ramp_ms: u32,
+        stations: PyReadonlyArray2<'_, i64>,
+        windows: PyReadonlyArray2<'_, f64>,
+        averaging: u8,
+        min_readings: u32,
+        excitation: Vec<(u16, u16)>,
+        excitation_off: Vec<(u16, u16)>,
+    ) -> PyResult<Self> {
+        let averaging = Averaging::new(averaging).ok_or_else(|| {
+            PyValueError::new_err(format!("averaging must be 1 to 127, was {averaging}"))
+        })?;
+        let plan = engine::FlightPlan {
+            fast: axis(fast_axis)?,
+            speed,
+            positioning_speed,
+            start_speed,
+            ramp_ms,
+            lines: lines(&stations, &windows),
+            averaging,
+            min_readings,
+            excitation: registers(excitation),
+            excitation_off: registers(excitation_off),
+        };
+        let checked = plan
+            .checked()
+            .map_err(|error| crate::errors::to_python(py, &EngineError::from(error)))?;
+        Ok(Self {
+            inner: Arc::new(checked),
+        })
+    }
+
+    #[getter]
+    fn frames(&self) -> usize {
+        self.inner.frames()
+    }
+}

@@ -1,0 +1,209 @@
+//! What passes between the threads of a flight and its owner, by atomics only.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+use crate::error::Cause;
+use crate::units::Nanos;
+
+/// Where a flight stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FlightState {
+    /// The devices are being set up.
+    Preparing,
+    /// Lines are being flown.
+    Flying,
+    /// The stage is coming to rest for a pause.
+    Pausing,
+    /// The stage rests and the ledger is kept.
+    Paused,
+    /// All lines were flown.
+    Completed,
+    /// Ended by a ramped stop on request.
+    Stopped,
+    /// Ended by an abort on request.
+    Aborted,
+    /// Ended by a fault.
+    Failed,
+}
+
+impl FlightState {
+    const ALL: [Self; 8] = [
+        Self::Preparing,
+        Self::Flying,
+        Self::Pausing,
+        Self::Paused,
+        Self::Completed,
+        Self::Stopped,
+        Self::Aborted,
+        Self::Failed,
+    ];
+}
+
+/// What the owner asks for; a higher one replaces a lower one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Demand {
+    /// Fly.
+    Fly,
+    /// Come to rest and wait.
+    Pause,
+    /// Come to rest and end.
+    Stop,
+    /// Stand at once and end.
+    Abort,
+}
+
+impl Demand {
+    const ALL: [Self; 4] = [Self::Fly, Self::Pause, Self::Stop, Self::Abort];
+}
+
+/// Shared by a flight's threads and its owner.
+///
+/// Each cell stands alone and is a hint or a request, so Relaxed is enough but
+/// where a comment says otherwise; records travel through the rings.
+#[derive(Debug, Default)]
+pub struct Controls {
+    demand: AtomicU8,
+    state: AtomicU8,
+    broken: AtomicU32,
+    resume: AtomicU64,
+    lines_done: AtomicUsize,
+    frames_done: AtomicUsize,
+    now: AtomicU64,
+    detector_ready: AtomicBool,
+    stage_over: AtomicBool,
+    detector_fault: OnceLock<Cause>,
+}
+
+impl Controls {
+    /// Asks for `demand`; a weaker demand than the one in force changes nothing.
+    pub fn demand(&self, demand: Demand) {
+        // Release and Acquire: who sees the demand sees what was done before it.
+        self.demand.fetch_max(demand as u8, Ordering::Release);
+    }
+
+    /// Takes a pause back and returns whether there was one.
+    pub fn resume(&self) -> bool {
+        let (pause, fly) = (Demand::Pause as u8, Demand::Fly as u8);
+        self.demand
+            .compare_exchange(pause, fly, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+
+    /// Returns the demand in force.
+    #[must_use]
+    pub fn demanded(&self) -> Demand {
+        Demand::ALL[usize::from(self.demand.load(Ordering::Acquire))]
+    }
+
+    /// Returns where the flight stands.
+    #[must_use]
+    pub fn state(&self) -> FlightState {
+        FlightState::ALL[usize::from(self.state.load(Ordering::Acquire))]
+    }
+
+    pub(crate) fn set_state(&self, state: FlightState) {
+        self.state.store(state as u8, Ordering::Release);
+    }
+
+    /// Says that break number `epoch` of the flight goes on at `frame`.
+    pub(crate) fn set_resume_frame(&self, epoch: u32, frame: usize) {
+        let packed = u64::from(epoch) << 32 | frame as u64;
+        self.resume.store(packed, Ordering::Release);
+    }
+
+    /// Returns the frame at which the flight goes on after break number `epoch`,
+    /// once that is known.
+    pub(crate) fn resume_frame(&self, epoch: u32) -> Option<usize> {
+        let packed = self.resume.load(Ordering::Acquire);
+        (packed >> 32 == u64::from(epoch)).then_some((packed & 0xFFFF_FFFF) as usize)
+    }
+
+    pub(crate) fn set_done(&self, lines: usize, frames: usize) {
+        self.lines_done.store(lines, Ordering::Relaxed);
+        self.frames_done.store(frames, Ordering::Relaxed);
+    }
+
+    /// Returns lines flown and frames in a final state.
+    #[must_use]
+    pub fn done(&self) -> (usize, usize) {
+        (
+            self.lines_done.load(Ordering::Relaxed),
+            self.frames_done.load(Ordering::Relaxed),
+        )
+    }
+
+    pub(crate) fn set_now(&self, now: Nanos) {
+        self.now.store(now.0 as u64, Ordering::Relaxed);
+    }
+
+    /// Returns the last instant of the flight's clock that a shell reported.
+    #[must_use]
+    pub fn now(&self) -> Nanos {
+        Nanos(self.now.load(Ordering::Relaxed) as i64)
+    }
+
+    pub(crate) fn set_detector_ready(&self) {
+        self.detector_ready.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_detector_ready(&self) -> bool {
+        self.detector_ready.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_stage_over(&self) {
+        self.stage_over.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_stage_over(&self) -> bool {
+        self.stage_over.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_detector_fault(&self, cause: Cause) {
+        // The first cause is the one that counts.
+        let _ = self.detector_fault.set(cause);
+    }
+
+    pub(crate) fn detector_fault(&self) -> Option<&Cause> {
+        self.detector_fault.get()
+    }
+
+    /// Counts a break of the flight and returns its number, from 1.
+    pub(crate) fn next_break(&self) -> u32 {
+        self.broken.fetch_add(1, Ordering::AcqRel) + 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stronger_demand_replaces_a_weaker_one_and_never_the_other_way() {
+        let controls = Controls::default();
+        controls.demand(Demand::Stop);
+        controls.demand(Demand::Pause);
+        assert_eq!(controls.demanded(), Demand::Stop);
+        assert!(!controls.resume(), "a stop is not taken back");
+        controls.demand(Demand::Abort);
+        assert_eq!(controls.demanded(), Demand::Abort);
+    }
+
+    #[test]
+    fn a_pause_is_taken_back_once() {
+        let controls = Controls::default();
+        controls.demand(Demand::Pause);
+        assert!(controls.resume());
+        assert!(!controls.resume());
+        assert_eq!(controls.demanded(), Demand::Fly);
+    }
+
+    #[test]
+    fn the_resume_frame_belongs_to_its_break() {
+        let controls = Controls::default();
+        assert_eq!(controls.resume_frame(1), None);
+        controls.set_resume_frame(1, 42);
+        assert_eq!(controls.resume_frame(1), Some(42));
+        assert_eq!(controls.resume_frame(2), None);
+    }
+}

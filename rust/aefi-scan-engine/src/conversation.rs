@@ -1,0 +1,313 @@
+//! Strict pairing of requests and replies on one link; pure.
+//!
+//! A request is written, its reply is awaited, then comes the next. When a reply
+//! stays out, the link is out of step: a late one could be taken for the reply to
+//! a later request. So a resynchronising request follows, whose reply cannot be
+//! mistaken, and all that comes before that reply is discarded.
+
+use crate::protocol::Request;
+use crate::units::Nanos;
+
+/// What a device's logic wants next.
+#[derive(Debug, Clone, Copy)]
+pub enum Turn {
+    /// A request to be written now.
+    Ask(Request),
+    /// Nothing before this instant, unless a control arrives.
+    Rest(Nanos),
+    /// Nothing any more.
+    Over,
+}
+
+/// A reply and when it was under way.
+#[derive(Debug, Clone, Copy)]
+pub struct Reply<'a> {
+    /// The instant before the request was written.
+    pub sent: Nanos,
+    /// The instant after the reply was complete.
+    pub received: Nanos,
+    /// Length of the request in bytes.
+    pub request_len: usize,
+    /// The reply's lines, without the last terminator.
+    pub text: &'a [u8],
+}
+
+/// The part of a conversation that knows the device.
+pub trait DeviceLogic {
+    /// What the device's records are.
+    type Record;
+
+    /// The byte that ends a line of this device.
+    const TERMINATOR: u8;
+
+    /// Returns what to do at `now`.
+    fn next(&mut self, now: Nanos) -> Turn;
+
+    /// Returns whether the next request must not wait for a resynchronisation.
+    fn is_urgent(&self) -> bool;
+
+    /// Takes notice that the request just asked for is about to be written.
+    fn asked(&mut self, sent: Nanos, records: &mut dyn FnMut(Self::Record));
+
+    /// Takes the reply to the last request; returns whether it was understood.
+    fn replied(&mut self, reply: Reply<'_>, records: &mut dyn FnMut(Self::Record)) -> bool;
+
+    /// Takes notice that the last request had no reply, or one that was not
+    /// understood, for the `failures`th time in a row.
+    fn failed(&mut self, now: Nanos, failures: u32, records: &mut dyn FnMut(Self::Record));
+
+    /// Takes notice that the link is gone, for the system's `reason`.
+    fn lost(&mut self, now: Nanos, reason: &str, records: &mut dyn FnMut(Self::Record));
+
+    /// Returns a request that changes nothing and whose reply is unmistakable.
+    fn resync(&self) -> Request;
+
+    /// Returns whether `line` is the first line of the reply to [`Self::resync`].
+    fn is_resync(&self, line: &[u8]) -> bool;
+}
+
+/// What the shell is to do.
+#[derive(Debug, Clone, Copy)]
+pub enum Output {
+    /// Write this and say so with [`Conversation::wrote`] just before.
+    Write(Request),
+    /// Wait for bytes, a control or this instant.
+    Wait(Nanos),
+    /// Nothing any more.
+    Over,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State {
+    Idle,
+    Asking { request: Request, resync: bool },
+    Waiting { request: Request, sent: Nanos },
+    Resyncing { request: Request, sent: Nanos },
+}
+
+/// Anomalies of a link, counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LinkHealth {
+    /// Requests written.
+    pub requests: u64,
+    /// Replies that stayed out.
+    pub timeouts: u64,
+    /// Replies that were not understood.
+    pub misunderstood: u64,
+    /// Bytes that belonged to no request.
+    pub stray_bytes: u64,
+}
+
+const BUFFER: usize = 512;
+/// Room for the longest reply of either device, in the deadline of each exchange.
+const LONGEST_REPLY: usize = 96;
+
+/// One link's conversation: the device's logic and what is under way.
+#[derive(Debug)]
+pub struct Conversation<L> {
+    logic: L,
+    state: State,
+    byte_time: Nanos,
+    out_of_step: bool,
+    failures: u32,
+    buffer: [u8; BUFFER],
+    filled: usize,
+    health: LinkHealth,
+}
+
+impl<L: DeviceLogic> Conversation<L> {
+    /// Returns an idle conversation on a link that needs `byte_time` for a byte.
+    pub fn new(logic: L, byte_time: Nanos) -> Self {
+        Self {
+            logic,
+            state: State::Idle,
+            byte_time,
+            out_of_step: false,
+            failures: 0,
+            buffer: [0; BUFFER],
+            filled: 0,
+            health: LinkHealth::default(),
+        }
+    }
+
+    /// Returns the device's logic.
+    pub fn logic(&self) -> &L {
+        &self.logic
+    }
+
+    /// Returns the device's logic and the link's counted anomalies.
+    pub fn into_parts(self) -> (L, LinkHealth) {
+        (self.logic, self.health)
+    }
+
+    /// Returns the link's counted anomalies.
+    pub fn health(&self) -> LinkHealth {
+        self.health
+    }
+
+    /// Returns what the shell is to do at `now`.
+    pub fn poll(&mut self, now: Nanos, records: &mut dyn FnMut(L::Record)) -> Output {
+        match self.state {
+            State::Idle => self.begin(now),
+            State::Asking { request, .. } => Output::Write(request),
+            State::Waiting { request, sent } | State::Resyncing { request, sent } => {
+                let deadline = self.deadline(&request, sent);
+                if now < deadline {
+                    return Output::Wait(deadline);
+                }
+                self.health.timeouts += 1;
+                self.fail(now, records);
+                self.begin(now)
+            }
+        }
+    }
+
+    fn begin(&mut self, now: Nanos) -> Output {
+        if self.out_of_step && !self.logic.is_urgent() {
+            return self.ask(self.logic.resync(), true);
+        }
+        match self.logic.next(now) {
+            Turn::Ask(request) => self.ask(request, false),
+            Turn::Rest(until) => Output::Wait(until),
+            Turn::Over => Output::Over,
+        }
+    }
+
+    fn ask(&mut self, request: Request, resync: bool) -> Output {
+        self.state = State::Asking { request, resync };
+        Output::Write(request)
+    }
+
+    /// Takes notice that the request of [`Output::Write`] is written at `sent`.
+    pub fn wrote(&mut self, sent: Nanos, records: &mut dyn FnMut(L::Record)) {
+        let State::Asking { request, resync } = self.state else {
+            return;
+        };
+        self.health.requests += 1;
+        self.state = if resync {
+            State::Resyncing { request, sent }
+        } else {
+            self.logic.asked(sent, records);
+            State::Waiting { request, sent }
+        };
+    }
+
+    /// Takes bytes that were readable at `at`.
+    pub fn received(
+        &mut self,
+        at: Nanos,
+        bytes: &[u8],
+        records: &mut dyn FnMut(L::Record),
+    ) {
+        for byte in bytes {
+            self.take(at, *byte, records);
+        }
+    }
+
+    fn take(&mut self, at: Nanos, byte: u8, records: &mut dyn FnMut(L::Record)) {
+        match self.state {
+            State::Idle | State::Asking { .. } => self.stray(1),
+            State::Waiting { request, sent } => {
+                self.keep(byte);
+                if self.lines() == request.lines {
+                    self.finish(&request, sent, at, records);
+                }
+            }
+            State::Resyncing { request, .. } => {
+                self.keep(byte);
+                self.discard_up_to_resync(request.lines);
+            }
+        }
+    }
+
+    fn keep(&mut self, byte: u8) {
+        if self.filled == BUFFER {
+            // No reply is that long: what came is noise.
+            self.stray(BUFFER);
+            self.filled = 0;
+        }
+        self.buffer[self.filled] = byte;
+        self.filled += 1;
+    }
+
+    fn lines(&self) -> usize {
+        let ends = self.buffer[..self.filled].iter();
+        ends.filter(|byte| **byte == L::TERMINATOR).count()
+    }
+
+    fn finish(
+        &mut self,
+        request: &Request,
+        sent: Nanos,
+        received: Nanos,
+        records: &mut dyn FnMut(L::Record),
+    ) {
+        let bytes = request.bytes().len() + self.filled;
+        if received < sent + self.wire(bytes) {
+            // Faster than the wire carries it: a copy of the reply before.
+            self.stray(self.filled);
+            self.filled = 0;
+            return;
+        }
+        self.state = State::Idle;
+        let reply = Reply {
+            sent,
+            received,
+            request_len: request.bytes().len(),
+            text: &self.buffer[..self.filled - 1],
+        };
+        let understood = self.logic.replied(reply, records);
+        self.filled = 0;
+        if understood {
+            self.failures = 0;
+        } else {
+            self.health.misunderstood += 1;
+            self.fail(received, records);
+        }
+    }
+
+    fn discard_up_to_resync(&mut self, lines: usize) {
+        let text = &self.buffer[..self.filled];
+        let first = text.split(|byte| *byte == L::TERMINATOR).next();
+        if self.lines() == 0 {
+            return;
+        }
+        if !self.logic.is_resync(first.unwrap_or_default()) {
+            self.stray(self.filled);
+            self.filled = 0;
+        } else if self.lines() == lines {
+            self.filled = 0;
+            self.state = State::Idle;
+            self.out_of_step = false;
+        }
+    }
+
+    fn stray(&mut self, bytes: usize) {
+        self.health.stray_bytes += bytes as u64;
+        // What came unasked may have more behind it.
+        self.out_of_step = true;
+    }
+
+    fn fail(&mut self, now: Nanos, records: &mut dyn FnMut(L::Record)) {
+        self.state = State::Idle;
+        self.filled = 0;
+        self.out_of_step = true;
+        self.failures += 1;
+        self.logic.failed(now, self.failures, records);
+    }
+
+    /// Takes notice that the link is gone.
+    pub fn lost(&mut self, now: Nanos, reason: &str, records: &mut dyn FnMut(L::Record)) {
+        self.state = State::Idle;
+        self.out_of_step = false;
+        self.logic.lost(now, reason, records);
+    }
+
+    fn wire(&self, bytes: usize) -> Nanos {
+        Nanos(self.byte_time.0 * bytes as i64)
+    }
+
+    fn deadline(&self, request: &Request, sent: Nanos) -> Nanos {
+        sent + self.wire(request.bytes().len() + LONGEST_REPLY) + request.allowance
+    }
+}

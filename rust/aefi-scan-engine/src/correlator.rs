@@ -1,0 +1,386 @@
+//! Gives readings their place, fills frames by position, and keeps the ledger.
+//!
+//! Pure: records of the link threads go in, ended frames and lines come out.
+
+mod line_clock;
+mod tally;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::controls::Controls;
+use crate::estimator::{AxisTrack, Located};
+use crate::flight_plan::FlightPlan;
+use crate::ledger::{FrameState, Ledger};
+use crate::records::{
+    DetectorRecord, EndedFrame, EndedLine, Estimate, Fix, PlacedReading, Reading, StageRecord,
+};
+use crate::units::{Axis, Nanos};
+
+use line_clock::{LineClock, LineTimes};
+use tally::Tally;
+
+/// What the correlator hands out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Product {
+    /// A position reply, as it came.
+    Fix(Fix),
+    /// A reading with its place.
+    Reading(PlacedReading),
+    /// A frame in its final state.
+    Frame(EndedFrame),
+    /// A line; all its frames were handed out before.
+    Line(EndedLine),
+}
+
+/// What becomes of the line in flight, taken up when all readings before are placed.
+#[derive(Debug, Clone, Copy)]
+enum LineEvent {
+    Began { line: usize, place: usize, at: Nanos },
+    Stopping { at: Nanos },
+    Ended { times: LineTimes },
+    Broken { times: LineTimes, epoch: u32 },
+}
+
+impl LineEvent {
+    fn at(&self) -> Nanos {
+        match self {
+            Self::Began { at, .. } | Self::Stopping { at } => *at,
+            Self::Ended { times } | Self::Broken { times, .. } => times.ended,
+        }
+    }
+}
+
+/// The line in flight, as far as readings were placed.
+#[derive(Debug, Clone, Copy)]
+struct Flying {
+    line: usize,
+    began: Nanos,
+    stopping: Option<Nanos>,
+    readings: u32,
+}
+
+const EVENTS: usize = 64;
+const PENDING: usize = 65_536;
+
+/// One flight's correlation.
+#[derive(Debug)]
+pub struct Correlator {
+    plan: Arc<FlightPlan>,
+    controls: Arc<Controls>,
+    tracks: [AxisTrack; 2],
+    clock: LineClock,
+    pending: VecDeque<Reading>,
+    events: VecDeque<LineEvent>,
+    detector_horizon: Nanos,
+    flying: Option<Flying>,
+    tallies: Vec<Tally>,
+    ledger: Ledger,
+    lines_done: usize,
+    frames_done: usize,
+}
+
+impl Correlator {
+    /// Returns the correlation of a flight that begins at `now`.
+    #[must_use]
+    pub fn new(plan: Arc<FlightPlan>, controls: Arc<Controls>, now: Nanos) -> Self {
+        let frames = plan.frames();
+        let longest = plan.lines.iter().map(|line| line.frames).max();
+        Self {
+            plan,
+            controls,
+            tracks: Default::default(),
+            clock: LineClock::new(now),
+            pending: VecDeque::with_capacity(PENDING),
+            events: VecDeque::with_capacity(EVENTS),
+            detector_horizon: Nanos(i64::MIN),
+            flying: None,
+            tallies: vec![Tally::default(); longest.unwrap_or(0)],
+            ledger: Ledger::new(frames),
+            lines_done: 0,
+            frames_done: 0,
+        }
+    }
+
+    /// Returns the ledger.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Takes a record of the stage.
+    pub fn take_stage(&mut self, record: StageRecord, out: &mut dyn FnMut(Product)) {
+        match record {
+            StageRecord::Fix(fix) => {
+                self.tracks[fix.axis.index()].take_fix(&fix);
+                if fix.axis == self.plan.fast {
+                    self.clock.take_fix(&fix);
+                }
+                out(Product::Fix(fix));
+            }
+            StageRecord::Motion {
+                axis,
+                at,
+                from,
+                speed,
+            } => self.tracks[axis.index()].take_motion(at, from, speed),
+            StageRecord::StopSent { at } => self.events.push_back(LineEvent::Stopping { at }),
+            StageRecord::LineBegan { line, place, at } => {
+                self.clock.begin(self.plan.lines[line], at);
+                self.events.push_back(LineEvent::Began { line, place, at });
+            }
+            StageRecord::LineEnded { at, exchanges } => {
+                let times = self.clock.end(at, exchanges);
+                self.events.push_back(LineEvent::Ended { times });
+            }
+            StageRecord::LineBroken { at, epoch } => {
+                let times = self.clock.end(at, 0);
+                self.events.push_back(LineEvent::Broken { times, epoch });
+            }
+            StageRecord::Over { at_rest } => {
+                if at_rest {
+                    self.tracks.iter_mut().for_each(AxisTrack::take_rest);
+                }
+            }
+        }
+    }
+
+    /// Takes a record of the detector.
+    pub fn take_detector(&mut self, record: DetectorRecord) {
+        match record {
+            DetectorRecord::Reading(reading) => {
+                self.detector_horizon = reading.received;
+                self.pending.push_back(reading);
+            }
+            DetectorRecord::Horizon(at) => self.detector_horizon = at,
+        }
+    }
+
+    /// Takes notice that the detector's part is over.
+    pub fn end_detector(&mut self) {
+        self.detector_horizon = Nanos::NEVER;
+    }
+
+    /// Places every reading that can be placed and ends what can be ended.
+    pub fn correlate(&mut self, out: &mut dyn FnMut(Product)) {
+        while let Some(reading) = self.pending.front().copied() {
+            let Some(place) = self.place(&reading) else {
+                return;
+            };
+            self.pending.pop_front();
+            self.take_events_before(reading.earliest, out);
+            self.credit(reading, place, out);
+        }
+        self.take_events_before(self.detector_horizon, out);
+    }
+
+    /// Ends the flight: readings that no fix encloses leave without a place.
+    pub fn finish(&mut self, out: &mut dyn FnMut(Product)) {
+        self.correlate(out);
+        while let Some(reading) = self.pending.pop_front() {
+            let place = Axis::BOTH.map(|axis| self.known(axis, &reading));
+            self.take_events_before(reading.earliest, out);
+            self.credit(reading, place, out);
+        }
+        self.take_events_before(Nanos::NEVER, out);
+        self.give_up_line(out);
+    }
+
+    fn place(&mut self, reading: &Reading) -> Option<[Estimate; 2]> {
+        for axis in Axis::BOTH {
+            let track = &mut self.tracks[axis.index()];
+            track.forget_before(reading.earliest);
+            if track.locate(reading.earliest, reading.latest) == Located::NotYet {
+                return None;
+            }
+        }
+        Some(Axis::BOTH.map(|axis| self.known(axis, reading)))
+    }
+
+    fn known(&self, axis: Axis, reading: &Reading) -> Estimate {
+        let track = &self.tracks[axis.index()];
+        match track.locate(reading.earliest, reading.latest) {
+            Located::At(estimate) => estimate,
+            Located::NotYet | Located::Never => Estimate::UNKNOWN,
+        }
+    }
+
+    fn take_events_before(&mut self, time: Nanos, out: &mut dyn FnMut(Product)) {
+        while self.events.front().is_some_and(|event| event.at() <= time) {
+            if let Some(event) = self.events.pop_front() {
+                self.take_event(event, out);
+            }
+        }
+    }
+
+    fn take_event(&mut self, event: LineEvent, out: &mut dyn FnMut(Product)) {
+        match event {
+            LineEvent::Began { line, place, at } => self.begin_line(line, place, at),
+            LineEvent::Stopping { at } => {
+                if let Some(flying) = &mut self.flying {
+                    flying.stopping.get_or_insert(at);
+                }
+            }
+            LineEvent::Ended { times } => self.end_line(&times, out),
+            LineEvent::Broken { times, epoch } => self.break_line(&times, epoch, out),
+        }
+    }
+
+    fn begin_line(&mut self, line: usize, place: usize, at: Nanos) {
+        self.tallies[place..].fill(Tally::default());
+        self.flying = Some(Flying {
+            line,
+            began: at,
+            stopping: None,
+            readings: 0,
+        });
+    }
+
+    fn credit(
+        &mut self,
+        reading: Reading,
+        place: [Estimate; 2],
+        out: &mut dyn FnMut(Product),
+    ) {
+        let frame = self.frame_of(&reading, &place);
+        if let (Some((_, at)), Some(flying)) = (frame, &mut self.flying) {
+            flying.readings += 1;
+            self.tallies[at].add(&reading, &place);
+        }
+        out(Product::Reading(PlacedReading {
+            reading,
+            place,
+            frame: frame.map(|(first, at)| first + at),
+        }));
+    }
+
+    /// Returns the frame of a reading: the line's first one and the place in it.
+    /// Only readings at constant speed count, and only in frames that are open.
+    fn frame_of(&self, reading: &Reading, place: &[Estimate; 2]) -> Option<(usize, usize)> {
+        let flying = self.flying.as_ref()?;
+        if reading.earliest < flying.began
+            || flying.stopping.is_some_and(|at| reading.latest > at)
+        {
+            return None;
+        }
+        let line = &self.plan.lines[flying.line];
+        let at = line.place(place[self.plan.fast.index()].position)?;
+        let open = self.ledger.state(line.first_frame + at).is_none();
+        open.then_some((line.first_frame, at))
+    }
+
+    fn end_line(&mut self, times: &LineTimes, out: &mut dyn FnMut(Product)) {
+        let Some(flying) = self.flying.take() else {
+            return;
+        };
+        let line = &self.plan.lines[flying.line];
+        let (first, frames) = (line.first_frame, line.frames);
+        for at in 0..frames {
+            let state = self.passed_state(at);
+            self.end_frame(flying.line, first + at, at, state, out);
+        }
+        self.hand_out_line(&flying, times, out);
+    }
+
+    fn hand_out_line(
+        &mut self,
+        flying: &Flying,
+        times: &LineTimes,
+        out: &mut dyn FnMut(Product),
+    ) {
+        let line = &self.plan.lines[flying.line];
+        let frames = line.first_frame..line.first_frame + line.frames;
+        let ok = frames
+            .filter(|frame| self.ledger.state(*frame) == Some(FrameState::Ok))
+            .count();
+        let not_ok = line.frames - ok;
+        self.lines_done += 1;
+        out(Product::Line(EndedLine {
+            line: flying.line,
+            pass: 0,
+            ok: ok as u32,
+            not_ok: not_ok as u32,
+            readings: flying.readings,
+            turnaround_from: times.turnaround_from,
+            began: times.began,
+            entered: times.entered,
+            left: times.left,
+            ended: times.ended,
+            fixes: times.fixes,
+            exchanges: times.exchanges,
+            period: times.period,
+        }));
+        self.controls.set_done(self.lines_done, self.frames_done);
+    }
+
+    fn passed_state(&self, at: usize) -> FrameState {
+        if self.tallies[at].count() >= self.plan.min_readings {
+            FrameState::Ok
+        } else {
+            FrameState::Missed
+        }
+    }
+
+    fn end_frame(
+        &mut self,
+        line: usize,
+        frame: usize,
+        at: usize,
+        state: FrameState,
+        out: &mut dyn FnMut(Product),
+    ) {
+        if !self.ledger.end(frame, state) {
+            return;
+        }
+        self.frames_done += 1;
+        out(Product::Frame(self.tallies[at].ended(frame, line, state)));
+    }
+
+    /// Keeps the frames that were passed whole, and says where to go on. A line of
+    /// which nothing is missing ends here.
+    fn break_line(&mut self, times: &LineTimes, epoch: u32, out: &mut dyn FnMut(Product)) {
+        let Some(flying) = self.flying else {
+            return;
+        };
+        let line = self.plan.lines[flying.line];
+        let kept = (0..line.frames)
+            .take_while(|at| self.is_kept(&line, *at))
+            .count();
+        for at in 0..kept {
+            self.end_frame(flying.line, line.first_frame + at, at, FrameState::Ok, out);
+        }
+        if kept == line.frames {
+            self.flying = None;
+            self.hand_out_line(&flying, times, out);
+        }
+        self.controls.set_done(self.lines_done, self.frames_done);
+        self.controls.set_resume_frame(epoch, line.first_frame + kept);
+    }
+
+    /// A frame is kept if it is ok and the axis stands beyond it.
+    fn is_kept(&self, line: &crate::flight_plan::Line, at: usize) -> bool {
+        let ended = self.ledger.state(line.first_frame + at) == Some(FrameState::Ok);
+        let last = self.tracks[self.plan.fast.index()].last();
+        let passed = last.is_some_and(|position| line.is_past(position, line.edge(at + 1)));
+        ended || (passed && self.passed_state(at) == FrameState::Ok)
+    }
+
+    /// The flight is over: what the last line left open was missed or broken off.
+    fn give_up_line(&mut self, out: &mut dyn FnMut(Product)) {
+        let Some(flying) = self.flying.take() else {
+            return;
+        };
+        let line = self.plan.lines[flying.line];
+        let last = self.tracks[self.plan.fast.index()].last();
+        for at in 0..line.frames {
+            let passed = last.is_some_and(|p| line.is_past(p, line.edge(at + 1)));
+            let entered = last.is_some_and(|p| line.is_past(p, line.edge(at)));
+            let state = match (passed, entered) {
+                (true, _) => self.passed_state(at),
+                (false, true) => FrameState::Aborted,
+                (false, false) => continue,
+            };
+            self.end_frame(flying.line, line.first_frame + at, at, state, out);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! When a line began, met its window, left it and ended, and its polling periods.
+
+use crate::flight_plan::Line;
+use crate::health::Histogram;
+use crate::records::Fix;
+use crate::units::Nanos;
+
+/// The times of one line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LineTimes {
+    pub(super) turnaround_from: Nanos,
+    pub(super) began: Nanos,
+    pub(super) entered: Nanos,
+    pub(super) left: Nanos,
+    pub(super) ended: Nanos,
+    pub(super) fixes: u32,
+    pub(super) exchanges: u32,
+    pub(super) period: [Nanos; 3],
+}
+
+/// Times the line in flight by the fixes of its axis.
+#[derive(Debug)]
+pub(super) struct LineClock {
+    line: Option<Line>,
+    turnaround_from: Nanos,
+    began: Nanos,
+    entered: Option<Nanos>,
+    left: Option<Nanos>,
+    fixes: u32,
+    last: Option<(Nanos, f64)>,
+    last_sent: Option<Nanos>,
+    period: Histogram,
+}
+
+impl LineClock {
+    /// Returns a clock without a line; the first turnaround begins `now`.
+    pub(super) fn new(now: Nanos) -> Self {
+        Self {
+            line: None,
+            turnaround_from: now,
+            began: now,
+            entered: None,
+            left: None,
+            fixes: 0,
+            last: None,
+            last_sent: None,
+            period: Histogram::default(),
+        }
+    }
+
+    pub(super) fn begin(&mut self, line: Line, at: Nanos) {
+        *self = Self {
+            line: Some(line),
+            began: at,
+            ..Self::new(self.turnaround_from)
+        };
+    }
+
+    /// Takes a fix of the line's axis.
+    pub(super) fn take_fix(&mut self, fix: &Fix) {
+        let Some(line) = self.line else {
+            return;
+        };
+        if let Some(sent) = self.last_sent.replace(fix.sent) {
+            self.period.record(fix.sent - sent);
+        }
+        self.fixes += 1;
+        let middle = Nanos(fix.earliest.0 + (fix.latest.0 - fix.earliest.0) / 2);
+        let now = (middle, fix.counts.0 as f64);
+        if let Some(before) = self.last.replace(now) {
+            let crossing = |edge: f64| {
+                let crossed = !line.is_past(before.1, edge) && line.is_past(now.1, edge);
+                crossed.then(|| cross(before, now, edge))
+            };
+            self.entered = self.entered.or_else(|| crossing(line.window_start));
+            self.left = self.left.or_else(|| crossing(line.window_stop));
+        }
+    }
+
+    /// Ends the line in flight, if there is one, and returns its times.
+    pub(super) fn end(&mut self, at: Nanos, exchanges: u32) -> LineTimes {
+        self.line = None;
+        let entered = self.entered.unwrap_or(at);
+        LineTimes {
+            turnaround_from: std::mem::replace(&mut self.turnaround_from, at),
+            began: self.began,
+            entered,
+            left: self.left.unwrap_or(at).max(entered),
+            ended: at,
+            fixes: self.fixes,
+            exchanges,
+            period: [
+                self.period.quantile(0.5),
+                self.period.quantile(0.99),
+                self.period.max(),
+            ],
+        }
+    }
+}
+
+fn cross(before: (Nanos, f64), after: (Nanos, f64), edge: f64) -> Nanos {
+    let share = (edge - before.1) / (after.1 - before.1);
+    before.0 + Nanos(((after.0 - before.0).0 as f64 * share) as i64)
+}

@@ -1,0 +1,210 @@
+//! Every error of the engine.
+
+use std::io;
+
+use crate::protocol::ProtocolError;
+
+/// Why a port could not be opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// No such port.
+    #[error("port {port} is missing")]
+    Missing {
+        /// The port asked for.
+        port: String,
+    },
+    /// Another program holds the port.
+    #[error("port {port} is busy: another program holds it")]
+    Busy {
+        /// The port asked for.
+        port: String,
+    },
+    /// The system refuses the port for another reason.
+    #[error("port {port} cannot be opened: {reason}")]
+    Refused {
+        /// The port asked for.
+        port: String,
+        /// The system's words.
+        reason: String,
+    },
+}
+
+impl OpenError {
+    pub(crate) fn from_io(port: &str, cause: &io::Error) -> Self {
+        let port = port.to_owned();
+        match cause.kind() {
+            io::ErrorKind::NotFound => Self::Missing { port },
+            io::ErrorKind::ResourceBusy | io::ErrorKind::WouldBlock => Self::Busy { port },
+            _ => Self::Refused {
+                port,
+                reason: cause.to_string(),
+            },
+        }
+    }
+
+    pub(crate) fn from_serial(port: &str, cause: &serialport::Error) -> Self {
+        let port = port.to_owned();
+        match cause.kind() {
+            serialport::ErrorKind::NoDevice => Self::Busy { port },
+            serialport::ErrorKind::Io(kind) => {
+                Self::from_io(&port, &io::Error::new(kind, cause.description.clone()))
+            }
+            _ => Self::Refused {
+                port,
+                reason: cause.to_string(),
+            },
+        }
+    }
+}
+
+/// Why a flight plan cannot be flown, whatever the bench.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// The plan has no line.
+    #[error("a flight plan needs at least one line, has none")]
+    Empty,
+    /// A line's frames do not follow the frames of the line before.
+    #[error("line {line}: first frame must be {expected}, was {found}")]
+    FrameOrder {
+        /// The line.
+        line: usize,
+        /// The identifier that follows.
+        expected: usize,
+        /// The identifier given.
+        found: usize,
+    },
+    /// A line's stations are not in the order they are passed.
+    #[error(
+        "line {line}: start {start}, window {window_start} to {window_stop} and end {end} \
+         (steps) are not in the order of flight"
+    )]
+    Order {
+        /// The line.
+        line: usize,
+        /// Start of the run-up.
+        start: f64,
+        /// Start of the window.
+        window_start: f64,
+        /// End of the window.
+        window_stop: f64,
+        /// End of the run-down.
+        end: f64,
+    },
+    /// A number is outside its range.
+    #[error("{what} must be {range}, was {found}")]
+    OutOfRange {
+        /// What the number means, with its unit.
+        what: &'static str,
+        /// The range allowed.
+        range: &'static str,
+        /// The number given.
+        found: f64,
+    },
+}
+
+/// Why a flight ended before its last frame.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Cause {
+    /// Somebody asked for it.
+    #[error("{by} requested")]
+    Requested {
+        /// `stop` or `abort`.
+        by: &'static str,
+    },
+    /// A link did not answer.
+    #[error("{device} did not answer {command:?}: {attempts} attempts of {waited_ms} ms each")]
+    Silent {
+        /// The device at the far end.
+        device: &'static str,
+        /// The request that stayed without answer.
+        command: String,
+        /// Attempts made.
+        attempts: u32,
+        /// Time given to each attempt.
+        waited_ms: i64,
+    },
+    /// A link is gone.
+    #[error("link to the {device} lost: {reason}")]
+    LinkLost {
+        /// The device at the far end.
+        device: &'static str,
+        /// The system's words.
+        reason: String,
+    },
+    /// A device answered with what its protocol does not allow.
+    #[error("{device}: {error}")]
+    Protocol {
+        /// The device.
+        device: &'static str,
+        /// What was wrong.
+        error: ProtocolError,
+    },
+    /// Another device answers than the one configured.
+    #[error("{device} answers as {found:?}, configured is {expected:?}")]
+    Identity {
+        /// The device.
+        device: &'static str,
+        /// The name configured.
+        expected: String,
+        /// The name received.
+        found: String,
+    },
+    /// An axis reports a fault.
+    #[error("axis {axis} reports {fault}")]
+    Motion {
+        /// The axis' letter.
+        axis: char,
+        /// The fault, in the manual's words.
+        fault: &'static str,
+    },
+    /// A setting was not taken over.
+    #[error("{command} reads back {found}, asked was {asked}")]
+    Setting {
+        /// The command that reads the setting.
+        command: String,
+        /// The value asked for.
+        asked: i64,
+        /// The value found.
+        found: i64,
+    },
+    /// An axis rests where it was not sent.
+    #[error("axis {axis} rests at {found} steps, sent was {target}")]
+    Stalled {
+        /// The axis' letter.
+        axis: char,
+        /// The target, in steps.
+        target: i64,
+        /// Where it rests, in steps.
+        found: i64,
+    },
+    /// The stage still moves although it was stopped in every way there is.
+    #[error("the stage still moves {after_ms} ms after stop, abort and drive-off")]
+    Unstoppable {
+        /// Time since the first stop.
+        after_ms: i64,
+    },
+    /// A thread of the engine died.
+    #[error("the engine's {thread} thread panicked")]
+    Panicked {
+        /// The thread's name.
+        thread: &'static str,
+    },
+}
+
+/// What the engine can fail with.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// A port could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// A plan cannot be flown.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// A device refused or failed.
+    #[error(transparent)]
+    Device(#[from] Cause),
+}

@@ -1,0 +1,34 @@
+//! Flies a stage over an object and keeps the truth about every frame.
+//!
+//! The logic is pure: [`conversation`] pairs requests and replies on a link,
+//! [`machine`] knows what the stage and the detector do next, [`correlator`] gives
+//! readings their place and keeps the ledger. Two thin shells drive it: threads on
+//! real ports, and an event queue in virtual time ([`shell`]).
+
+pub mod clock;
+pub mod controls;
+pub mod conversation;
+pub mod correlator;
+pub mod error;
+pub mod estimator;
+pub mod flight_plan;
+pub mod health;
+pub mod ledger;
+pub mod machine;
+pub mod protocol;
+pub mod records;
+pub mod ring;
+pub mod shell;
+pub mod transport;
+pub mod units;
+pub mod virtual_bench;
+
+pub use controls::{Demand, FlightState};
+pub use error::{Cause, EngineError, OpenError, PlanError};
+pub use flight_plan::{FlightPlan, Line, RegisterWrite};
+pub use ledger::FrameState;
+pub use machine::detector::DetectorConfig;
+pub use machine::stage::{Outcome, StageConfig};
+pub use shell::{Flight, Products};
+pub use units::{Axis, Nanos, Steps, StepsPerSecond};
+pub use virtual_bench::{Link, VirtualBench};

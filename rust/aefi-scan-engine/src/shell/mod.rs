@@ -1,0 +1,214 @@
+//! What drives the pure parts of a flight, and what its owner holds of it.
+
+pub mod threads;
+pub mod virtual_time;
+
+use std::sync::Arc;
+use std::thread::{JoinHandle, Thread};
+
+use crate::controls::{Controls, Demand, FlightState};
+use crate::conversation::LinkHealth;
+use crate::correlator::Product;
+use crate::flight_plan::FlightPlan;
+use crate::machine::detector::DetectorConfig;
+use crate::machine::stage::{Outcome, StageConfig};
+use crate::records::{EndedFrame, EndedLine, Fix, PlacedReading};
+use crate::ring::{Consumer, Loss, Producer, ring};
+use crate::units::Nanos;
+
+/// Everything a flight is started with but its links.
+#[derive(Debug, Clone)]
+pub struct FlightSetup {
+    /// What is flown.
+    pub plan: Arc<FlightPlan>,
+    /// The stage controller.
+    pub stage: StageConfig,
+    /// The microcontroller.
+    pub detector: DetectorConfig,
+}
+
+/// Fixes and readings held for a consumer that sleeps: ten seconds at 10 k/s.
+const SAMPLES: usize = 131_072;
+
+#[derive(Debug)]
+struct ProductsIn {
+    fixes: Producer<Fix>,
+    readings: Producer<PlacedReading>,
+    frames: Producer<EndedFrame>,
+    lines: Producer<EndedLine>,
+}
+
+/// The consumer's ends of a flight's rings.
+#[derive(Debug)]
+pub struct Products {
+    /// Position replies.
+    pub fixes: Consumer<Fix>,
+    /// Placed readings.
+    pub readings: Consumer<PlacedReading>,
+    /// Ended frames.
+    pub frames: Consumer<EndedFrame>,
+    /// Ended lines.
+    pub lines: Consumer<EndedLine>,
+}
+
+fn products(plan: &FlightPlan) -> (ProductsIn, Products) {
+    let (fixes_in, fixes) = ring(SAMPLES);
+    let (readings_in, readings) = ring(SAMPLES);
+    // Each frame and each line ends once: these two can never overflow.
+    let (frames_in, frames) = ring(plan.frames());
+    let (lines_in, lines) = ring(plan.lines.len());
+    (
+        ProductsIn {
+            fixes: fixes_in,
+            readings: readings_in,
+            frames: frames_in,
+            lines: lines_in,
+        },
+        Products {
+            fixes,
+            readings,
+            frames,
+            lines,
+        },
+    )
+}
+
+impl ProductsIn {
+    fn push(&mut self, product: Product) {
+        match product {
+            Product::Fix(fix) => self.fixes.push(fix),
+            Product::Reading(reading) => self.readings.push(reading),
+            Product::Frame(frame) => self.frames.push(frame),
+            Product::Line(line) => self.lines.push(line),
+        }
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.lines.is_abandoned()
+    }
+
+    /// Whether the consumer is so far behind that virtual time should wait.
+    fn is_crowded(&self) -> bool {
+        self.fixes.room().min(self.readings.room()) < SAMPLES / 4
+    }
+}
+
+/// What is left of a flight when its last thread has ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FlightEnd {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Frames by state, by code; the sum is the number planned.
+    pub totals: [u64; 7],
+    /// When it began.
+    pub began: Nanos,
+    /// When it ended.
+    pub ended: Nanos,
+    /// Anomalies of the stage's link.
+    pub stage_link: LinkHealth,
+    /// Anomalies of the detector's link.
+    pub detector_link: LinkHealth,
+    /// Records that the correlator never saw: stage, detector.
+    pub unseen: [Loss; 2],
+}
+
+/// A flight under way; dropping it stops the motion.
+#[derive(Debug)]
+pub struct Flight {
+    controls: Arc<Controls>,
+    products: Products,
+    began: Nanos,
+    sleepers: Vec<Thread>,
+    runner: Option<JoinHandle<FlightEnd>>,
+    end: Option<FlightEnd>,
+}
+
+impl Flight {
+    /// Demands something of the flight; a weaker demand than one in force changes
+    /// nothing. Returns at once.
+    pub fn demand(&self, demand: Demand) {
+        self.controls.demand(demand);
+        self.wake();
+    }
+
+    /// Takes a pause back and returns whether there was one.
+    #[must_use]
+    pub fn resume(&self) -> bool {
+        let resumed = self.controls.resume();
+        self.wake();
+        resumed
+    }
+
+    fn wake(&self) {
+        self.sleepers.iter().for_each(Thread::unpark);
+    }
+
+    /// Returns where the flight stands.
+    #[must_use]
+    pub fn state(&self) -> FlightState {
+        self.controls.state()
+    }
+
+    /// Returns lines flown and frames in a final state.
+    #[must_use]
+    pub fn done(&self) -> (usize, usize) {
+        self.controls.done()
+    }
+
+    /// Returns when the flight began, by its own clock.
+    #[must_use]
+    pub fn began(&self) -> Nanos {
+        self.began
+    }
+
+    /// Returns the present by the flight's own clock.
+    #[must_use]
+    pub fn now(&self) -> Nanos {
+        self.controls.now()
+    }
+
+    /// Returns the consumer's ends of the rings.
+    pub fn products(&mut self) -> &mut Products {
+        &mut self.products
+    }
+
+    /// Returns the flight's end if all its threads have ended.
+    ///
+    /// Whatever was produced before is in the rings when this returns.
+    pub fn end(&mut self) -> Option<&FlightEnd> {
+        if self.runner.as_ref().is_some_and(JoinHandle::is_finished) {
+            self.join();
+        }
+        self.end.as_ref()
+    }
+
+    fn join(&mut self) {
+        if let Some(runner) = self.runner.take() {
+            self.end = Some(runner.join().unwrap_or_else(|_| self.lost_runner()));
+        }
+    }
+
+    fn lost_runner(&self) -> FlightEnd {
+        FlightEnd {
+            outcome: Outcome {
+                state: FlightState::Failed,
+                cause: Some(crate::error::Cause::Panicked {
+                    thread: "correlator",
+                }),
+            },
+            totals: [0; 7],
+            began: self.began,
+            ended: self.controls.now(),
+            stage_link: LinkHealth::default(),
+            detector_link: LinkHealth::default(),
+            unseen: [Loss::default(); 2],
+        }
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.demand(Demand::Stop);
+        self.join();
+    }
+}

@@ -1,0 +1,242 @@
+//! The shell of real ports: one thread a link, one for the correlation.
+
+use std::io;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::controls::{Controls, Demand, FlightState};
+use crate::conversation::{Conversation, DeviceLogic, LinkHealth, Output};
+use crate::correlator::Correlator;
+use crate::error::Cause;
+use crate::machine::detector::DetectorMachine;
+use crate::machine::stage::{Outcome, StageMachine};
+use crate::records::{DetectorRecord, StageRecord};
+use crate::ring::{Consumer, Producer, ring};
+use crate::transport::Transport;
+use crate::units::Nanos;
+
+use super::{Flight, FlightEnd, FlightSetup, ProductsIn, products};
+
+/// Records on their way to the correlator: seconds of work for it.
+const RECORDS: usize = 65_536;
+/// The correlator looks after new records this often; nothing waits for it.
+const CORRELATION_PERIOD: Duration = Duration::from_millis(2);
+/// A silent port is looked after at least this often, so that a demand is heard.
+const LONGEST_WAIT: Nanos = Nanos::from_millis(20);
+
+/// Starts a flight over two open links and returns at once.
+///
+/// The links are closed when the flight has ended.
+///
+/// # Errors
+///
+/// If the system refuses a thread.
+pub fn start<S, D, C>(
+    setup: FlightSetup,
+    stage: S,
+    detector: D,
+    clock: C,
+) -> io::Result<Flight>
+where
+    S: Transport + 'static,
+    D: Transport + 'static,
+    C: Clock + Clone + 'static,
+{
+    let controls = Arc::new(Controls::default());
+    let began = clock.now();
+    controls.set_now(began);
+    let (output, products) = products(&setup.plan);
+    let (stage_in, stage_out) = ring(RECORDS);
+    let (detector_in, detector_out) = ring(RECORDS);
+    let stage_link = StageLink {
+        inner: LinkThread {
+            transport: stage,
+            clock: clock.clone(),
+            controls: Arc::clone(&controls),
+            records: stage_in,
+        },
+        machine: StageMachine::new(
+            Arc::clone(&setup.plan),
+            setup.stage.clone(),
+            Arc::clone(&controls),
+        ),
+        byte_time: setup.stage.byte_time,
+    };
+    let detector_link = LinkThread {
+        transport: detector,
+        clock: clock.clone(),
+        controls: Arc::clone(&controls),
+        records: detector_in,
+    };
+    let machine = DetectorMachine::new(
+        Arc::clone(&setup.plan),
+        setup.detector,
+        Arc::clone(&controls),
+    );
+    let detector_byte = setup.detector.byte_time;
+    let stage_thread = thread::Builder::new()
+        .name("aefi-stage".into())
+        .spawn(move || stage_link.run())?;
+    let detector_thread = thread::Builder::new()
+        .name("aefi-detector".into())
+        .spawn(move || detector_link.run(machine, detector_byte).1)?;
+    let desk = Desk {
+        correlator: Correlator::new(Arc::clone(&setup.plan), Arc::clone(&controls), began),
+        stage: stage_out,
+        detector: detector_out,
+        output,
+    };
+    let shared = Arc::clone(&controls);
+    let runner = thread::Builder::new()
+        .name("aefi-correlator".into())
+        .spawn(move || {
+            let (desk, losses) = desk.run();
+            let (outcome, stage_link) = stage_thread
+                .join()
+                .unwrap_or_else(|_| (panicked("stage"), LinkHealth::default()));
+            let detector_link = detector_thread.join().unwrap_or_default();
+            shared.set_now(clock.now());
+            shared.set_state(outcome.state);
+            FlightEnd {
+                outcome,
+                totals: desk.correlator.ledger().totals(),
+                began,
+                ended: clock.now(),
+                stage_link,
+                detector_link,
+                unseen: losses,
+            }
+        })?;
+    Ok(Flight {
+        controls,
+        products,
+        began,
+        // A link's thread waits for its port, never longer than `LONGEST_WAIT`.
+        sleepers: Vec::new(),
+        runner: Some(runner),
+        end: None,
+    })
+}
+
+fn panicked(thread: &'static str) -> Outcome {
+    Outcome {
+        state: FlightState::Failed,
+        cause: Some(Cause::Panicked { thread }),
+    }
+}
+
+/// Drives one conversation over one transport until it is over.
+struct LinkThread<T, C, R> {
+    transport: T,
+    clock: C,
+    controls: Arc<Controls>,
+    records: Producer<R>,
+}
+
+impl<T: Transport, C: Clock, R> LinkThread<T, C, R> {
+    fn run<L: DeviceLogic<Record = R>>(mut self, logic: L, byte_time: Nanos) -> (L, LinkHealth) {
+        let mut talk = Conversation::new(logic, byte_time);
+        loop {
+            let now = self.clock.now();
+            self.controls.set_now(now);
+            match talk.poll(now, &mut |record| self.records.push(record)) {
+                Output::Write(request) => {
+                    let sent = self.clock.now();
+                    talk.wrote(sent, &mut |record| self.records.push(record));
+                    if let Err(error) = self.transport.write_all(request.bytes()) {
+                        self.lose(&mut talk, &error);
+                    }
+                }
+                Output::Wait(until) => self.listen(&mut talk, until - now),
+                Output::Over => return talk.into_parts(),
+            }
+        }
+    }
+
+    fn listen<L: DeviceLogic<Record = R>>(&mut self, talk: &mut Conversation<L>, patience: Nanos) {
+        let mut bytes = [0; 256];
+        match self.transport.read(&mut bytes, patience.min(LONGEST_WAIT)) {
+            Ok(count) => {
+                let at = self.clock.now();
+                talk.received(at, &bytes[..count], &mut |record| self.records.push(record));
+            }
+            Err(error) => self.lose(talk, &error),
+        }
+    }
+
+    fn lose<L: DeviceLogic<Record = R>>(&mut self, talk: &mut Conversation<L>, error: &io::Error) {
+        let at = self.clock.now();
+        talk.lost(at, &error.to_string(), &mut |record| self.records.push(record));
+    }
+}
+
+/// The stage's link thread; whatever happens in it, the stage is told to stop.
+struct StageLink<T, C> {
+    inner: LinkThread<T, C, StageRecord>,
+    machine: StageMachine,
+    byte_time: Nanos,
+}
+
+impl<T: Transport, C: Clock> StageLink<T, C> {
+    fn run(self) -> (Outcome, LinkHealth) {
+        let over = OverGuard(Arc::clone(&self.inner.controls));
+        let (machine, health) = self.inner.run(self.machine, self.byte_time);
+        drop(over);
+        let outcome = machine.outcome().cloned();
+        (outcome.unwrap_or_else(|| panicked("stage")), health)
+    }
+}
+
+/// Lets the detector end even if the stage's thread dies.
+struct OverGuard(Arc<Controls>);
+
+impl Drop for OverGuard {
+    fn drop(&mut self) {
+        self.0.demand(Demand::Stop);
+        self.0.set_stage_over();
+    }
+}
+
+/// Where records meet: the correlator and its rings.
+struct Desk {
+    correlator: Correlator,
+    stage: Consumer<StageRecord>,
+    detector: Consumer<DetectorRecord>,
+    output: ProductsIn,
+}
+
+impl Desk {
+    fn run(mut self) -> (Self, [crate::ring::Loss; 2]) {
+        loop {
+            // Asked before emptying: what is over has nothing more to say.
+            let stage_over = self.stage.is_closed();
+            let detector_over = self.detector.is_closed();
+            self.empty();
+            if detector_over {
+                self.correlator.end_detector();
+            }
+            let output = &mut self.output;
+            self.correlator.correlate(&mut |product| output.push(product));
+            if stage_over && detector_over {
+                let output = &mut self.output;
+                self.correlator.finish(&mut |product| output.push(product));
+                let losses = [self.stage.loss(), self.detector.loss()];
+                return (self, losses);
+            }
+            thread::sleep(CORRELATION_PERIOD);
+        }
+    }
+
+    fn empty(&mut self) {
+        let output = &mut self.output;
+        while let Some(record) = self.stage.pop() {
+            self.correlator
+                .take_stage(record, &mut |product| output.push(product));
+        }
+        while let Some(record) = self.detector.pop() {
+            self.correlator.take_detector(record);
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The bytes of one link, whatever carries them.
+
+pub mod serial;
+
+use std::io;
+
+use crate::units::Nanos;
+
+/// One serial link.
+pub trait Transport: Send {
+    /// Writes all of `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// If the link is gone or takes nothing.
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Waits at most `patience` for bytes and returns how many were put into
+    /// `into`; zero if none came.
+    ///
+    /// # Errors
+    ///
+    /// If the link is gone.
+    fn read(&mut self, into: &mut [u8], patience: Nanos) -> io::Result<usize>;
+}

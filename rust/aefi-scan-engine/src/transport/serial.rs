@@ -1,0 +1,89 @@
+//! A real serial port, owned by one program at a time.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use serialport::SerialPort;
+
+use super::Transport;
+use crate::error::OpenError;
+use crate::units::Nanos;
+
+/// How a port is to be opened; eight data bits, no parity, one stop bit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SerialSettings {
+    /// The port's name, as the system knows it.
+    pub port: String,
+    /// Bits per second.
+    pub baud: u32,
+}
+
+/// An open port, held exclusively until it is dropped.
+#[derive(Debug)]
+pub struct SerialTransport {
+    port: serialport::TTYPort,
+    // The lock lives as long as this handle; it is never read or written.
+    _lock: File,
+}
+
+impl SerialTransport {
+    /// Opens a port exclusively and forgets what was waiting in it.
+    ///
+    /// `flock` keeps out every program that asks for it, root's included;
+    /// `TIOCEXCL` keeps out those that do not ask.
+    ///
+    /// # Errors
+    ///
+    /// If the port is missing, held by somebody else, or no serial port.
+    pub fn open(settings: &SerialSettings) -> Result<Self, OpenError> {
+        let lock = lock(&settings.port)?;
+        let mut port = serialport::new(&settings.port, settings.baud)
+            .timeout(Duration::from_secs(1))
+            .open_native()
+            .map_err(|cause| OpenError::from_serial(&settings.port, &cause))?;
+        port.set_exclusive(true)
+            .and_then(|()| port.clear(serialport::ClearBuffer::All))
+            .map_err(|cause| OpenError::from_serial(&settings.port, &cause))?;
+        Ok(Self { port, _lock: lock })
+    }
+}
+
+#[cfg(unix)]
+fn lock(port: &str) -> Result<File, OpenError> {
+    use std::fs::{OpenOptions, TryLockError};
+    use std::os::unix::fs::OpenOptionsExt;
+
+    let flags = rustix::fs::OFlags::NOCTTY | rustix::fs::OFlags::NONBLOCK;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(flags.bits() as i32)
+        .open(port)
+        .map_err(|cause| OpenError::from_io(port, &cause))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Busy {
+            port: port.to_owned(),
+        }),
+        Err(TryLockError::Error(cause)) => Err(OpenError::from_io(port, &cause)),
+    }
+}
+
+impl Transport for SerialTransport {
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.port.write_all(bytes)
+    }
+
+    fn read(&mut self, into: &mut [u8], patience: Nanos) -> io::Result<usize> {
+        let patience = Duration::from_nanos(patience.0.max(0) as u64);
+        self.port.set_timeout(patience)?;
+        match self.port.read(into) {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => Ok(count),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(0),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+}
