@@ -66,15 +66,16 @@ class DocumentWriter:
     lost either when no connection can be made or when the process is killed.
     A document must not be changed after it was handed in.
 
-    Memory: documents wait in memory while a call to the server lasts, at most
-    about 25 s against a dead one, once a run. A run that has more than
-    `max_waiting` documents waiting is left to its journal.
+    Memory: documents wait in memory while a call to the server lasts. A dead
+    server holds a call for about 45 s, once a run, because Tiled's client tries
+    again; after that the run goes to its journal only. A run that has more than
+    `max_waiting` documents waiting is left to its journal too.
 
     Parameters
     ----------
     open_client
-        Returns a connected Tiled client. Called on the writer's thread for each
-        run, so that a server may be started again between runs.
+        Returns a new Tiled client. Called on the writer's thread for each run, so
+        that a server may be started again between runs; closed after the run.
     backup_folder
         Where journals are; created at the first document.
     max_waiting
@@ -245,6 +246,8 @@ class DocumentWriter:
         )
 
     def _end(self, upload: RunUpload) -> None:
+        with self._noting_errors(f"the connection of run {upload.uid} stays open"):
+            upload.close()
         with self._noting_errors(f"the journal of run {upload.uid} stays"):
             if upload.failure:
                 upload.journal.close()
@@ -260,10 +263,9 @@ class DocumentWriter:
             for upload in self._uploads.values():
                 upload.give_up(reason)
                 self._report(upload)
-                with self._noting_errors(f"run {upload.uid} has no backup"):
-                    upload.journal.close()
             if not self._thread.is_alive():
-                self._uploads.clear()
+                for upload in tuple(self._uploads.values()):
+                    self._end(upload)
         self._count(handled=len(rest), written=0)
 
     def _count(self, handled: int, written: int) -> None:

@@ -13,7 +13,7 @@ from aefi_bluesky.storage.page_normalizer import PageNormalizer
 from aefi_bluesky.storage.run_journal import RunJournal
 
 ClientFactory = Callable[[], Any]
-"""Returns a connected Tiled client; may raise and may block."""
+"""Returns a new Tiled client, closed after the run; may raise and may block."""
 
 
 class RunUpload:
@@ -40,6 +40,7 @@ class RunUpload:
         self.failure = ""
         self.is_reported = False
         self._open_client = open_client
+        self._client: Any = None
         self._write: Callable[[str, dict[str, Any]], None] | None = None
 
     def send(self, item: SortedDocument) -> bool:
@@ -70,10 +71,17 @@ class RunUpload:
         """
         self.failure = self.failure or reason
 
+    def close(self) -> None:
+        """Close the connection; nothing is sent any more."""
+        client, self._client, self._write = self._client, None, None
+        if client is not None:
+            client.context.close()
+
     def _open_writer(self) -> Callable[[str, dict[str, Any]], None]:
         # Any callable with these keywords is as good as the class it asks for.
         normalizer = cast("Any", functools.partial(PageNormalizer, self._note))
-        return TiledWriter(self._open_client(), normalizer=normalizer, batch_size=1)
+        self._client = self._open_client()
+        return TiledWriter(self._client, normalizer=normalizer, batch_size=1)
 
     def _note(self, err: Exception) -> None:
         self.give_up(f"{type(err).__name__}: {err}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+import http.client
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,14 +10,14 @@ from tiled.client import from_uri
 
 from aefi_bluesky.domain.errors import StorageError
 
-_REACH_S = 3.0
+_REACH_S = 5.0
 
 
 def connect(uri: str, api_key: str) -> Any:
     """Return Tiled's client of a server.
 
-    A server that is not there is told from one that is before Tiled's client is
-    asked: the client itself tries again for 20 s and more.
+    The server is asked once before Tiled's client is, since that client tries
+    again for 20 s and more and leaves a socket behind when it fails.
 
     Parameters
     ----------
@@ -32,18 +32,26 @@ def connect(uri: str, api_key: str) -> Any:
         If the server does not answer or refuses the key.
     """
     try:
-        _reach(uri)
+        _try(uri, api_key)
         return from_uri(uri, api_key=api_key)
     except Exception as err:
         reason = _first_line(err).replace(api_key, "(key)")
         raise StorageError(f"Tiled at {uri} is not reachable: {reason}") from err
 
 
-def _reach(uri: str) -> None:
+def _try(uri: str, api_key: str) -> None:
     parts = urlsplit(uri)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    with socket.create_connection((parts.hostname or "", port), timeout=_REACH_S):
-        pass
+    is_secure = parts.scheme == "https"
+    kind = http.client.HTTPSConnection if is_secure else http.client.HTTPConnection
+    connection = kind(parts.netloc, timeout=_REACH_S)
+    try:
+        headers = {"Authorization": f"Apikey {api_key}"}
+        connection.request("GET", parts.path.rstrip("/") + "/", headers=headers)
+        status = connection.getresponse().status
+    finally:
+        connection.close()
+    if status == http.client.UNAUTHORIZED:
+        raise StorageError("it refuses the key (401)")
 
 
 def _first_line(err: Exception) -> str:

@@ -13,9 +13,11 @@ pub mod mcu;
 pub mod motion;
 pub mod pmx;
 mod random;
+pub mod serve;
 pub mod settings;
 mod stage_link;
 pub mod truth;
+pub mod truth_log;
 mod wire;
 
 pub use bench::SimulatedBench;

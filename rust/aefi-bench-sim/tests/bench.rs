@@ -216,7 +216,9 @@ fn a_moving_sensor_reads_the_mean_over_its_way_behind_the_lag() {
     still.ask(&format!("Y{place:.0}"));
     still.wait(Nanos::from_millis(20_000));
     let expected = still.measure(10)[2];
-    assert!((code - expected).abs() < 100, "{code} against {expected}");
+    // The lag smooths the curve as well as shifting it: (lag·v)²/2 · f'' is 33 µV.
+    assert!((code - expected).abs() < 150, "{code} against {expected}");
+    assert!((code - expected).abs() > 20, "a lag that only shifts is no lag");
 }
 
 #[test]
