@@ -6,9 +6,15 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from aefi_bluesky.domain.checks import require_number
+from aefi_bluesky.domain.checks import require_count, require_number
 from aefi_bluesky.domain.errors import ConfigurationError
 from aefi_bluesky.domain.scan_spec import AxisName
+
+OVERSAMPLING_RATIOS = (
+    *(4096, 2048, 1024, 800, 768, 512, 400, 384),
+    *(256, 200, 192, 128, 96, 64, 48, 32),
+)
+"""What the converter (ADS131A04) can be set to, by its register code."""
 
 
 def _require(
@@ -36,7 +42,8 @@ class AxisDescription:
     def __post_init__(self) -> None:
         _require("axis: micrometres per step", self.um_per_step, "um", 1e-3, 1e4)
         _require("axis: travel min", self.travel_min_mm, "mm", -1e6, 1e6)
-        if not self.travel_min_mm < self.travel_max_mm <= 1e6:
+        _require("axis: travel max", self.travel_max_mm, "mm", -1e6, 1e6)
+        if not self.travel_min_mm < self.travel_max_mm:
             raise ConfigurationError(
                 f"axis: travel max must be above {self.travel_min_mm:g} mm, "
                 f"was {self.travel_max_mm!r} mm"
@@ -114,6 +121,12 @@ class DetectorDescription:
         _require("detector: reading rate", self.reading_rate_hz, "Hz", 1e-3)
         _require("detector: reference voltage", self.vref_v, "V", 1e-3, 10)
         _require("detector: conversion rate", self.conversion_rate_hz, "Hz", 1)
+        require_count("detector: gain", self.gain, 1, 16, error=ConfigurationError)
+        if self.osr not in OVERSAMPLING_RATIOS:
+            raise ConfigurationError(
+                f"detector: oversampling ratio must be one of "
+                f"{', '.join(map(str, OVERSAMPLING_RATIOS))}, was {self.osr!r}"
+            )
         if self.gain not in (1, 2, 4, 8, 16):
             raise ConfigurationError(
                 f"detector: gain must be 1, 2, 4, 8 or 16, was {self.gain!r}"

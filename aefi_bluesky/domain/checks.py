@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 
 from aefi_bluesky.domain.errors import AefiError, InvalidScanSpecError
@@ -20,8 +21,12 @@ def require_number(
     error: ErrorType = InvalidScanSpecError,
 ) -> None:
     """Refuse what is no finite number from `low` to `high`, ends included."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or not low <= value <= high:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        # NaN is in no range; a whole number may be too large for a float.
+        or not (low <= value <= high and abs(value) <= sys.float_info.max)
+    ):
         raise error(f"{what} must be {_range(low, high)} {unit}, was {value!r}".strip())
 
 
@@ -34,8 +39,11 @@ def require_count(
     error: ErrorType = InvalidScanSpecError,
 ) -> None:
     """Refuse what is no whole number from `low` to `high`, ends included."""
-    is_count = isinstance(value, int) and not isinstance(value, bool)
-    if not is_count or value < low or (high is not None and value > high):
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int)
+        or not (low <= value and (high is None or value <= high))
+    ):
         allowed = f"from {low} to {high}" if high is not None else f"at least {low}"
         raise error(f"{what} must be a whole number, {allowed}, was {value!r}")
 

@@ -16,6 +16,9 @@ from aefi_bluesky.domain.scan_spec import AxisName, FlyScanSpec, Pattern
 MARGIN_STEPS = 2
 """Room between ramp and window, in steps, beside the way of two fix periods."""
 
+_ROUNDING = 1e-9
+"""Relative difference of speeds that mean the same."""
+
 _OTHER: dict[AxisName, AxisName] = {"x": "y", "y": "x"}
 
 
@@ -61,7 +64,8 @@ def _speed_violations(
 ) -> Iterator[Violation]:
     speed, motion = spec.speed_mm_per_s, bench.motion
     low, high = motion.min_speed_mm_per_s, motion.max_speed_mm_per_s
-    if not low <= speed <= high:
+    # A limit as it is written may differ from the limit in its last bits.
+    if not low * (1 - _ROUNDING) <= speed <= high * (1 + _ROUNDING):
         limit = low if speed < low else high
         yield Violation(
             "speed",
@@ -69,7 +73,7 @@ def _speed_violations(
             limit,
             "mm/s",
             f"speed {speed:g} mm/s is outside {low:g} to {high:g} mm/s",
-            f"fly at {limit:g} mm/s",
+            f"fly at {limit:.9g} mm/s",
         )
 
 
@@ -77,7 +81,10 @@ def _travel_violations(
     spec: FlyScanSpec, bench: BenchDescription
 ) -> Iterator[Violation]:
     fast = spec.effective_fast_axis
-    reach = {fast: spec.pitch_mm(fast) / 2 + approach_mm(spec, bench), _OTHER[fast]: 0}
+    reach: dict[AxisName, float] = {
+        fast: spec.pitch_mm(fast) / 2 + approach_mm(spec, bench),
+        _OTHER[fast]: 0.0,
+    }
     for axis, outside in reach.items():
         low, high = spec.zone.along(axis)
         description = bench.axis(axis)
@@ -95,9 +102,16 @@ def _travel_violations(
                     limit,
                     "mm",
                     f"axis {axis}: {found:.6g} mm {way}is outside {span}",
-                    f"keep the zone from {travel[0] + outside:.6g} "
-                    f"to {travel[1] - outside:.6g} mm along {axis}",
+                    _room(axis, travel[0] + outside, travel[1] - outside),
                 )
+
+
+def _room(axis: AxisName, low_mm: float, high_mm: float) -> str:
+    """Say where a zone fits, rounded inwards to micrometres."""
+    low, high = math.ceil(low_mm * 1000) / 1000, math.floor(high_mm * 1000) / 1000
+    if low >= high:
+        return f"no zone fits along {axis} so: fly slower, or use more frames"
+    return f"keep the zone from {low:.3f} to {high:.3f} mm along {axis}"
 
 
 def _reading_violations(
@@ -109,7 +123,6 @@ def _reading_violations(
     # One reading more than asked for: the first may begin before the frame does.
     needed = spec.min_readings_per_frame + 1
     if found < needed:
-        speed = _floored(pitch * rate / needed)
         yield Violation(
             "readings per frame",
             found,
@@ -118,8 +131,14 @@ def _reading_violations(
             f"{found:.3g} readings fall into a frame of {pitch:g} mm at "
             f"{spec.speed_mm_per_s:g} mm/s and {rate:.3g} readings/s; "
             f"{needed} are needed for {spec.min_readings_per_frame} whole ones",
-            f"fly at {speed:g} mm/s at most",
+            _slower(_floored(pitch * rate / needed), bench.motion),
         )
+
+
+def _slower(speed_mm_per_s: float, motion: MotionDescription) -> str:
+    if speed_mm_per_s < motion.min_speed_mm_per_s:
+        return "no speed is slow enough: use fewer frames, or ask for fewer readings"
+    return f"fly at {speed_mm_per_s:g} mm/s at most"
 
 
 def _floored(value: float) -> float:
@@ -246,7 +265,10 @@ def _duration_s(
         if before is not None:
             total += max(
                 move_duration_s(way, motion.positioning_speed_mm_per_s, motion)
-                for way in (line.slow_mm - before.slow_mm, line.start_mm - before.end_mm)
+                for way in (
+                    line.slow_mm - before.slow_mm,
+                    line.start_mm - before.end_mm,
+                )
             )
         before = line
     return total + len(lines) * bench.link.line_overhead_s

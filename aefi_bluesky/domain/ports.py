@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
+from aefi_bluesky.domain.events import StudyEvent, StudyId
 from aefi_bluesky.domain.flight_plan import FlightPlan
 from aefi_bluesky.domain.scan_results import (
     FixChunk,
@@ -20,7 +21,7 @@ from aefi_bluesky.domain.scan_results import (
     ScanResults,
     ScanState,
 )
-from aefi_bluesky.domain.study import Study, StudyEvent, StudyId
+from aefi_bluesky.domain.study import Study
 
 
 class ScanObserver(Protocol):
@@ -31,24 +32,31 @@ class ScanObserver(Protocol):
 
     def flight_started(self, plan: FlightPlan) -> None:
         """Take notice that `plan` is about to move."""
+        ...
 
     def state_changed(self, state: ScanState) -> None:
         """Take notice of the flight's new state."""
+        ...
 
     def frames_ended(self, frames: FrameChunk) -> None:
         """Take frames that reached a final state, in order of the engine."""
+        ...
 
     def readings_taken(self, readings: ReadingChunk) -> None:
         """Take detector readings with their estimated positions."""
+        ...
 
     def fixes_taken(self, fixes: FixChunk) -> None:
         """Take raw position replies."""
+        ...
 
     def lines_ended(self, lines: LineChunk) -> None:
         """Take lines that were flown; all their frames were handed out before."""
+        ...
 
     def flight_ended(self, results: ScanResults) -> None:
         """Take the outcome; nothing follows."""
+        ...
 
 
 class ScanInFlight(Protocol):
@@ -56,6 +64,7 @@ class ScanInFlight(Protocol):
 
     def pause(self) -> None:
         """Stop the motion with a ramp and keep the ledger; returns at once."""
+        ...
 
     def resume(self) -> None:
         """Go on with a fresh run-up at the first frame that is not ok.
@@ -65,12 +74,15 @@ class ScanInFlight(Protocol):
         IllegalTransitionError
             If the flight is neither paused nor pausing.
         """
+        ...
 
     def stop(self) -> None:
         """End the flight with a ramped stop; returns at once, idempotent."""
+        ...
 
     def abort(self) -> None:
         """End the flight at once, position suspect; returns at once, idempotent."""
+        ...
 
     def wait(self, timeout_s: float | None = None) -> ScanResults | None:
         """Hand chunks to the observer until the flight ends or time is up.
@@ -85,9 +97,11 @@ class ScanInFlight(Protocol):
         ScanPortError
             If the flight failed; the results so far were handed out before.
         """
+        ...
 
     def progress(self) -> ScanProgress:
         """Return how far the flight is, without waiting."""
+        ...
 
 
 class ScanPort(Protocol):
@@ -105,6 +119,7 @@ class ScanPort(Protocol):
         DeviceUnavailableError
             If a device is missing or another one answers.
         """
+        ...
 
     def execute_scan(
         self, flight_plan: FlightPlan, observer: ScanObserver
@@ -116,6 +131,7 @@ class ScanPort(Protocol):
         ScanPortError
             As `start_scan` and `ScanInFlight.wait`.
         """
+        ...
 
 
 @runtime_checkable
@@ -130,6 +146,7 @@ class HardwareLease(Protocol):
         PortBusyError
             If somebody else does; names the holder.
         """
+        ...
 
 
 class StudyRepository(Protocol):
@@ -137,6 +154,7 @@ class StudyRepository(Protocol):
 
     def save(self, study: Study) -> None:
         """Store `study` as it is now, replacing what was stored."""
+        ...
 
     def get(self, study_id: StudyId) -> Study:
         """Return a study equal to what was stored.
@@ -146,9 +164,11 @@ class StudyRepository(Protocol):
         StudyNotFoundError
             If no study has this identifier.
         """
+        ...
 
     def __iter__(self) -> Iterator[StudyId]:
         """Iterate over the identifiers of all studies, oldest first."""
+        ...
 
 
 class StudyEventHandler(Protocol):
@@ -156,3 +176,4 @@ class StudyEventHandler(Protocol):
 
     def handle(self, event: StudyEvent) -> None:
         """Take one event."""
+        ...

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 CHANNELS = ("x_I", "x_Q", "y_I", "y_Q", "z_I", "z_Q")
@@ -83,10 +82,11 @@ class FrameChunk(Chunk):
     """Frames that ended.
 
     Columns: ``frame`` (identifier), ``line``, ``pass``, ``state`` (code, see
-    `FRAME_STATES`), ``x``, ``y``, ``x_lo``, ``x_hi``, ``y_lo``, ``y_hi`` (estimated
-    position and guaranteed interval in mm, NaN without readings), ``t`` (s since
-    the flight's start), ``count`` and, for each channel, mean and standard
-    deviation in V: ``x_I`` … ``z_Q``, ``x_I_std`` … ``z_Q_std``.
+    `FRAME_STATES`), ``x_nominal``, ``y_nominal`` (planned centre, mm), ``x``,
+    ``y``, ``x_lo``, ``x_hi``, ``y_lo``, ``y_hi`` (estimated position and guaranteed
+    interval in mm, NaN without readings), ``t`` (s since the flight's start),
+    ``count`` and, for each channel, mean and standard deviation in V: ``x_I`` …
+    ``z_Q``, ``x_I_std`` … ``z_Q_std``.
     """
 
     __slots__ = ()

@@ -107,6 +107,7 @@ class Excitation:
     frequency_hz: float
 
     def __post_init__(self) -> None:
+        _require_member("excitation mode", ExcitationMode, self.mode)
         for pair in ("s1s2", "s3s4"):
             level = getattr(self, f"level_{pair}_percent")
             require_number(f"excitation: level {pair}", level, "%", 0, 100)
@@ -161,6 +162,7 @@ class FlyScanSpec:
     allowed_bad_frames: int = 0
 
     def __post_init__(self) -> None:
+        _require_member("pattern", Pattern, self.pattern)
         require_count("frames along x", self.n_x, 1)
         require_count("frames along y", self.n_y, 1)
         require_number("speed", self.speed_mm_per_s, "mm/s", 1e-6)
@@ -240,7 +242,8 @@ class FlyScanSpec:
         values["zone"] = Zone(**_known("zone", Zone, values["zone"]))
         excitation = _known("excitation", Excitation, values["excitation"])
         mode = _member("excitation mode", ExcitationMode, excitation["mode"])
-        values["excitation"] = Excitation(**{**excitation, "mode": mode})
+        levels = {key: excitation[key] for key in excitation if key != "mode"}
+        values["excitation"] = Excitation(mode=mode, **levels)
         values["pattern"] = _member("pattern", Pattern, values["pattern"])
         return cls(**values)
 
@@ -259,6 +262,12 @@ def _known(what: str, cls: type, plain: Any) -> dict[str, Any]:
         if name not in plain and field.default is dataclasses.MISSING:
             raise InvalidScanSpecError(f"{what}: key {name!r} is missing")
     return {str(key): value for key, value in plain.items()}
+
+
+def _require_member(what: str, enum: type[StrEnum], value: object) -> None:
+    """Refuse what is no member, text too: it would be compared by identity."""
+    if not isinstance(value, enum):
+        raise InvalidScanSpecError(f"{what} must be a {enum.__name__}, was {value!r}")
 
 
 def _member(what: str, enum: type[_E], value: object) -> _E:

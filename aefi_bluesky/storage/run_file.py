@@ -218,7 +218,7 @@ class RunFile:
         }
 
     def asset_documents(
-        self, stream: str, *, prefix: str = ""
+        self, stream: str, *, prefix: str = "", upto: int | None = None
     ) -> Iterator[AssetDocument]:
         """Yield what a device hands the RunEngine for rows not announced yet.
 
@@ -231,6 +231,8 @@ class RunFile:
             Name of the stream.
         prefix
             Put before each column's name to make its data key; always the same.
+        upto
+            Announce no row from this one on; all rows if None.
 
         Raises
         ------
@@ -240,12 +242,16 @@ class RunFile:
         with self._lock:
             if self._file:
                 self.flush()
-            documents = self._unannounced(self._stream(stream), prefix)
+            documents = self._unannounced(self._stream(stream), prefix, upto)
         yield from documents
 
-    def _unannounced(self, stream: _Stream, prefix: str) -> list[AssetDocument]:
+    def _unannounced(
+        self, stream: _Stream, prefix: str, upto: int | None
+    ) -> list[AssetDocument]:
         start, stop = stream.announced, stream.flushed
-        if start == stop:
+        if upto is not None:
+            stop = min(stop, upto)
+        if start >= stop:
             return []
         documents: list[AssetDocument] = []
         if not stream.resources:

@@ -46,7 +46,9 @@ def _try(uri: str, api_key: str) -> None:
     connection = kind(parts.netloc, timeout=_REACH_S)
     try:
         headers = {"Authorization": f"Apikey {api_key}"}
-        connection.request("GET", parts.path.rstrip("/") + "/", headers=headers)
+        connection.request(
+            "GET", parts.path.rstrip("/") + "/metadata/", headers=headers
+        )
         status = connection.getresponse().status
     finally:
         connection.close()

@@ -206,7 +206,7 @@ class TiledServer:
         connection = http.client.HTTPConnection(HOST, self._port, timeout=2.0)
         try:
             headers = {"Authorization": f"Apikey {self._api_key}"}
-            connection.request("GET", "/api/v1/", headers=headers)
+            connection.request("GET", "/api/v1/metadata/", headers=headers)
             return connection.getresponse().status == http.client.OK
         except (OSError, http.client.HTTPException):
             return False

@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -60,7 +61,9 @@ def test_files_with_the_key_are_private(server):
 
 
 def test_a_wrong_key_is_refused(server):
-    with pytest.raises(StorageError, match=r"is not reachable: .*401"):
+    with pytest.raises(
+        StorageError, match=r"is not reachable: it refuses the key \(401\)"
+    ):
         connect(server.uri, "wrong")
 
 
@@ -161,3 +164,11 @@ def test_a_key_file_of_nonsense_is_refused(tmp_path):
     (tmp_path / "api_key").write_text("")
     with pytest.raises(StorageError, match="delete the file"):
         TiledServer(tmp_path, tmp_path / "raw").start()
+
+
+def test_a_port_in_use_is_said(tmp_path, server):
+    taken = urlsplit(server.uri).port
+    second = TiledServer(tmp_path / "server", tmp_path / "raw", port=taken)
+    with pytest.raises(StorageError, match=r"(?s)ended while starting.*in use"):
+        second.start()
+    assert server.is_running

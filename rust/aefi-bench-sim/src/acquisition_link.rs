@@ -265,8 +265,9 @@ impl AcquisitionLink {
     }
 
     pub(crate) fn read(&mut self, now: Nanos, into: &mut Vec<u8>) {
-        let is_due = |outgoing: &mut Outgoing| outgoing.delivery.readable <= now;
-        while let Some(outgoing) = self.outbox.pop_front_if(is_due) {
+        let is_due = |outgoing: &Outgoing| outgoing.delivery.readable <= now;
+        while self.outbox.front().is_some_and(is_due) {
+            let outgoing = self.outbox.pop_front().expect("just seen");
             into.extend_from_slice(&outgoing.delivery.bytes);
             self.replied_until = outgoing.delivery.ends;
             if let Some(reading) = outgoing.reading {

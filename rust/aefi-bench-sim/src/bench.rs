@@ -35,23 +35,19 @@ impl SimulatedBench {
     /// Returns a bench that is switched on at instant zero.
     #[must_use]
     pub fn new(settings: BenchSettings) -> Self {
-        Self::starting_at(settings, FaultScript::default(), Nanos::ZERO)
+        Self::starting_at(settings, &FaultScript::default(), Nanos::ZERO)
     }
 
     /// Returns a bench that is switched on at `start` and suffers `faults`.
     #[must_use]
-    pub fn starting_at(settings: BenchSettings, faults: FaultScript, start: Nanos) -> Self {
+    pub fn starting_at(settings: BenchSettings, faults: &FaultScript, start: Nanos) -> Self {
         let random = |stream| Random::new(settings.seed, stream);
         let controller = Controller::new(&settings.stage, start);
-        let stage_line = Line::new(
-            settings.stage.pacing,
-            controller.baud(),
-            random(STAGE_LINE),
-        );
+        let stage_line = Line::new(settings.stage.pacing, controller.baud(), random(STAGE_LINE));
         let chosen = &settings.acquisition;
         let line = Line::new(chosen.pacing, chosen.baud, random(ACQUISITION_LINE))
             .with_ticks(chosen.tick_phase, chosen.lost_tick_share);
-        let of = |link| LinkFaults::new(&faults, link, start);
+        let of = |link| LinkFaults::new(faults, link, start);
         let stage = StageLink::new(controller, stage_line, of(Link::Stage));
         let acquisition = AcquisitionLink::new(
             chosen,
@@ -128,6 +124,7 @@ impl SimulatedBench {
             ways: Axis::ALL.map(|axis| self.trajectory(axis).clone()),
             conversions: self.acquisition.conversions.clone(),
             stops: self.stage.controller.stops().to_vec(),
+            sync_edges: self.stage.controller.sync_edges().to_vec(),
         }
     }
 

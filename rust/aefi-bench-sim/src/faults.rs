@@ -245,42 +245,30 @@ impl LinkFaults {
     }
 }
 
-/// What happens to one reply.
+/// What happens to one reply: one way of spoiling it, and a delay.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct ReplyFaults {
-    garbled: bool,
-    cut: bool,
-    lost: bool,
-    doubled: bool,
+    spoiled: Option<Fault>,
     pub(crate) delay: Nanos,
 }
 
 impl ReplyFaults {
     fn add(&mut self, fault: Fault) {
         match fault {
-            Fault::LoseReply => self.lost = true,
-            Fault::GarbleReply => self.garbled = true,
-            Fault::CutReply => self.cut = true,
-            Fault::DoubleReply => self.doubled = true,
             Fault::DelayReply(span) => self.delay = self.delay + span,
-            _ => {}
+            _ => self.spoiled = Some(fault),
         }
     }
 
     /// Returns what is left of the reply.
     pub(crate) fn apply(self, mut bytes: Vec<u8>) -> Vec<u8> {
         let middle = bytes.len() / 2;
-        if self.lost {
-            bytes.clear();
-        }
-        if let Some(byte) = bytes.get_mut(middle).filter(|_| self.garbled) {
-            *byte |= 0x80;
-        }
-        if self.cut {
-            bytes.truncate(middle);
-        }
-        if self.doubled {
-            bytes.extend_from_within(..);
+        match self.spoiled {
+            Some(Fault::LoseReply) => bytes.clear(),
+            Some(Fault::GarbleReply) => bytes[middle] |= 0x80,
+            Some(Fault::CutReply) => bytes.truncate(middle),
+            Some(Fault::DoubleReply) => bytes.extend_from_within(..),
+            _ => {}
         }
         bytes
     }

@@ -1,7 +1,6 @@
 //! What there is to measure: four charged spheres and an object (quasi-static).
 //!
-//! Sphere k with charge q at r_k gives E = q (r - r_k) / |r - r_k|³. Each channel
-//! drives two spheres on a diagonal with opposite signs: DDS1 S3 (+x, -y) and
+//! A sphere with charge q at c gives E = q (r - c) / |r - c|³. Each channel drives two spheres on a diagonal with opposite signs: DDS1 S3 (+x, -y) and
 //! -S4 (-x, +y), DDS2 S1 (-x, -y) and -S2 (+x, +y). Driven in phase, the charges
 //! at -y are positive and the field points along y; in opposition, along x.
 //! The object is a polarisable point at depth h below the sensor's plane: with the

@@ -6,6 +6,8 @@
 
 mod acquisition_link;
 pub mod bench;
+#[cfg(unix)]
+mod clients;
 pub mod faults;
 pub mod field;
 mod lock_in;

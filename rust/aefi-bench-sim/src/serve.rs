@@ -33,18 +33,24 @@ mod unix {
     use rustix::fs::{Mode, OFlags};
     use rustix::io::Errno;
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-    use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+    use rustix::termios::{
+        OptionalActions, QueueSelector, ioctl_tiocnxcl, tcflush, tcgetattr, tcsetattr,
+    };
     use rustix::time::{ClockId, clock_gettime};
 
     use super::ServeOptions;
+    use crate::SimulatedBench;
+    use crate::clients::Clients;
     use crate::settings::BenchSettings;
     use crate::truth_log::TruthLog;
-    use crate::SimulatedBench;
 
     /// How long before a reply is due the thread stops sleeping and spins: the
     /// pacing has to come from the line model, not from the scheduler, which wakes
     /// a sleeper some 50 µs late.
     const SPIN: Nanos = Nanos::from_micros(80);
+    /// How long after a reply the thread looks out for the next request without
+    /// sleeping: the wake-up would be charged to the line.
+    const ALERT: Nanos = Nanos::from_micros(200);
     /// Longest sleep, so that `stop` is seen.
     const NAP: Nanos = Nanos::from_millis(20);
     /// How often the truth file is written.
@@ -62,15 +68,25 @@ mod unix {
     struct Port {
         link: Link,
         /// `None` after a hang-up.
-        master: Option<OwnedFd>,
-        /// Held open: without any open slave the master reads `EIO`.
-        _slave: Option<OwnedFd>,
+        ends: Option<Ends>,
         path: PathBuf,
         /// Replies that the client has not made room for yet.
         unsent: Vec<u8>,
     }
 
+    #[derive(Debug)]
+    struct Ends {
+        master: OwnedFd,
+        /// Held open: without any open slave the master reads `EIO`.
+        slave: OwnedFd,
+        clients: Clients,
+    }
+
     impl Port {
+        fn master(&self) -> Option<&OwnedFd> {
+            self.ends.as_ref().map(|ends| &ends.master)
+        }
+
         fn open(link: Link) -> io::Result<Self> {
             let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
             let master = openpt(flags)?;
@@ -80,27 +96,39 @@ mod unix {
             let path = PathBuf::from(name.into_string().map_err(io::Error::other)?);
             let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
             let slave = rustix::fs::open(&path, flags, Mode::empty())?;
-            let mut modes = tcgetattr(&slave)?;
-            modes.make_raw();
-            tcsetattr(&slave, OptionalActions::Now, &modes)?;
+            make_raw(&slave)?;
+            let clients = Clients::watch(&path)?;
             rustix::io::ioctl_fionbio(&master, true)?;
             Ok(Self {
                 link,
-                master: Some(master),
-                _slave: Some(slave),
+                ends: Some(Ends {
+                    master,
+                    slave,
+                    clients,
+                }),
                 path,
                 unsent: Vec::new(),
             })
         }
 
-        fn hang_up(&mut self) {
-            self.master = None;
-            self._slave = None;
+        /// A port that its last client has closed forgets what that did to it:
+        /// unread replies, modes, exclusive use.
+        fn forget_clients(&mut self) -> io::Result<()> {
+            let Some(ends) = &mut self.ends else {
+                return Ok(());
+            };
+            if ends.clients.last_one_left() {
+                self.unsent.clear();
+                tcflush(&ends.slave, QueueSelector::IFlush)?;
+                ioctl_tiocnxcl(&ends.slave)?;
+                make_raw(&ends.slave)?;
+            }
+            Ok(())
         }
 
         /// Hands what the client wrote to the bench.
         fn receive(&self, bench: &mut SimulatedBench) -> io::Result<()> {
-            let Some(master) = &self.master else {
+            let Some(master) = self.master() else {
                 return Ok(());
             };
             let mut buffer = [0; 4096];
@@ -117,7 +145,7 @@ mod unix {
         /// Hands what is due to the client.
         fn deliver(&mut self, bench: &mut SimulatedBench, now: Nanos) -> io::Result<()> {
             bench.read(self.link, now, &mut self.unsent);
-            let (Some(master), false) = (&self.master, self.unsent.is_empty()) else {
+            let (Some(master), false) = (self.master(), self.unsent.is_empty()) else {
                 self.unsent.clear();
                 return Ok(());
             };
@@ -139,6 +167,7 @@ mod unix {
         bench: SimulatedBench,
         ports: [Port; 2],
         links: Vec<PathBuf>,
+        alert_until: Nanos,
         log: Option<TruthLog>,
     }
 
@@ -157,9 +186,10 @@ mod unix {
             let log = options.truth.map(|path| TruthLog::create(&path));
             let start = monotonic_now();
             Ok(Self {
-                bench: SimulatedBench::starting_at(settings, options.faults, start),
+                bench: SimulatedBench::starting_at(settings, &options.faults, start),
                 ports,
                 links,
+                alert_until: start,
                 log: log.transpose()?,
             })
         }
@@ -205,14 +235,18 @@ mod unix {
             let due = self.next_arrival();
             let until = due.unwrap_or(Nanos::NEVER) - SPIN;
             self.sleep(until.min(log_due).min(monotonic_now() + NAP))?;
-            for port in &self.ports {
+            for port in &mut self.ports {
+                port.forget_clients()?;
                 port.receive(&mut self.bench)?;
             }
             let now = self.spin_to_due();
+            if self.next_arrival().is_some_and(|due| due <= now) {
+                self.alert_until = now + ALERT;
+            }
             for port in &mut self.ports {
                 port.deliver(&mut self.bench, now)?;
                 if self.bench.is_hung_up(port.link) {
-                    port.hang_up();
+                    port.ends = None;
                 }
             }
             Ok(())
@@ -227,14 +261,18 @@ mod unix {
 
         /// Sleeps until a client has written or `until`.
         fn sleep(&self, until: Nanos) -> io::Result<()> {
-            let span = (until - monotonic_now()).0.max(0);
+            let now = monotonic_now();
+            let is_alert = now < self.alert_until;
+            let span = if is_alert { 0 } else { (until - now).0.max(0) };
             let timeout = Timespec {
                 tv_sec: span / 1_000_000_000,
                 tv_nsec: span % 1_000_000_000,
             };
-            let masters = self.ports.iter().filter_map(|port| port.master.as_ref());
-            let mut polled: Vec<PollFd> = masters
-                .map(|master| PollFd::new(master, PollFlags::IN))
+            let ends = self.ports.iter().filter_map(|port| port.ends.as_ref());
+            let mut polled: Vec<PollFd> = ends
+                .flat_map(|ends| [Some(&ends.master), ends.clients.as_fd()])
+                .flatten()
+                .map(|fd| PollFd::new(fd, PollFlags::IN))
                 .collect();
             match poll(&mut polled, Some(&timeout)) {
                 Ok(_) | Err(Errno::INTR) => Ok(()),
@@ -270,6 +308,13 @@ mod unix {
                 let _ = fs::remove_file(link);
             }
         }
+    }
+
+    /// Nothing is echoed, edited or translated.
+    fn make_raw(slave: &OwnedFd) -> io::Result<()> {
+        let mut modes = tcgetattr(slave)?;
+        modes.make_raw();
+        Ok(tcsetattr(slave, OptionalActions::Now, &modes)?)
     }
 
     fn make_links(folder: &Path, ports: &[Port; 2]) -> io::Result<Vec<PathBuf>> {

@@ -30,8 +30,8 @@ pub enum Pacing {
         /// Replies reach the host at multiples of this only; zero for none.
         latency_tick: Nanos,
     },
-    /// Not physical: bytes take no time and replies are there at once.
-    /// A rate reached so says nothing about any instrument.
+    /// Not physical: bytes take no time and replies are there at once (readings
+    /// after their conversions). A rate reached so says nothing about any instrument.
     Unpaced,
 }
 
@@ -91,7 +91,8 @@ pub struct StageSettings {
     pub travel_steps: [f64; 4],
     /// Distance of the limit switches from both ends of the travel, steps.
     pub switch_margin_steps: f64,
-    /// Where the axes stand at power-on, steps.
+    /// Where the axes stand, and what the counters read, at the start: steps, as if
+    /// homed before.
     pub start_steps: [f64; 4],
     /// Where the home inputs switch, steps.
     pub home_edge_steps: [f64; 4],
@@ -123,7 +124,7 @@ impl Default for StageSettings {
             low_speed: 1000,
             acceleration_ms: 300,
             travel_steps: [58_242.0, 56_320.0, 58_242.0, 58_242.0],
-            // 10.9 mm: more than homing at the bench's speeds overshoots.
+            // 10.9 mm: more than homing at HS 1500 overshoots (375 steps).
             switch_margin_steps: 500.0,
             start_steps: [0.0; 4],
             home_edge_steps: [0.0; 4],

@@ -3,7 +3,7 @@
 use aefi_scan_engine::Nanos;
 
 use crate::motion::{Axis, Segment, Trajectory};
-use crate::pmx::StopCommand;
+use crate::pmx::{StopCommand, SyncEdge};
 
 /// The true span over which one reading was integrated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,7 @@ pub struct Truth {
     pub(crate) ways: [Trajectory; 4],
     pub(crate) conversions: Vec<Conversion>,
     pub(crate) stops: Vec<StopCommand>,
+    pub(crate) sync_edges: Vec<SyncEdge>,
 }
 
 impl Truth {
@@ -46,6 +47,12 @@ impl Truth {
     #[must_use]
     pub fn conversions(&self) -> &[Conversion] {
         &self.conversions
+    }
+
+    /// Returns every synchronisation output that came on.
+    #[must_use]
+    pub fn sync_edges(&self) -> &[SyncEdge] {
+        &self.sync_edges
     }
 
     /// Returns every `STOP` and `ABORT` that the controller received.

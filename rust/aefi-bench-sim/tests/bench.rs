@@ -21,7 +21,7 @@ impl Host {
     fn with_faults(settings: BenchSettings, script: &str) -> Self {
         let faults: FaultScript = script.parse().expect("is a script");
         Self {
-            bench: SimulatedBench::starting_at(settings, faults, Nanos::ZERO),
+            bench: SimulatedBench::starting_at(settings, &faults, Nanos::ZERO),
             now: Nanos::ZERO,
         }
     }
@@ -218,7 +218,10 @@ fn a_moving_sensor_reads_the_mean_over_its_way_behind_the_lag() {
     let expected = still.measure(10)[2];
     // The lag smooths the curve as well as shifting it: (lag·v)²/2 · f'' is 33 µV.
     assert!((code - expected).abs() < 150, "{code} against {expected}");
-    assert!((code - expected).abs() > 20, "a lag that only shifts is no lag");
+    assert!(
+        (code - expected).abs() > 20,
+        "a lag that only shifts is no lag"
+    );
 }
 
 #[test]
@@ -236,8 +239,13 @@ fn a_stop_during_a_reading_changes_the_reading() {
             host.ask("ABORT");
         }
         let reply = host.drain(Link::Acquisition);
-        let field = reply.lines().last().and_then(|line| line.split('\t').nth(2));
-        field.and_then(|code| code.parse::<i32>().ok()).expect("a code")
+        let field = reply
+            .lines()
+            .last()
+            .and_then(|line| line.split('\t').nth(2));
+        field
+            .and_then(|code| code.parse::<i32>().ok())
+            .expect("a code")
     };
     assert!((run(true) - run(false)).abs() > 100);
 }
@@ -278,7 +286,10 @@ fn a_limit_in_flight_stops_the_axis_until_it_is_cleared() {
     host.now = Nanos::from_millis(3000);
     assert_eq!(host.ask("MST"), "144:0:0:0:0:0:0:36:0\r");
     let stopped = host.bench.truth().position(Axis::X, host.now);
-    let struck = host.bench.truth().position(Axis::X, Nanos::from_millis(2000));
+    let struck = host
+        .bench
+        .truth()
+        .position(Axis::X, Nanos::from_millis(2000));
     assert!((stopped - struck).abs() < 1e-9);
     assert_eq!(host.ask("X0"), "?LIMIT\r");
     host.ask("CLRX");

@@ -38,7 +38,12 @@ impl Bench {
 }
 
 /// Number, preparation (commands and waits in ms), request, reply.
-type Row = (&'static str, &'static [&'static str], &'static str, &'static str);
+type Row = (
+    &'static str,
+    &'static [&'static str],
+    &'static str,
+    &'static str,
+);
 
 const ROWS: &[Row] = &[
     ("1", &["POX=7"], "@00POX\r", "7\r"),
@@ -59,10 +64,25 @@ const ROWS: &[Row] = &[
     ("16", &[], "@00PP\r", "0:0:0:0\r"),
     ("17", &[], "@00PE\r", "0:0:0:0\r"),
     ("18", &[], "@00X27522\r", "OK\r"),
-    ("19", &["HS=1500", "X27522", "wait 5000"], "@00MST\r", "4:0:0:0:0:0:0:36:0\r"),
-    ("20", &["HS=1500", "X27522", "wait 100"], "@00MST\r", "1:0:0:0:0:0:0:36:0\r"),
+    (
+        "19",
+        &["HS=1500", "X27522", "wait 5000"],
+        "@00MST\r",
+        "4:0:0:0:0:0:0:36:0\r",
+    ),
+    (
+        "20",
+        &["HS=1500", "X27522", "wait 100"],
+        "@00MST\r",
+        "1:0:0:0:0:0:0:36:0\r",
+    ),
     // 27522/1500 + 0.3·(1 - 1000/1500) = 18.448 s, the last 0.3 s of it slower.
-    ("21", &["HS=1500", "X27522", "wait 18300"], "@00MST\r", "2:0:0:0:0:0:0:36:0\r"),
+    (
+        "21",
+        &["HS=1500", "X27522", "wait 18300"],
+        "@00MST\r",
+        "2:0:0:0:0:0:0:36:0\r",
+    ),
     ("22", &["X27522", "wait 40000"], "@00PP\r", "27522:0:0:0\r"),
     ("23", &["X27522", "wait 10"], "@00X100\r", "?PULSING\r"),
     ("24", &["X27522", "wait 10"], "@00PX=0\r", "?PULSING\r"),
@@ -99,18 +119,48 @@ const ROWS: &[Row] = &[
     ("55", &[], "@00SSPDX=1000\r", "?SSPD Error\r"),
     ("56", &[], "@00SSPDMX=1\r", "OK\r"),
     ("57", &[], "@00BO\r@00I1000:2000:3000:5000\r", "OK\rOK\r"),
-    ("58", &["BO", "fill"], "@00I1000:2000:3000:5000\r", "?BUFFER FULL\r"),
-    ("59", &["INC"], "@00ARCP0:0:90000\r", "?In Incremental mode\r"),
+    (
+        "58",
+        &["BO", "fill"],
+        "@00I1000:2000:3000:5000\r",
+        "?BUFFER FULL\r",
+    ),
+    (
+        "59",
+        &["INC"],
+        "@00ARCP0:0:90000\r",
+        "?In Incremental mode\r",
+    ),
     ("60", &[], "@00ARCN0:0:90000\r", "OK\r"),
-    ("61", &["JX-", "wait 5000"], "@00MST\r", "288:0:0:0:0:0:0:36:0\r"),
+    (
+        "61",
+        &["JX-", "wait 5000"],
+        "@00MST\r",
+        "288:0:0:0:0:0:0:36:0\r",
+    ),
     ("62", &["JX-", "wait 5000"], "@00X-100\r", "?LIMIT\r"),
-    ("63", &["JX-", "wait 5000"], "@00CLRX\r@00MST\r", "OK\r32:0:0:0:0:0:0:36:0\r"),
-    ("64", &["IERR=1", "JX-", "wait 5000"], "@00X-1000\r", "?LIMIT\r"),
+    (
+        "63",
+        &["JX-", "wait 5000"],
+        "@00CLRX\r@00MST\r",
+        "OK\r32:0:0:0:0:0:0:36:0\r",
+    ),
+    (
+        "64",
+        &["IERR=1", "JX-", "wait 5000"],
+        "@00X-1000\r",
+        "?LIMIT\r",
+    ),
     ("65", &["alarm"], "@00X100\r", "?ALARM\r"),
     ("66", &[], "@00TR=1000\r@00TR=5\r", "OK\r?Timer Running\r"),
     ("67", &[], "@00GS5\r", "?Sub not Initialized\r"),
     ("68", &[], "@00DI9\r", "?Index out of Range\r"),
-    ("69", &[], "@00SYNXC=3\r@00SYNXP=12000\r@00SYNXO\r@00SYNXS\r", "OK\rOK\rOK\r1\r"),
+    (
+        "69",
+        &[],
+        "@00SYNXC=3\r@00SYNXP=12000\r@00SYNXO\r@00SYNXS\r",
+        "OK\rOK\rOK\r1\r",
+    ),
     (
         "70",
         &["SYNXC=3", "SYNXP=12000", "SYNXO", "EX=12001"],
@@ -118,7 +168,12 @@ const ROWS: &[Row] = &[
         "2\r1\r",
     ),
     ("71", &[], "@00LTX=1\r@00LTXS\r", "OK\r1\r"),
-    ("72", &["PX=500", "LTX=1", "input 4"], "@00LTXS\r@00LTXP\r", "2\r500\r"),
+    (
+        "72",
+        &["PX=500", "LTX=1", "input 4"],
+        "@00LTXS\r@00LTXP\r",
+        "2\r500\r",
+    ),
     ("73", &[], "@00VER\r", "V180BL\r"),
     ("74", &[], "@00px\r", "?px\r"),
     ("75", &[], "@00FOO\r", "?FOO\r"),
@@ -134,7 +189,9 @@ fn prepare(bench: &mut Bench, step: &str) {
             let input = input.parse().expect("a number");
             bench.controller.set_input(bench.now, input, true);
         }
-        ["analog", mv] => bench.controller.set_analog_input(1, mv.parse().expect("mV")),
+        ["analog", mv] => bench
+            .controller
+            .set_analog_input(1, mv.parse().expect("mV")),
         ["alarm"] => bench.controller.set_alarm(bench.now, Axis::X, true),
         ["fill"] => {
             for _ in 0..36 {

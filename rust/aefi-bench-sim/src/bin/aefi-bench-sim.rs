@@ -21,16 +21,21 @@ usage: aefi-bench-sim [options]
 ";
 
 fn main() -> ExitCode {
-    match parse(std::env::args().skip(1)).and_then(|parsed| match parsed {
-        Some((settings, options)) => serve(settings, options),
-        None => Ok(print!("{USAGE}")),
-    }) {
+    match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("aefi-bench-sim: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
+    match parse(std::env::args().skip(1))? {
+        Some((settings, options)) => serve(settings, options)?,
+        None => print!("{USAGE}"),
+    }
+    Ok(())
 }
 
 type Parsed = Option<(BenchSettings, ServeOptions)>;

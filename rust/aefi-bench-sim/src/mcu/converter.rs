@@ -78,7 +78,10 @@ impl Converter {
 
 /// Divider codes 1 to 7 stand for 2 to 14; 0 is reserved and taken as no division.
 fn divider(code: u16) -> f64 {
-    f64::from((code & 7).max(1) * 2) / if code & 7 == 0 { 2.0 } else { 1.0 }
+    match code & 0b111 {
+        0 => 1.0,
+        code => f64::from(2 * code),
+    }
 }
 
 #[cfg(test)]

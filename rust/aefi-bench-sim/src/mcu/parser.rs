@@ -92,7 +92,15 @@ mod tests {
 
     #[test]
     fn what_is_no_command_is_still_answered() {
-        for text in [&b"*"[..], b"m0*", b"m128*", b"m*", b"x1*", b"d70000*", b"\xff*"] {
+        for text in [
+            &b"*"[..],
+            b"m0*",
+            b"m128*",
+            b"m*",
+            b"x1*",
+            b"d70000*",
+            b"\xff*",
+        ] {
             assert_eq!(commands(text), [Command::NotUnderstood], "{text:?}");
         }
     }

@@ -61,9 +61,7 @@ impl ReplyWriter {
 mod tests {
     use super::*;
 
-    const JULY: [i32; 8] = [
-        -1722, -2517, -137, -3476, -1968, 3794, -875_448, -875_721,
-    ];
+    const JULY: [i32; 8] = [-1722, -2517, -137, -3476, -1968, 3794, -875_448, -875_721];
 
     #[test]
     fn the_recorded_confirmation_is_met_byte_for_byte() {

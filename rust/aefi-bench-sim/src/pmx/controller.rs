@@ -2,12 +2,10 @@
 
 use aefi_scan_engine::Nanos;
 
-use super::axis::{
-    ALARM_ERROR, AxisState, MINUS_LIMIT_ERROR, PLUS_LIMIT_ERROR, TIME_OUT, Zeroing,
-};
+use super::axis::{ALARM_ERROR, AxisState, MINUS_LIMIT_ERROR, PLUS_LIMIT_ERROR, TIME_OUT, Zeroing};
 use super::framing::Framer;
 use super::io::Pins;
-use super::motion::Path;
+use super::path::Path;
 use super::refusal::{Answer, Refusal, number, ok};
 use super::registers::{Identity, Registers};
 use super::request::Request;
@@ -34,6 +32,23 @@ pub struct StopCommand {
     pub axis: Option<Axis>,
 }
 
+/// A synchronisation output came on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SyncEdge {
+    /// When, on the true way and not when somebody asked.
+    pub at: Nanos,
+    /// The axis whose encoder met its condition: X is DO1 to U on DO4.
+    pub axis: Axis,
+}
+
+/// What a fault script has broken.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Defects {
+    pub(super) in_error: bool,
+    pub(super) deaf_to_stop: bool,
+    wrong_identity: bool,
+}
+
 /// The stage controller with its axes.
 #[derive(Debug, Clone)]
 pub struct Controller {
@@ -44,13 +59,12 @@ pub struct Controller {
     pub(super) pins: Pins,
     pub(super) path: Path,
     pub(super) incremental: bool,
-    pub(super) in_error: bool,
-    pub(super) deaf_to_stop: bool,
+    pub(super) defects: Defects,
     pub(super) stops: Vec<StopCommand>,
     pub(super) changes: u64,
+    edges: Vec<SyncEdge>,
     framer: Framer,
     baud_code: u8,
-    wrong_identity: bool,
     timer_end: Nanos,
     last_command: Nanos,
 }
@@ -66,14 +80,13 @@ impl Controller {
             pins: Pins::default(),
             path: Path::default(),
             incremental: false,
-            in_error: false,
-            deaf_to_stop: false,
+            defects: Defects::default(),
             stops: Vec::new(),
             changes: 0,
+            edges: Vec::new(),
             framer: Framer::new(settings.framing, identity.device_number),
             baud_code: identity.baud_code,
             identity,
-            wrong_identity: false,
             timer_end: Nanos::ZERO,
             last_command: start,
             settings: settings.clone(),
@@ -113,9 +126,9 @@ impl Controller {
     fn answer_system(&mut self, at: Nanos, request: &Request) -> Option<Answer> {
         match request.text {
             "MST" => return Some(Ok(self.master_status(at))),
-            "VER" if self.wrong_identity => return Some(Ok("V999XX".to_owned())),
+            "VER" if self.defects.wrong_identity => return Some(Ok("V999XX".to_owned())),
             "VER" => return Some(Ok(self.settings.firmware.clone())),
-            "DN" if self.wrong_identity => return Some(Ok("2ED07".to_owned())),
+            "DN" if self.defects.wrong_identity => return Some(Ok("2ED07".to_owned())),
             "STORE" => return Some(self.store()),
             _ => {}
         }
@@ -155,11 +168,12 @@ impl Controller {
         while let Some((axis, hit)) = self.next_collision(at) {
             self.collide(axis, hit);
         }
-        for axis in &mut self.axes {
-            if let Some(zeroing) = axis.zeroing.take_if(|zeroing| zeroing.at <= at) {
-                apply(axis, zeroing);
+        for (axis, state) in Axis::ALL.into_iter().zip(&mut self.axes) {
+            if let Some(zeroing) = state.zeroing.take_if(|zeroing| zeroing.at <= at) {
+                apply(state, zeroing);
             }
-            axis.settle_sync(at);
+            let edge = state.settle_sync(at).map(|at| SyncEdge { at, axis });
+            self.edges.extend(edge);
         }
         self.watch_communication(at);
     }
@@ -257,17 +271,17 @@ impl Controller {
 
     /// Makes every move answer `?ERRORED` until power is cycled.
     pub fn enter_error_state(&mut self) {
-        self.in_error = true;
+        self.defects.in_error = true;
     }
 
     /// Makes the next `STOP` or `ABORT` be answered but not carried out.
     pub fn ignore_next_stop(&mut self) {
-        self.deaf_to_stop = true;
+        self.defects.deaf_to_stop = true;
     }
 
     /// Makes `DN` and `VER` those of another device.
     pub fn pretend_other_identity(&mut self) {
-        self.wrong_identity = true;
+        self.defects.wrong_identity = true;
     }
 
     /// Switches the controller off and on: what is not in flash is forgotten,
@@ -285,6 +299,7 @@ impl Controller {
         fresh.pins.enables = fresh.registers.get("EOBOOT") as u8;
         fresh.pins.outputs = fresh.registers.get("DOBOOT") as u8;
         fresh.stops = std::mem::take(&mut self.stops);
+        fresh.edges = std::mem::take(&mut self.edges);
         fresh.changes = self.changes + 1;
         for (new, old) in fresh.axes.iter_mut().zip(&self.axes) {
             new.trajectory.clone_from(&old.trajectory);
@@ -317,6 +332,12 @@ impl Controller {
         &self.stops
     }
 
+    /// Returns every synchronisation output that came on so far.
+    #[must_use]
+    pub fn sync_edges(&self) -> &[SyncEdge] {
+        &self.edges
+    }
+
     /// Returns a number that changes whenever a trajectory does.
     #[must_use]
     pub fn motion_changes(&self) -> u64 {
@@ -331,7 +352,7 @@ fn apply(axis: &mut AxisState, zeroing: Zeroing) {
     }
 }
 
-/// Standalone programs and StepNLoop states: there are none (§3.7).
+/// Standalone programs and `StepNLoop` states: there are none (§3.7).
 fn answer_programs(request: &Request) -> Option<Answer> {
     if request.axis_after("SLS").is_some() {
         return Some(number(0));

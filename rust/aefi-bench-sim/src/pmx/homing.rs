@@ -33,7 +33,7 @@ impl Controller {
     }
 
     fn home(&mut self, at: Nanos, axis: Axis, side: Side, mode: u8) -> Answer {
-        if self.in_error {
+        if self.defects.in_error {
             return Err(Refusal::Errored);
         }
         // An axis on the switch it homes to may begin in mode 1 only.
@@ -84,7 +84,9 @@ impl Controller {
     ) {
         let resting = vec![Segment::rest(at, segments[0].position)];
         self.begin(at, axis, Motion::Bound, profile, resting);
-        self.axes[axis.index()].trajectory.replace_from(at, segments);
+        self.axes[axis.index()]
+            .trajectory
+            .replace_from(at, segments);
     }
 }
 
@@ -110,7 +112,11 @@ fn strict_arguments(rest: &str) -> Option<(Side, u8)> {
 /// mode, 0 without one (§9.4).
 fn lenient_arguments(rest: &str) -> Option<(Side, u8)> {
     let first = rest.chars().next()?;
-    let side = if first == '+' { Side::Plus } else { Side::Minus };
+    let side = if first == '+' {
+        Side::Plus
+    } else {
+        Side::Minus
+    };
     let digit = rest.chars().find_map(|c| c.to_digit(10)).unwrap_or(0);
     (digit <= 4).then_some((side, digit as u8))
 }

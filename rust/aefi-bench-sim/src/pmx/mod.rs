@@ -9,11 +9,13 @@ mod framing;
 mod homing;
 mod io;
 mod motion;
+mod path;
 mod position;
 mod refusal;
 mod registers;
 mod request;
+mod speeds;
 mod status;
 mod trigger;
 
-pub use controller::{Controller, StopCommand, StopKind};
+pub use controller::{Controller, StopCommand, StopKind, SyncEdge};

@@ -172,12 +172,11 @@ impl Register {
 /// `V100` and its like: a known name with an index that does not exist.
 fn out_of_range(request: &Request) -> Option<Answer> {
     let indexed = ["V", "JV", "JL"];
-    let known = |prefix: &&str| {
-        request.name.len() > prefix.len() && request.index_after(prefix).is_some()
-    };
+    let known =
+        |prefix: &str| request.name.len() > prefix.len() && request.index_after(prefix).is_some();
     indexed
         .iter()
-        .any(|prefix| known(&prefix))
+        .any(|prefix| known(prefix))
         .then_some(Err(Refusal::Index))
 }
 

@@ -4,7 +4,7 @@ use aefi_scan_engine::Nanos;
 
 use super::axis::AxisState;
 use super::controller::Controller;
-use super::motion::PATH_SLOTS;
+use super::path::PATH_SLOTS;
 use crate::motion::Side;
 
 impl Controller {

@@ -72,11 +72,10 @@ impl Sync {
 
 impl AxisState {
     /// Finds the instant at which the condition came true, on the trajectory
-    /// itself: not when somebody asks.
-    pub(super) fn settle_sync(&mut self, at: Nanos) {
-        let Some(since) = self.sync.on_since.filter(|_| self.sync.fired.is_none()) else {
-            return;
-        };
+    /// itself: not when somebody asks. Returns it once.
+    pub(super) fn settle_sync(&mut self, at: Nanos) -> Option<Nanos> {
+        let waiting = self.sync.fired.is_none();
+        let since = self.sync.on_since.filter(|_| waiting)?;
         let count = |t| self.encoder_at(self.trajectory.position_at(t));
         let fired = if self.sync.holds(count(since)) {
             Some(since)
@@ -87,6 +86,7 @@ impl AxisState {
         self.sync.fired = fired;
         // What was looked at once need not be looked at again.
         self.sync.on_since = Some(if fired.is_some() { since } else { at });
+        fired
     }
 
     fn sync_passage(&self, since: Nanos, at: Nanos) -> Option<Nanos> {
@@ -127,7 +127,7 @@ impl Controller {
             return self.answer_latch(axis, what, request);
         }
         let (axis, what) = leading_axis(request.name.strip_prefix("SYN")?)?;
-        self.answer_sync(at, axis, what, request)
+        Some(self.answer_sync(at, axis, what, request))
     }
 
     fn answer_latch(&mut self, axis: Axis, what: &str, request: &Request) -> Option<Answer> {
@@ -148,30 +148,20 @@ impl Controller {
         }
     }
 
-    fn answer_sync(
-        &mut self,
-        at: Nanos,
-        axis: Axis,
-        what: &str,
-        request: &Request,
-    ) -> Option<Answer> {
+    fn answer_sync(&mut self, at: Nanos, axis: Axis, what: &str, request: &Request) -> Answer {
         let sync = &mut self.axes[axis.index()].sync;
-        let value = match request.number() {
-            Ok(value) => value,
-            Err(refusal) => return Some(Err(refusal)),
-        };
-        match (what, value) {
+        match (what, request.number()?) {
             ("O", None) => (sync.on_since, sync.fired) = (Some(at), None),
             ("F", None) => (sync.on_since, sync.fired) = (None, None),
-            ("S", None) => return Some(number(sync.status())),
-            ("P", None) => return Some(number(sync.position)),
-            ("C", None) => return Some(number(sync.condition)),
-            ("T", None) => return Some(number(sync.width_ms)),
+            ("S", None) => return number(sync.status()),
+            ("P", None) => return number(sync.position),
+            ("C", None) => return number(sync.condition),
+            ("T", None) => return number(sync.width_ms),
             ("P", Some(position)) => sync.position = position,
             ("C", Some(condition @ 1..=3)) => sync.condition = condition,
             ("T", Some(width_ms @ 0..=10)) => sync.width_ms = width_ms,
-            _ => return Some(Err(Refusal::NotUnderstood)),
+            _ => return Err(Refusal::NotUnderstood),
         }
-        Some(ok())
+        ok()
     }
 }

@@ -113,7 +113,7 @@ pub fn virtual_flight(
     faults: FaultScript,
 ) -> VirtualFlight<SimulatedBench> {
     let setup = setup(plan, &settings);
-    let bench = SimulatedBench::starting_at(settings, faults, Nanos::ZERO);
+    let bench = SimulatedBench::starting_at(settings, &faults, Nanos::ZERO);
     VirtualFlight::new(&setup, bench, Nanos::ZERO)
 }
 

@@ -1,0 +1,1 @@
+"""What a session does with studies, over the ports of the domain."""

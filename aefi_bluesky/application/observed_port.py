@@ -1,0 +1,98 @@
+"""A scan port with more than one observer a flight."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from aefi_bluesky.domain.flight_plan import FlightPlan
+from aefi_bluesky.domain.ports import ScanInFlight, ScanObserver, ScanPort
+from aefi_bluesky.domain.scan_results import (
+    FixChunk,
+    FrameChunk,
+    LineChunk,
+    ReadingChunk,
+    ScanResults,
+    ScanState,
+)
+
+logger = logging.getLogger(__name__)
+
+
+class TeeObserver:
+    """Tells several observers the same; one that raises harms no other.
+
+    Parameters
+    ----------
+    observers
+        Told in this order.
+    """
+
+    def __init__(self, observers: Sequence[ScanObserver]) -> None:
+        self._observers = observers
+
+    def _tell(self, say: Callable[[ScanObserver], None]) -> None:
+        for observer in self._observers:
+            try:
+                say(observer)
+            except Exception:
+                logger.exception("observer %r failed", type(observer).__name__)
+
+    def flight_started(self, plan: FlightPlan) -> None:
+        """See `ScanObserver`."""
+        self._tell(lambda observer: observer.flight_started(plan))
+
+    def state_changed(self, state: ScanState) -> None:
+        """See `ScanObserver`."""
+        self._tell(lambda observer: observer.state_changed(state))
+
+    def frames_ended(self, frames: FrameChunk) -> None:
+        """See `ScanObserver`."""
+        self._tell(lambda observer: observer.frames_ended(frames))
+
+    def readings_taken(self, readings: ReadingChunk) -> None:
+        """See `ScanObserver`."""
+        self._tell(lambda observer: observer.readings_taken(readings))
+
+    def fixes_taken(self, fixes: FixChunk) -> None:
+        """See `ScanObserver`."""
+        self._tell(lambda observer: observer.fixes_taken(fixes))
+
+    def lines_ended(self, lines: LineChunk) -> None:
+        """See `ScanObserver`."""
+        self._tell(lambda observer: observer.lines_ended(lines))
+
+    def flight_ended(self, results: ScanResults) -> None:
+        """See `ScanObserver`."""
+        self._tell(lambda observer: observer.flight_ended(results))
+
+
+class ObservedScanPort:
+    """A scan port whose flights are all watched by the same observers too.
+
+    Parameters
+    ----------
+    port
+        What flies.
+    observers
+        Told of every flight, after the flight's own observer.
+    """
+
+    def __init__(self, port: ScanPort, observers: Sequence[ScanObserver]) -> None:
+        self._port = port
+        self._observers = tuple(observers)
+
+    def _tee(self, observer: ScanObserver) -> ScanObserver:
+        return TeeObserver((observer, *self._observers)) if self._observers else observer
+
+    def start_scan(
+        self, flight_plan: FlightPlan, observer: ScanObserver
+    ) -> ScanInFlight:
+        """See `ScanPort`."""
+        return self._port.start_scan(flight_plan, self._tee(observer))
+
+    def execute_scan(
+        self, flight_plan: FlightPlan, observer: ScanObserver
+    ) -> ScanResults:
+        """See `ScanPort`."""
+        return self._port.execute_scan(flight_plan, self._tee(observer))

@@ -1,0 +1,75 @@
+"""``aefi sim``: the simulated bench alone, on two ptys."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import click
+
+from aefi_bluesky.engine import _native
+from aefi_bluesky.session.configuration import load_bench
+from aefi_bluesky.session.simulated import SimulationSettings, simulated_bench
+
+
+@click.command()
+@click.option("--bench", default="simulated", help="Bench file, or a shipped name.")
+@click.option("--seed", default=0, help="Seed of noise, jitter and tick phase.")
+@click.option("--unpaced", is_flag=True, help="No wire time at all: not physical.")
+@click.option(
+    "--truth",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File for what really happens, as JSON lines.",
+)
+@click.option(
+    "--links",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for links 'stage' and 'acquisition' to the ptys.",
+)
+@click.option(
+    "--faults",
+    type=click.File(),
+    help='Fault script, a line a fault: "at 1.5s do lose-reply".',
+)
+@click.option("--child", is_flag=True, hidden=True)
+def sim(
+    bench: str,
+    seed: int,
+    unpaced: bool,
+    truth: Path | None,
+    links: Path | None,
+    faults: click.utils.LazyFile | None,
+    child: bool,
+) -> None:
+    """Serve the simulated bench on two ptys until Ctrl-C.
+
+    Any client of the real devices may open them: the stage's at the bench file's
+    rate, the acquisition's at 1 500 000 Bd.
+    """
+    script = faults.read() if faults else ""
+    settings = SimulationSettings(seed=seed, paced=not unpaced, script=script)
+    simulated = simulated_bench(load_bench(bench), settings)
+    server = _native.BenchServer(simulated, truth=truth, links=links, script=script)
+    ports = {"stage": str(server.stage_path), "acquisition": str(server.acquisition_path)}
+    if child:
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+        print(json.dumps(ports), flush=True)
+    else:
+        for name, path in ports.items():
+            click.echo(f"{name}: {path}")
+        click.echo("Ctrl-C ends the bench.")
+    # SIGTERM ends the bench as Ctrl-C does: the truth is written to its end.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        server.run()
+    except KeyboardInterrupt:
+        return
+
+
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)

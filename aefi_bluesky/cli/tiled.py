@@ -1,0 +1,28 @@
+"""``aefi tiled``: the Tiled server over a data folder."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import click
+
+from aefi_bluesky.session import SessionFolders
+from aefi_bluesky.storage.tiled_server import TiledServer
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=Path("aefi-demo"))
+@click.argument("uid", required=False)
+@click.option("--port", default=0, help="Port; 0 takes a free one.")
+def tiled(folder: Path, uid: str | None, port: int) -> None:
+    """Serve the runs of a data FOLDER until Ctrl-C; print the link to run UID."""
+    folders = SessionFolders.below(folder)
+    with TiledServer(folders.tiled, folders.raw, port=port) as server:
+        click.echo(f"Tiled: {server.browse_url(uid or '')}")
+        click.echo("Ctrl-C ends the server.")
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            signal.pause()
+        except KeyboardInterrupt:
+            return

@@ -1,0 +1,6 @@
+"""Ophyd devices of the bench."""
+
+from aefi_bluesky.devices.bench_constants import BenchConstants
+from aefi_bluesky.devices.flyer import AefiFlyer
+
+__all__ = ["AefiFlyer", "BenchConstants"]

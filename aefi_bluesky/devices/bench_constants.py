@@ -1,0 +1,67 @@
+"""The bench's constants as a device, for the baseline and the configuration."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ophyd import Device
+
+from aefi_bluesky.domain.bench import BenchDescription
+
+
+def flat_constants(bench: BenchDescription, prefix: str) -> dict[str, Any]:
+    """Return a bench's numbers under flat names, ``prefix_motion_ramp_s``."""
+    flat: dict[str, Any] = {}
+
+    def walk(path: str, value: Any) -> None:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                walk(f"{path}_{key}", inner)
+        else:
+            flat[path] = value
+
+    walk(prefix, bench.to_plain())
+    return flat
+
+
+def described_constants(constants: dict[str, Any], source: str) -> dict[str, Any]:
+    """Return the data keys of flat constants."""
+    kinds = {str: "string", int: "integer", float: "number"}
+    return {
+        name: {"source": f"{source}:{name}", "dtype": kinds[type(value)], "shape": []}
+        for name, value in constants.items()
+    }
+
+
+class BenchConstants(Device):
+    """Scales, speeds and detector constants, read before and after each run.
+
+    Parameters
+    ----------
+    bench
+        The bench.
+    name
+        Name of the device.
+    """
+
+    def __init__(self, bench: BenchDescription, *, name: str) -> None:
+        super().__init__(name=name)
+        self._constants = flat_constants(bench, name)
+
+    def read(self) -> dict[str, Any]:
+        """Return every constant."""
+        now = time.time()
+        return {
+            name: {"value": value, "timestamp": now}
+            for name, value in self._constants.items()
+        }
+
+    def describe(self) -> dict[str, Any]:
+        """Return the constants' data keys."""
+        return described_constants(self._constants, self.name)
+
+    @property
+    def hints(self) -> dict[str, Any]:
+        """No fields: constants are not plotted."""
+        return {"fields": []}

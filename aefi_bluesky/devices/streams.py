@@ -1,0 +1,213 @@
+"""The flyer's streams beside ``primary``: each is an object that bluesky collects.
+
+One object a stream, because bluesky skips the events of a device that also writes
+stream assets, and wants one stream for each object that it collects.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from bluesky.protocols import HasName, PartialEventPage, Readable
+
+from aefi_bluesky.devices.data_keys import LINE_UNITS, described
+from aefi_bluesky.devices.flight_log import FlightLog, LinePage, Row
+from aefi_bluesky.domain.scan_results import CHANNELS, FrameState
+
+CurrentLog = Callable[[], FlightLog]
+CurrentPages = Callable[[], list[LinePage]]
+
+
+def page_of(rows: list[Row], columns: list[str]) -> PartialEventPage:
+    """Return rows as one event page, stamped with the present."""
+    now = time.time()
+    return {
+        "data": {name: [row[name] for row in rows] for name in columns},
+        "timestamps": {name: [now] * len(rows) for name in columns},
+        "time": [now] * len(rows),
+    }
+
+
+class _Stream(HasName):
+    """A named part of a flyer without hints of its own.
+
+    Parameters
+    ----------
+    name
+        Name of the device.
+    parent
+        The flyer.
+    """
+
+    def __init__(self, name: str, parent: Any) -> None:
+        self._name = name
+        self._parent = parent
+
+    @property
+    def name(self) -> str:
+        """Name of the device."""
+        return self._name
+
+    @property
+    def parent(self) -> Any:
+        """The flyer."""
+        return self._parent
+
+    @property
+    def hints(self) -> dict[str, Any]:
+        """No fields: BestEffortCallback shows nothing of this stream."""
+        return {"fields": []}
+
+
+class LineStream(_Stream):
+    """``lines``: one event a line, which BestEffortCallback tables and plots."""
+
+    def __init__(self, name: str, parent: Any, pages: CurrentPages) -> None:
+        super().__init__(name, parent)
+        self._pages = pages
+
+    @property
+    def hints(self) -> dict[str, Any]:
+        """What a person wants to see of a line."""
+        return {"fields": ["n_ok", "reading_rate", "fix_rate"]}
+
+    def describe_collect(self) -> dict[str, Any]:
+        """Return the data keys of a line."""
+        return described(self.name, LINE_UNITS)
+
+    def collect_pages(self) -> Iterator[PartialEventPage]:
+        """Yield a page for each line to be handed out."""
+        for page in self._pages():
+            if rows := page.take_lines():
+                yield page_of(rows, list(LINE_UNITS))
+
+
+class SampleStream(_Stream):
+    """``readings`` or ``fixes``: rows of the sample file, as stream assets."""
+
+    def __init__(
+        self,
+        name: str,
+        parent: Any,
+        stream: str,
+        log: CurrentLog,
+        pages: CurrentPages,
+    ) -> None:
+        super().__init__(name, parent)
+        self._stream = stream
+        self._log = log
+        self._pages = pages
+
+    def describe_collect(self) -> dict[str, Any]:
+        """Return the data keys of a sample."""
+        return self._log().samples.describe(self._stream)
+
+    def get_index(self) -> int:
+        """Return the rows counted by the pages to be handed out."""
+        return max((page.samples[self._stream] for page in self._pages()), default=0)
+
+    def collect_asset_docs(self, index: int | None = None) -> Iterator[Any]:
+        """Yield resources once, and the rows of the pages to be handed out."""
+        rows = self.get_index() if index is None else index
+        yield from self._log().samples.asset_documents(self._stream, upto=rows)
+
+
+class MapStream(_Stream, Readable[Any]):
+    """``maps``: six images and their axes, at the end of the run."""
+
+    def __init__(self, name: str, parent: Any, log: CurrentLog) -> None:
+        super().__init__(name, parent)
+        self._log = log
+
+    def _images(self) -> dict[str, tuple[Any, str]]:
+        log = self._log()
+        spec = log.plan.spec
+        x = np.linspace(*spec.zone.along("x"), spec.n_x)
+        y = np.linspace(*spec.zone.along("y"), spec.n_y)
+        images = {f"map_{channel}": (log.map_of(channel), "V") for channel in CHANNELS}
+        return {**images, "map_x": (x, "mm"), "map_y": (y, "mm")}
+
+    def describe(self) -> dict[str, Any]:
+        """Return the data keys of the images, shape (n_y, n_x)."""
+        return {
+            name: {
+                "source": f"{self.name}:{name}",
+                "dtype": "array",
+                "dtype_numpy": "<f8",
+                "shape": list(values.shape),
+                "units": unit,
+            }
+            for name, (values, unit) in self._images().items()
+        }
+
+    def read(self) -> dict[str, Any]:
+        """Return the images as nested lists; NaN where a frame has no value."""
+        now = time.time()
+        return {
+            name: {"value": values.tolist(), "timestamp": now}
+            for name, (values, _unit) in self._images().items()
+        }
+
+    def read_configuration(self) -> dict[str, Any]:
+        """Return nothing: the flyer has the configuration."""
+        return {}
+
+    def describe_configuration(self) -> dict[str, Any]:
+        """Return nothing: the flyer has the configuration."""
+        return {}
+
+
+class HealthStream(_Stream, Readable[Any]):
+    """``health``: how the flight ended and what became of each frame."""
+
+    def __init__(self, name: str, parent: Any, log: CurrentLog) -> None:
+        super().__init__(name, parent)
+        self._log = log
+
+    def _values(self) -> dict[str, Any]:
+        results = self._log().results
+        if results is None:
+            return {}
+        states = {f"frames_{state}": results.frames[state] for state in FrameState}
+        lost = {f"lost_{kind}": count for kind, count in results.n_lost.items()}
+        return {
+            "state": results.state.value,
+            "cause": results.cause,
+            **{name.replace("-", "_"): count for name, count in states.items()},
+            **lost,
+            "readings_taken": results.n_readings,
+            "fixes_taken": results.n_fixes,
+            "flight_s": results.flight_s,
+            "position_suspect": int(results.position_suspect),
+        }
+
+    def describe(self) -> dict[str, Any]:
+        """Return the data keys of the outcome."""
+        kinds = {str: "string", int: "integer", float: "number"}
+        return {
+            name: {
+                "source": f"{self.name}:{name}",
+                "dtype": kinds[type(value)],
+                "shape": [],
+            }
+            for name, value in self._values().items()
+        }
+
+    def read(self) -> dict[str, Any]:
+        """Return the outcome."""
+        now = time.time()
+        return {
+            name: {"value": value, "timestamp": now}
+            for name, value in self._values().items()
+        }
+
+    def read_configuration(self) -> dict[str, Any]:
+        """Return nothing: the flyer has the configuration."""
+        return {}
+
+    def describe_configuration(self) -> dict[str, Any]:
+        """Return nothing: the flyer has the configuration."""
+        return {}

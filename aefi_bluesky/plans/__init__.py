@@ -1,0 +1,6 @@
+"""Bluesky plans of the bench."""
+
+from aefi_bluesky.plans.fly import fly_map
+from aefi_bluesky.plans.stubs import fly_lines
+
+__all__ = ["fly_lines", "fly_map"]

@@ -1,0 +1,188 @@
+"""Maps that are flown."""
+
+import json
+from typing import Any, Literal
+
+import bluesky.plan_stubs as bps
+import bluesky.preprocessors as bpp
+from bluesky.utils import MsgGenerator, RunEngineControlException
+
+from aefi_bluesky.devices import AefiFlyer
+from aefi_bluesky.domain.flight_plan import FlightPlan
+from aefi_bluesky.domain.scan_results import FrameState
+from aefi_bluesky.domain.scan_spec import (
+    Excitation,
+    ExcitationMode,
+    FlyScanSpec,
+    Pattern,
+    Zone,
+)
+from aefi_bluesky.plans.stubs import fly_lines, read_results
+
+
+def fly_map(
+    flyer: AefiFlyer,
+    x_min_mm: float,
+    x_max_mm: float,
+    n_x: int,
+    y_min_mm: float,
+    y_max_mm: float,
+    n_y: int,
+    speed_mm_per_s: float = 32.7,
+    pattern: Literal["serpentine", "raster", "comb"] = "serpentine",
+    fast_axis: Literal["x", "y"] = "y",
+    n_avg: int = 10,
+    excitation_mode: Literal[
+        "x-dir", "y-dir", "circular-plus", "circular-minus"
+    ] = "x-dir",
+    level_s1s2_percent: float = 50.0,
+    level_s3s4_percent: float = 50.0,
+    frequency_hz: float = 1000.0,
+    min_readings_per_frame: int = 1,
+    allowed_bad_frames: int = 0,
+    md: dict[str, Any] | None = None,
+) -> MsgGenerator[str]:
+    """Fly a map line by line.
+
+    The excitation is on for the flight and off when it is over.
+
+    Parameters
+    ----------
+    flyer
+        What flies.
+    x_min_mm, x_max_mm, y_min_mm, y_max_mm
+        Centres of the outer frames, in mm.
+    n_x, n_y
+        Frames along each axis; both ends are included.
+    speed_mm_per_s
+        Speed in the lines, in mm/s.
+    pattern
+        ``serpentine``: even lines ascend, odd ones descend. ``raster``: all ascend.
+        ``comb``: as raster, and the fast axis is y.
+    fast_axis
+        The axis that moves in the lines.
+    n_avg
+        Conversions averaged into a reading, 1 to 127.
+    excitation_mode
+        Phase between the sphere pairs.
+    level_s1s2_percent, level_s3s4_percent
+        Level of each sphere pair, 0 to 100 %.
+    frequency_hz
+        Frequency of the excitation, in Hz.
+    min_readings_per_frame
+        Readings that a frame needs to be ok.
+    allowed_bad_frames
+        Frames that may be otherwise than ok in a success.
+    md
+        More for the start document.
+
+    Returns
+    -------
+    str
+        The run's uid.
+
+    Raises
+    ------
+    InvalidScanSpecError
+        If a number is wrong.
+    InfeasibleScanError
+        If the bench can't fly it; with every reason. Nothing has moved.
+    """
+    spec = FlyScanSpec(
+        zone=Zone(x_min_mm, x_max_mm, y_min_mm, y_max_mm),
+        n_x=n_x,
+        n_y=n_y,
+        pattern=Pattern(pattern),
+        fast_axis=fast_axis,
+        speed_mm_per_s=speed_mm_per_s,
+        n_avg=n_avg,
+        excitation=Excitation(
+            ExcitationMode(excitation_mode),
+            level_s1s2_percent,
+            level_s3s4_percent,
+            frequency_hz,
+        ),
+        min_readings_per_frame=min_readings_per_frame,
+        allowed_bad_frames=allowed_bad_frames,
+    )
+    return (yield from fly_spec(flyer, spec, md))
+
+
+def fly_spec(
+    flyer: AefiFlyer, spec: FlyScanSpec, md: dict[str, Any] | None = None
+) -> MsgGenerator[str]:
+    """Fly a map given as a spec; see `fly_map`."""
+    plan = flyer.plan(spec)
+
+    def run() -> MsgGenerator[str]:
+        yield from bps.prepare(flyer, plan, wait=True)
+        uid = yield from bps.open_run({**start_document(flyer, plan), **(md or {})})
+        yield from bpp.contingency_wrapper(
+            inside_run(), except_plan=close_failed, else_plan=bps.close_run
+        )
+        return uid
+
+    def inside_run() -> MsgGenerator[None]:
+        def results(_error: Exception | None = None) -> MsgGenerator[None]:
+            if flyer.results is not None:
+                yield from read_results(flyer)
+
+        yield from bpp.contingency_wrapper(
+            fly_lines(flyer), except_plan=results, else_plan=results
+        )
+
+    def close_failed(error: Exception) -> MsgGenerator[None]:
+        asked = isinstance(error, RunEngineControlException)
+        yield from bps.close_run(
+            exit_status="abort" if asked else "fail", reason=reason_of(flyer, error)
+        )
+
+    return (yield from bpp.stage_wrapper(run(), [flyer]))
+
+
+def start_document(flyer: AefiFlyer, plan: FlightPlan) -> dict[str, Any]:
+    """Return what the start document says of the flight.
+
+    Parameters
+    ----------
+    flyer
+        What flies.
+    plan
+        What is flown.
+    """
+    spec = plan.spec
+    return {
+        "plan_name": "fly_map",
+        "detectors": [flyer.name],
+        "num_points": plan.n_frames,
+        "shape": [spec.n_y, spec.n_x],
+        "extents": [list(spec.zone.along("y")), list(spec.zone.along("x"))],
+        "hints": {"dimensions": [[["line"], "lines"]]},
+        "scan_spec": spec.to_plain(),
+        "flight_plan": {
+            "sha256": plan.digest,
+            "lines": len(plan.lines),
+            "frames": plan.n_frames,
+            "estimated_duration_s": plan.duration_s,
+        },
+        "bench": flyer.bench.to_plain(),
+    }
+
+
+def reason_of(flyer: AefiFlyer, error: Exception) -> str:
+    """Return why a run is no success, as JSON, for its stop document.
+
+    Parameters
+    ----------
+    flyer
+        What flew.
+    error
+        What ended the plan.
+    """
+    reason: dict[str, Any] = {"error": type(error).__name__, "message": str(error)}
+    results = flyer.results
+    if results is not None:
+        reason["state"] = results.state.value
+        reason["cause"] = results.cause
+        reason["frames"] = {state.value: results.frames[state] for state in FrameState}
+    return json.dumps(reason)

@@ -1,0 +1,1 @@
+"""Set-ups that ship with the package: benches and IPython."""

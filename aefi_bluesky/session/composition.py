@@ -1,0 +1,224 @@
+"""A session: bench, engine, devices, RunEngine and storage, and their ends."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import bluesky
+from bluesky import RunEngine, SupplementalData
+
+from aefi_bluesky.application.observed_port import ObservedScanPort
+from aefi_bluesky.devices import AefiFlyer, BenchConstants
+from aefi_bluesky.devices.data_keys import SAMPLE_COLUMNS, SAMPLE_UNITS
+from aefi_bluesky.domain.bench import BenchDescription
+from aefi_bluesky.domain.ports import ScanObserver
+from aefi_bluesky.engine import RustScanAdapter, serial_starter, virtual_starter
+from aefi_bluesky.session.configuration import BenchConfiguration, load_bench
+from aefi_bluesky.session.folders import SessionFolders
+from aefi_bluesky.session.signals import StopOnTermination
+from aefi_bluesky.session.simulated import (
+    SimulationSettings,
+    SimulatorProcess,
+    simulated_bench,
+)
+from aefi_bluesky.storage.document_writer import DocumentWriter
+from aefi_bluesky.storage.run_file import RunFile
+from aefi_bluesky.storage.tiled_client import connect
+from aefi_bluesky.storage.tiled_server import TiledServer
+
+logger = logging.getLogger(__name__)
+
+BenchKind = Literal["real", "ptys", "virtual"]
+"""The bench: real ports, a simulated one on ptys, or one in virtual time."""
+
+
+@dataclass
+class Session:
+    """Everything that a person or a command works with.
+
+    Parameters
+    ----------
+    bench
+        The bench's description.
+    flyer, constants
+        The devices.
+    RE
+        The RunEngine, with the document writer subscribed.
+    sd
+        Baseline devices of each run.
+    catalog
+        The Tiled client.
+    tiled
+        The server, where this session started it; None for a foreign one.
+    writer
+        Stores documents.
+    folders
+        Where data are.
+    virtual_bench
+        The simulated bench in virtual time, where there is one.
+    """
+
+    bench: BenchDescription
+    flyer: AefiFlyer
+    constants: BenchConstants
+    RE: RunEngine
+    sd: SupplementalData
+    catalog: Any
+    tiled: TiledServer | None
+    writer: DocumentWriter
+    folders: SessionFolders
+    virtual_bench: Any = None
+
+    def browse_url(self, uid: str) -> str | None:
+        """Return the link that opens a run in Tiled, if the server is ours."""
+        return self.tiled.browse_url(uid) if self.tiled else None
+
+    def write_truth(self) -> Path:
+        """Return the file of what the simulated bench really did.
+
+        In virtual time it is written now; on ptys the bench writes it all the time.
+        """
+        if self.virtual_bench is not None:
+            self.virtual_bench.write_truth(self.folders.truth)
+        return self.folders.truth
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(
+        cls,
+        *,
+        kind: BenchKind,
+        folder: Path,
+        bench: str = "simulated",
+        simulation: SimulationSettings | None = None,
+        tiled_uri: str | None = None,
+        tiled_key: str | None = None,
+        observers: Sequence[ScanObserver] = (),
+        md: dict[str, Any] | None = None,
+    ) -> Iterator[Session]:
+        """Build a session, and end all of it on leaving.
+
+        Parameters
+        ----------
+        kind
+            The bench: real ports, a simulated one on ptys, or in virtual time.
+        folder
+            Where data go.
+        bench
+            Name of a shipped bench file, or a path.
+        simulation
+            What is chosen of a simulated bench.
+        tiled_uri, tiled_key
+            A Tiled server that runs already; None starts one.
+        observers
+            Get every chunk of every flight beside the flyer.
+        md
+            The RunEngine's metadata.
+
+        Raises
+        ------
+        ConfigurationError
+            If the bench file is wrong.
+        StorageError
+            If the folder can't be written or Tiled is not reachable.
+        """
+        configuration = load_bench(bench)
+        folders = SessionFolders.below(folder)
+        with contextlib.ExitStack() as stack:
+            settings = simulation or SimulationSettings()
+            port, virtual = _scan_port(
+                stack, kind, bench, configuration, settings, folders
+            )
+            tiled = None
+            if tiled_uri is None:
+                tiled = stack.enter_context(TiledServer(folders.tiled, folders.raw))
+                tiled_uri, tiled_key = tiled.uri, tiled.api_key
+            uri, key = tiled_uri, tiled_key or ""
+            catalog = connect(uri, key)
+            stack.callback(catalog.context.close)
+            writer = DocumentWriter(lambda: connect(uri, key), folders.backup)
+            stack.callback(writer.close)
+            description = configuration.description()
+            flyer = AefiFlyer(
+                ObservedScanPort(port, observers),
+                description,
+                _sample_files(folders),
+                name="flyer",
+            )
+            stack.callback(_end_flight, flyer)
+            session = cls(
+                bench=description,
+                flyer=flyer,
+                constants=BenchConstants(description, name="bench"),
+                RE=_run_engine(md or {}, stack),
+                sd=SupplementalData(),
+                catalog=catalog,
+                tiled=tiled,
+                writer=writer,
+                folders=folders,
+                virtual_bench=virtual,
+            )
+            session.sd.baseline = [session.constants]
+            session.RE.preprocessors.append(session.sd)
+            session.RE.subscribe(writer)
+            yield session
+
+
+def _scan_port(
+    stack: contextlib.ExitStack,
+    kind: BenchKind,
+    bench: str,
+    configuration: BenchConfiguration,
+    settings: SimulationSettings,
+    folders: SessionFolders,
+) -> tuple[RustScanAdapter, Any]:
+    description = configuration.description()
+    if kind == "virtual":
+        virtual = simulated_bench(configuration, settings)
+        links = configuration.links(paced=settings.paced)
+        starter = virtual_starter(links, virtual)
+        return RustScanAdapter(description, starter), virtual
+    if kind == "ptys":
+        simulator = stack.enter_context(
+            SimulatorProcess(bench, settings, folders.truth)
+        )
+        configuration = configuration.on_ports(
+            simulator.stage_port, simulator.acquisition_port
+        )
+    links = configuration.links(paced=settings.paced)
+    return RustScanAdapter(description, serial_starter(links)), None
+
+
+def _sample_files(folders: SessionFolders) -> Any:
+    def create(uid: str) -> RunFile:
+        return RunFile.create(folders.raw, uid, SAMPLE_COLUMNS, SAMPLE_UNITS)
+
+    return create
+
+
+def _run_engine(md: dict[str, Any], stack: contextlib.ExitStack) -> RunEngine:
+    engine = RunEngine(md, call_returns_result=True)
+    engine.md.setdefault("versions", {}).update({"bluesky": bluesky.__version__})
+    stack.callback(_end_run_engine, engine)
+    stack.enter_context(StopOnTermination(engine))
+    return engine
+
+
+def _end_run_engine(engine: RunEngine) -> None:
+    """End what is left of a run, then the RunEngine's own thread and loop."""
+    if engine.state == "paused":
+        engine.abort("the session ends")
+    engine.loop.call_soon_threadsafe(engine.loop.stop)
+    engine._th.join()  # noqa: SLF001  bluesky has no public way to end it
+    engine.loop.close()
+
+
+def _end_flight(flyer: AefiFlyer) -> None:
+    flyer.stop()
+    if not flyer.wait_for_end(10.0):
+        logger.error("the flight did not come to rest within 10 s")

@@ -1,0 +1,200 @@
+"""One TOML file a bench, checked, to the plain values that the rooms use."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field
+
+from aefi_bluesky.domain.bench import (
+    AxisDescription,
+    BenchDescription,
+    DetectorDescription,
+    LinkDescription,
+    MotionDescription,
+)
+from aefi_bluesky.domain.errors import ConfigurationError
+from aefi_bluesky.engine import EngineLinks
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+PositiveInt = Annotated[int, Field(gt=0)]
+
+BAUD_CODES = {9600: 1, 19200: 2, 38400: 3, 57600: 4, 115200: 5}
+"""The controller's rates and their ``DB`` codes (manual §5.2.2)."""
+
+_HOT_EXCHANGE_BYTES = 12
+"""``@00PY`` CR and a position of five digits with CR (Arcus reference §8.1)."""
+
+_LINE_EXCHANGES = 12
+"""Exchanges between two lines beside polling: speeds, moves, confirmations."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AxisTable(_Table):
+    """``[stage.x]`` and ``[stage.y]``."""
+
+    travel_min_mm: float
+    travel_max_mm: float
+    um_per_step: Positive
+
+
+class StageTable(_Table):
+    """``[stage]``: the controller, its line and how it moves."""
+
+    port: str
+    device_name: str = Field(pattern=r"^4EX\d\d$")
+    baud: int
+    turnaround_ms: float = Field(ge=0, le=100)
+    reply_allowance_ms: PositiveInt
+    status_period_ms: PositiveInt
+    start_speed_steps_per_s: PositiveInt
+    ramp_ms: PositiveInt
+    positioning_speed_steps_per_s: PositiveInt
+    min_speed_steps_per_s: PositiveInt
+    max_speed_steps_per_s: PositiveInt
+    x: AxisTable
+    y: AxisTable
+
+    @pydantic.field_validator("baud")
+    @classmethod
+    def _is_a_rate_of_the_controller(cls, baud: int) -> int:
+        if baud not in BAUD_CODES:
+            allowed = ", ".join(map(str, BAUD_CODES))
+            raise ValueError(f"must be one of {allowed} Bd, was {baud}")
+        return baud
+
+
+class AcquisitionTable(_Table):
+    """``[acquisition]``: the microcontroller, its line and the converter."""
+
+    port: str
+    baud: PositiveInt
+    reply_allowance_ms: PositiveInt
+    reading_rate_hz: Positive
+    conversion_rate_hz: Positive
+    osr: PositiveInt
+    vref_v: Positive
+    gain: PositiveInt
+
+
+class BenchConfiguration(_Table):
+    """One bench file.
+
+    Parameters
+    ----------
+    name
+        What people call the bench.
+    stage, acquisition
+        Its tables.
+    provenance
+        Where a number comes from, by its dotted name.
+    """
+
+    name: str
+    stage: StageTable
+    acquisition: AcquisitionTable
+    provenance: dict[str, str] = Field(default_factory=dict)
+
+    def description(self) -> BenchDescription:
+        """Return what planning and recalibration need."""
+        stage, acquisition = self.stage, self.acquisition
+        mm_per_step = stage.y.um_per_step / 1000
+        period_s = self._exchange_s(_HOT_EXCHANGE_BYTES)
+        return BenchDescription(
+            name=self.name,
+            x=AxisDescription(**stage.x.model_dump()),
+            y=AxisDescription(**stage.y.model_dump()),
+            motion=MotionDescription(
+                start_speed_mm_per_s=stage.start_speed_steps_per_s * mm_per_step,
+                ramp_s=stage.ramp_ms / 1000,
+                positioning_speed_mm_per_s=(
+                    stage.positioning_speed_steps_per_s * mm_per_step
+                ),
+                min_speed_mm_per_s=stage.min_speed_steps_per_s * mm_per_step,
+                max_speed_mm_per_s=stage.max_speed_steps_per_s * mm_per_step,
+            ),
+            detector=DetectorDescription(
+                reading_rate_hz=acquisition.reading_rate_hz,
+                vref_v=acquisition.vref_v,
+                gain=acquisition.gain,
+                osr=acquisition.osr,
+                conversion_rate_hz=acquisition.conversion_rate_hz,
+            ),
+            link=LinkDescription(
+                fix_rate_hz=1 / period_s,
+                fix_line_limit_hz=1 / period_s,
+                line_overhead_s=_LINE_EXCHANGES * period_s,
+            ),
+        )
+
+    def _exchange_s(self, n_bytes: int) -> float:
+        return n_bytes * 10 / self.stage.baud + self.stage.turnaround_ms / 1000
+
+    def links(self, *, paced: bool = True) -> EngineLinks:
+        """Return how the engine reaches the bench."""
+        return EngineLinks(
+            stage_port=self.stage.port,
+            stage_baud=self.stage.baud,
+            acquisition_port=self.acquisition.port,
+            acquisition_baud=self.acquisition.baud,
+            paced=paced,
+            stage_name=self.stage.device_name,
+            stage_allowance_ms=self.stage.reply_allowance_ms,
+            acquisition_allowance_ms=self.acquisition.reply_allowance_ms,
+            status_period_ms=self.stage.status_period_ms,
+            conversion_ns=round(1e9 / self.acquisition.conversion_rate_hz),
+        )
+
+    def on_ports(self, stage: str, acquisition: str) -> BenchConfiguration:
+        """Return the configuration with other ports."""
+        return self.model_copy(
+            update={
+                "stage": self.stage.model_copy(update={"port": stage}),
+                "acquisition": self.acquisition.model_copy(
+                    update={"port": acquisition}
+                ),
+            }
+        )
+
+
+def load_bench(source: str | Path) -> BenchConfiguration:
+    """Read a bench file.
+
+    Parameters
+    ----------
+    source
+        A path, or the name of a bench that ships: ``simulated`` or ``aefi``.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such file, or it is no TOML, or a value is wrong or unknown.
+    """
+    try:
+        return BenchConfiguration.model_validate(tomllib.loads(_text(source)))
+    except tomllib.TOMLDecodeError as err:
+        raise ConfigurationError(f"bench file {source}: {err}") from err
+    except pydantic.ValidationError as err:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}, "
+            f"was {fault['input']!r}"
+            for fault in err.errors()
+        )
+        raise ConfigurationError(f"bench file {source}: {faults}") from err
+
+
+def _text(source: str | Path) -> str:
+    shipped = resources.files("aefi_bluesky.profiles") / "benches" / f"{source}.toml"
+    try:
+        if isinstance(source, str) and shipped.is_file():
+            return shipped.read_text(encoding="utf-8")
+        return Path(source).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as err:
+        raise ConfigurationError(f"bench file {source} cannot be read: {err}") from err

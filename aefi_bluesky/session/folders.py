@@ -1,0 +1,69 @@
+"""Where a session keeps its data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from aefi_bluesky.domain.errors import StorageError
+from aefi_bluesky.storage.run_file import require_free_bytes
+
+NEEDED_BYTES = 200_000_000
+"""Free space below which a session refuses to begin: some hours of samples."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFolders:
+    """The folders of one session.
+
+    Parameters
+    ----------
+    root
+        Everything lies below it.
+    """
+
+    root: Path
+
+    @classmethod
+    def below(cls, root: Path) -> Self:
+        """Make the folders and see that they can be written.
+
+        Raises
+        ------
+        StorageError
+            If not, or if the disk is too full.
+        """
+        folders = cls(root.absolute())
+        try:
+            for folder in (folders.raw, folders.tiled, folders.backup):
+                folder.mkdir(parents=True, exist_ok=True)
+            probe = folders.root / ".probe"
+            probe.touch()
+            probe.unlink()
+        except OSError as err:
+            raise StorageError(
+                f"data folder {root} cannot be written: {err.strerror}"
+            ) from err
+        require_free_bytes(folders.root, NEEDED_BYTES)
+        return folders
+
+    @property
+    def raw(self) -> Path:
+        """Sample files."""
+        return self.root / "raw"
+
+    @property
+    def tiled(self) -> Path:
+        """The Tiled server's own."""
+        return self.root / "tiled"
+
+    @property
+    def backup(self) -> Path:
+        """Journals of runs that Tiled does not have."""
+        return self.root / "backup"
+
+    @property
+    def truth(self) -> Path:
+        """What a simulated bench really did."""
+        return self.root / "truth.jsonl"

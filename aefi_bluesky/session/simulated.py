@@ -1,0 +1,130 @@
+"""The simulated bench: in virtual time, or as a process of its own on two ptys."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from aefi_bluesky.domain.bench import BenchDescription
+from aefi_bluesky.domain.errors import DeviceUnavailableError
+from aefi_bluesky.engine import _native
+from aefi_bluesky.session.configuration import BAUD_CODES, BenchConfiguration
+
+_END_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationSettings:
+    """What of the simulated bench may be chosen.
+
+    Parameters
+    ----------
+    seed
+        Of noise, jitter and tick phase: the same seed gives the same run.
+    paced
+        False takes all wire time away: not physical.
+    script
+        Fault script, one fault a line.
+    """
+
+    seed: int = 0
+    paced: bool = True
+    script: str = ""
+
+
+def simulated_bench(
+    bench: BenchConfiguration, settings: SimulationSettings
+) -> _native.SimulatedBench:
+    """Return a simulated bench as `bench` describes it, in virtual time."""
+    return _native.SimulatedBench(
+        seed=settings.seed,
+        baud_code=BAUD_CODES[bench.stage.baud],
+        paced=settings.paced,
+        stage_turnaround_us=round(bench.stage.turnaround_ms * 1000),
+        start_steps=_middle_steps(bench.description()),
+        script=settings.script,
+    )
+
+
+def _middle_steps(bench: BenchDescription) -> tuple[float, float]:
+    """Return the middle of the travel: where a bench is left after a day's work."""
+    x, y = (
+        round(
+            (axis.travel_min_mm + axis.travel_max_mm) / 2 * 1000 / axis.um_per_step
+        )
+        for axis in (bench.x, bench.y)
+    )
+    return float(x), float(y)
+
+
+class SimulatorProcess:
+    """``aefi sim`` as a process of its own, ended with this one.
+
+    Parameters
+    ----------
+    bench
+        What it simulates; a shipped bench's name or a path.
+    settings
+        What is chosen of it.
+    truth
+        File in which it writes what really happened.
+    """
+
+    def __init__(
+        self, bench: str, settings: SimulationSettings, truth: Path | None
+    ) -> None:
+        command = [
+            *(sys.executable, "-m", "aefi_bluesky", "sim", "--child"),
+            *("--bench", bench, "--seed", str(settings.seed)),
+            *([] if settings.paced else ["--unpaced"]),
+            *(["--truth", str(truth)] if truth else []),
+        ]
+        # Its stdin is the leash: when this process dies, it reads the end and ends.
+        # A session of its own keeps the terminal's Ctrl-C from it.
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.stage_port, self.acquisition_port = self._read_ports()
+
+    def _read_ports(self) -> tuple[str, str]:
+        line = self._process.stdout.readline() if self._process.stdout else ""
+        try:
+            ports = json.loads(line)
+            return ports["stage"], ports["acquisition"]
+        except (json.JSONDecodeError, KeyError) as err:
+            self.stop()
+            raise DeviceUnavailableError(
+                "the simulated bench did not start; run 'aefi sim' to see why"
+            ) from err
+
+    def stop(self) -> None:
+        """End the process; nothing if it has ended."""
+        if self._process.stdin:
+            self._process.stdin.close()
+        try:
+            self._process.wait(_END_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout:
+            self._process.stdout.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()

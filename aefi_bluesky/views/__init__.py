@@ -1,0 +1,1 @@
+"""What shows a flight to people."""

@@ -1,0 +1,157 @@
+"""The six maps of a run as a picture, at its end or while it grows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+from event_model import DocumentRouter
+from matplotlib.figure import Figure
+
+from aefi_bluesky.domain.scan_results import CHANNELS
+
+Extent = tuple[float, float, float, float]
+
+
+class MapFigure:
+    """Six images of one map on one figure.
+
+    Parameters
+    ----------
+    figure
+        Where they are drawn.
+    shape
+        Frames along y and x.
+    zone
+        x min, x max, y min, y max of the outer frames' centres, in mm.
+    """
+
+    def __init__(self, figure: Figure, shape: tuple[int, int], zone: Extent) -> None:
+        self.figure = figure
+        self.values = {channel: np.full(shape, np.nan) for channel in CHANNELS}
+        axes = figure.subplots(2, 3, sharex=True, sharey=True)
+        # In-phase above quadrature, a component a column.
+        places = dict(zip(CHANNELS, axes.T.ravel(), strict=True))
+        self._images = {
+            channel: self._image(places[channel], channel, zone) for channel in CHANNELS
+        }
+        for place in axes[1]:
+            place.set_xlabel("x (mm)")
+        for place in axes[:, 0]:
+            place.set_ylabel("y (mm)")
+
+    def _image(self, axes: Any, channel: str, zone: Extent) -> Any:
+        n_y, n_x = self.values[channel].shape
+        half_x = (zone[1] - zone[0]) / max(n_x - 1, 1) / 2 or 0.5
+        half_y = (zone[3] - zone[2]) / max(n_y - 1, 1) / 2 or 0.5
+        image = axes.imshow(
+            self.values[channel],
+            origin="lower",
+            extent=(
+                zone[0] - half_x,
+                zone[1] + half_x,
+                zone[2] - half_y,
+                zone[3] + half_y,
+            ),
+            aspect="equal",
+            interpolation="nearest",
+        )
+        axes.set_title(channel.replace("_", " "))
+        self.figure.colorbar(image, ax=axes, label="V", shrink=0.8)
+        return image
+
+    def draw(self) -> None:
+        """Show the values as they are now; no value, no colour."""
+        for channel, image in self._images.items():
+            values = self.values[channel]
+            image.set_data(values)
+            if np.isfinite(values).any():
+                image.set_clim(np.nanmin(values), np.nanmax(values))
+
+
+def save_maps(
+    path: Path, maps: dict[str, npt.NDArray[np.float64]], zone: Extent, title: str
+) -> None:
+    """Write the six maps as a PNG.
+
+    Parameters
+    ----------
+    path
+        The file.
+    maps
+        Channel to image of shape (n_y, n_x), in V; NaN where there is no value.
+    zone
+        x min, x max, y min, y max of the outer frames' centres, in mm.
+    title
+        Above the maps.
+    """
+    figure = Figure(figsize=(13, 8), layout="constrained")
+    figure.suptitle(title)
+    drawn = MapFigure(figure, maps[CHANNELS[0]].shape, zone)
+    drawn.values.update(maps)
+    drawn.draw()
+    figure.savefig(path, dpi=110)
+
+
+class LiveMap(DocumentRouter):
+    """A callback that lets the maps of a flown run grow in a window, a page a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._map: MapFigure | None = None
+        self._primary: str | None = None
+        self._spec: dict[str, Any] = {}
+
+    def start(self, doc: Any) -> None:
+        """Open a figure for a flown map."""
+        self._map = self._primary = None
+        self._spec = doc.get("scan_spec") or {}
+
+    def descriptor(self, doc: Any) -> None:
+        """Find the stream of frames."""
+        if doc["name"] == "primary" and self._spec and "x_nominal" in doc["data_keys"]:
+            self._primary = doc["uid"]
+            self._open()
+
+    def _open(self) -> None:
+        from matplotlib import pyplot  # opens a window system: only where wanted
+
+        zone = self._spec["zone"]
+        figure = pyplot.figure("aefi map", figsize=(13, 8), layout="constrained")
+        figure.clear()
+        self._map = MapFigure(
+            figure,
+            (self._spec["n_y"], self._spec["n_x"]),
+            (zone["x_min_mm"], zone["x_max_mm"], zone["y_min_mm"], zone["y_max_mm"]),
+        )
+        figure.show()
+
+    def event_page(self, doc: Any) -> Any:
+        """Draw a line's frames, all at once."""
+        if self._map is None or doc["descriptor"] != self._primary:
+            return doc
+        data, zone = doc["data"], self._spec["zone"]
+        ix = _index(data["x_nominal"], zone["x_min_mm"], zone["x_max_mm"], self._spec["n_x"])
+        iy = _index(data["y_nominal"], zone["y_min_mm"], zone["y_max_mm"], self._spec["n_y"])
+        for channel, values in self._map.values.items():
+            values[iy, ix] = data[channel]
+        self._map.draw()
+        self._map.figure.canvas.draw_idle()
+        return doc
+
+
+def _index(
+    centres: list[float], low: float, high: float, count: int
+) -> npt.NDArray[np.int64]:
+    pitch = (high - low) / (count - 1) if count > 1 else 1.0
+    return np.rint((np.asarray(centres) - low) / pitch).astype(np.int64)
+
+
+def has_display() -> bool:
+    """Return whether matplotlib would open windows here."""
+    return mpl.get_backend().lower() in mpl.backends.backend_registry.list_builtin(
+        mpl.backends.BackendFilter.INTERACTIVE
+    )

@@ -1,0 +1,168 @@
+//! The simulated bench as Python sees it: in virtual time, or served on ptys.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use aefi_bench_sim as sim;
+use aefi_scan_engine::Nanos;
+use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::prelude::*;
+use sim::serve::{ServeOptions, Server};
+use sim::truth_log::TruthLog;
+use sim::{BenchSettings, FaultScript, Pacing};
+
+/// How often a serving call looks for signals.
+const SLICE: Duration = Duration::from_millis(50);
+
+#[pyclass(frozen)]
+pub struct SimulatedBench {
+    settings: BenchSettings,
+    held: Arc<Mutex<Option<(sim::SimulatedBench, Nanos)>>>,
+}
+
+fn faults(script: &str) -> PyResult<FaultScript> {
+    script
+        .parse()
+        .map_err(|error: sim::faults::FaultScriptError| PyValueError::new_err(error.to_string()))
+}
+
+#[pymethods]
+impl SimulatedBench {
+    #[new]
+    #[pyo3(signature = (*, seed=0, baud_code=1, paced=true, stage_turnaround_us=1000,
+                        tick_us=16000, start_steps=(0.0, 0.0), lag_s=0.010,
+                        noise_v=60e-6, script=""))]
+    #[allow(clippy::too_many_arguments)]
+    fn new(
+        seed: u64,
+        baud_code: u8,
+        paced: bool,
+        stage_turnaround_us: i64,
+        tick_us: i64,
+        start_steps: (f64, f64),
+        lag_s: f64,
+        noise_v: f64,
+        script: &str,
+    ) -> PyResult<Self> {
+        let pacing = |turnaround_us, tick_us| {
+            if paced {
+                Pacing::Paced {
+                    turnaround: Nanos::from_micros(turnaround_us),
+                    jitter: Nanos::ZERO,
+                    latency_tick: Nanos::from_micros(tick_us),
+                }
+            } else {
+                Pacing::Unpaced
+            }
+        };
+        let mut settings = BenchSettings {
+            seed,
+            ..BenchSettings::default()
+        };
+        settings.stage.baud_code = baud_code;
+        settings.stage.pacing = pacing(stage_turnaround_us, 0);
+        settings.stage.start_steps[..2].copy_from_slice(&[start_steps.0, start_steps.1]);
+        settings.acquisition.pacing = pacing(0, tick_us);
+        settings.field.lag_s = lag_s;
+        settings.field.noise_v = noise_v;
+        let bench = sim::SimulatedBench::starting_at(settings.clone(), &faults(script)?, Nanos::ZERO);
+        Ok(Self {
+            settings,
+            held: Arc::new(Mutex::new(Some((bench, Nanos::ZERO)))),
+        })
+    }
+
+    /// Writes what really happened so far, as JSON lines.
+    fn write_truth(&self, path: PathBuf) -> PyResult<()> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let (bench, now) = held
+            .as_ref()
+            .ok_or_else(|| PyOSError::new_err("the bench is in flight"))?;
+        TruthLog::create(&path)?.write(bench, *now)?;
+        Ok(())
+    }
+}
+
+impl SimulatedBench {
+    pub fn lend(&self) -> Option<(sim::SimulatedBench, Nanos)> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.take()
+    }
+
+    pub fn taker(&self) -> impl FnOnce(sim::SimulatedBench, Nanos) + Send + 'static {
+        let held = Arc::clone(&self.held);
+        move |bench, now| {
+            *held.lock().unwrap_or_else(PoisonError::into_inner) = Some((bench, now));
+        }
+    }
+}
+
+#[pyclass(frozen)]
+pub struct BenchServer {
+    inner: Mutex<Option<Server>>,
+    stage_path: PathBuf,
+    acquisition_path: PathBuf,
+}
+
+#[pymethods]
+impl BenchServer {
+    /// Opens two ptys for a bench with the settings of `bench`.
+    #[new]
+    #[pyo3(signature = (bench, *, truth=None, links=None, script=""))]
+    fn new(
+        bench: &SimulatedBench,
+        truth: Option<PathBuf>,
+        links: Option<PathBuf>,
+        script: &str,
+    ) -> PyResult<Self> {
+        let options = ServeOptions {
+            truth,
+            link_folder: links,
+            faults: faults(script)?,
+        };
+        let server = Server::open(bench.settings.clone(), options)?;
+        Ok(Self {
+            stage_path: server.stage_path().to_owned(),
+            acquisition_path: server.acquisition_path().to_owned(),
+            inner: Mutex::new(Some(server)),
+        })
+    }
+
+    #[getter]
+    fn stage_path(&self) -> &Path {
+        &self.stage_path
+    }
+
+    #[getter]
+    fn acquisition_path(&self) -> &Path {
+        &self.acquisition_path
+    }
+
+    /// Serves until a signal handler raises, once.
+    fn run(&self, py: Python<'_>) -> PyResult<()> {
+        let taken = self.inner.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut server = taken.ok_or_else(|| PyOSError::new_err("the bench was served already"))?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&stop);
+        let worker = thread::spawn(move || server.run(&flag));
+        let raised = loop {
+            py.detach(|| thread::sleep(SLICE));
+            if let Err(raised) = py.check_signals() {
+                break Some(raised);
+            }
+            if worker.is_finished() {
+                break None;
+            }
+        };
+        stop.store(true, Ordering::Relaxed);
+        let served = py.detach(|| worker.join());
+        match (served, raised) {
+            (_, Some(raised)) => Err(raised),
+            (Ok(served), None) => Ok(served?),
+            (Err(_), None) => Err(PyOSError::new_err("the simulated bench panicked")),
+        }
+    }
+}

@@ -1,0 +1,63 @@
+"""A bench description refuses to exist when it is wrong."""
+
+import dataclasses
+import math
+
+import pytest
+
+from aefi_bluesky.domain.bench import AxisDescription
+from aefi_bluesky.domain.errors import ConfigurationError
+from aefi_bluesky.testing.builders import a_bench
+
+
+@pytest.mark.parametrize(
+    ("part", "field"),
+    [
+        (part, field.name)
+        for part in ("x", "y", "motion", "detector", "link")
+        for field in dataclasses.fields(getattr(a_bench(), part))
+    ],
+)
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, True, None, "1"])
+def test_part_refuses_what_is_no_number(part, field, bad):
+    with pytest.raises(ConfigurationError, match=str(bad)):
+        dataclasses.replace(getattr(a_bench(), part), **{field: bad})
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "bad", "message"),
+    [
+        ("x", "um_per_step", 0.0, "micrometres per step"),
+        ("x", "travel_max_mm", -1.0, "travel max must be above 0 mm"),
+        ("x", "travel_min_mm", 2000.0, "travel max must be above 2000 mm"),
+        ("motion", "ramp_s", 0.0, r"ramp_s must be at least|ramp_s must be from"),
+        ("motion", "min_speed_mm_per_s", 66.0, "must not be above the maximum"),
+        ("detector", "gain", 3, "gain must be 1, 2, 4, 8 or 16, was 3"),
+        ("detector", "osr", 1000, "oversampling ratio must be one of 4096"),
+        ("detector", "reading_rate_hz", 0.0, "reading rate"),
+        ("link", "fix_rate_hz", 0.0, "fix rate"),
+        ("link", "line_overhead_s", -0.1, "overhead"),
+    ],
+)
+def test_wrong_number_is_named(part, field, bad, message):
+    with pytest.raises(ConfigurationError, match=message):
+        dataclasses.replace(getattr(a_bench(), part), **{field: bad})
+
+
+def test_axis_is_found_by_its_name():
+    bench = a_bench(y=AxisDescription(0.0, 10.0, 5.0))
+    assert bench.axis("x") is bench.x
+    assert bench.axis("y").um_per_step == 5.0
+
+
+def test_ramp_is_the_mean_speed_times_its_duration():
+    motion = a_bench().motion
+    assert motion.ramp_length_mm(32.7) == pytest.approx((32.7 + 21.8) / 2 * 0.3)
+
+
+def test_slow_line_has_no_ramp():
+    assert a_bench().motion.ramp_length_mm(21.8) == 0.0
+
+
+def test_description_is_plain():
+    assert a_bench().to_plain()["detector"]["osr"] == 4096

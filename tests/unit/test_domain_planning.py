@@ -1,0 +1,241 @@
+"""From a spec to lines and frames, or to every reason why there are none."""
+
+import dataclasses
+import itertools
+import math
+import re
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from aefi_bluesky.domain.errors import InfeasibleScanError
+from aefi_bluesky.domain.feasibility import FeasibilityReport
+from aefi_bluesky.domain.flight_plan import FlightPlan
+from aefi_bluesky.domain.planning import (
+    approach_mm,
+    move_duration_s,
+    plan_flight,
+    reading_rate_hz,
+)
+from aefi_bluesky.domain.scan_spec import Excitation, FlyScanSpec, Pattern, Zone
+from aefi_bluesky.testing.builders import a_bench, a_plan, a_spec
+
+BENCH = a_bench()
+SPEEDS = BENCH.motion.min_speed_mm_per_s, BENCH.motion.max_speed_mm_per_s
+
+
+def test_standard_map_has_81_lines_of_81_frames():
+    spec = FlyScanSpec.standard(600.0, 600.0, Excitation.off())
+    plan = plan_flight(spec, BENCH)
+    assert isinstance(plan, FlightPlan)
+    assert plan.n_frames == 6561
+    assert len(plan.lines) == 81
+    assert {line.n_frames for line in plan.lines} == {81}
+    assert plan.fast_axis == "y"
+    assert plan.lines[0].slow_mm == 500.0
+    assert plan.lines[-1].slow_mm == 700.0
+    assert 81 * 200 / 32.7 < plan.duration_s < 1000
+
+
+def test_frames_are_numbered_in_the_order_of_flight():
+    plan = a_plan()
+    assert [line.first_frame for line in plan.lines] == list(range(0, 81, 9))
+    assert [line.index for line in plan.lines] == list(range(9))
+
+
+def test_window_ends_half_a_pitch_outside_the_frames():
+    up, down = a_plan().lines[:2]
+    assert (up.window_start_mm, up.window_stop_mm) == (588.75, 611.25)
+    assert (down.window_start_mm, down.window_stop_mm) == (611.25, 588.75)
+
+
+def test_run_up_and_run_down_hold_the_ramp():
+    plan, ramp = a_plan(), BENCH.motion.ramp_length_mm(32.7)
+    for line in plan.lines:
+        assert abs(line.window_start_mm - line.start_mm) > ramp
+        assert abs(line.end_mm - line.window_stop_mm) > ramp
+
+
+def test_serpentine_turns_where_it_ended():
+    lines = a_plan(pattern=Pattern.SERPENTINE).lines
+    for before, after in itertools.pairwise(lines):
+        assert after.start_mm == before.end_mm
+
+
+@pytest.mark.parametrize("pattern", [Pattern.RASTER, Pattern.COMB])
+def test_raster_and_comb_always_ascend(pattern):
+    for line in a_plan(pattern=pattern).lines:
+        assert line.start_mm < line.window_start_mm < line.window_stop_mm < line.end_mm
+
+
+def test_comb_flies_y_whatever_axis_is_given():
+    comb = a_plan(pattern=Pattern.COMB, fast_axis="x")
+    raster = a_plan(pattern=Pattern.RASTER, fast_axis="y")
+    assert comb.digest == raster.digest
+
+
+def test_averaging_limits_the_reading_rate():
+    assert reading_rate_hz(a_spec(n_avg=10), BENCH) == 62.5
+    assert reading_rate_hz(a_spec(n_avg=100), BENCH) == 10.0
+
+
+def test_digest_depends_on_what_is_flown():
+    assert a_plan().digest == a_plan().digest
+    assert a_plan().digest != a_plan(speed_mm_per_s=32.6).digest
+
+
+def test_arrays_of_a_plan_are_read_only():
+    with pytest.raises(ValueError, match="read-only"):
+        a_plan().frame_x_mm[0] = 0.0
+
+
+def test_all_violations_come_at_once():
+    spec = a_spec(
+        zone=Zone(-5.0, 2000.0, 0.0, 1227.0), n_y=2000, n_x=2, speed_mm_per_s=100.0
+    )
+    report = plan_flight(spec, BENCH)
+    assert isinstance(report, FeasibilityReport)
+    rules = [violation.rule for violation in report.violations]
+    assert rules == ["speed", *["travel"] * 4, "readings per frame"]
+    for axis in ("x", "y"):
+        assert sum(f"axis {axis}:" in str(v) for v in report.violations) == 2
+
+
+def test_report_is_an_error_with_every_reason():
+    report = plan_flight(a_spec(speed_mm_per_s=100.0), BENCH)
+    assert isinstance(report, FeasibilityReport)
+    with pytest.raises(InfeasibleScanError, match="100 mm/s is outside") as caught:
+        raise report.error()
+    assert len(caught.value.violations) == len(report.violations)
+
+
+def test_limit_may_be_flown_as_it_is_written():
+    highest = f"{SPEEDS[1]:g}"
+    assert isinstance(
+        plan_flight(a_spec(speed_mm_per_s=float(highest)), BENCH), FlightPlan
+    )
+
+
+def test_too_few_readings_per_frame_says_how_fast_at_most():
+    report = plan_flight(a_spec(min_readings_per_frame=5), BENCH)
+    assert isinstance(report, FeasibilityReport)
+    (violation,) = report.violations
+    assert violation.limit == 6
+    assert violation.suggestion == "fly at 26.04 mm/s at most"
+
+
+def test_no_speed_is_suggested_that_the_bench_cannot_fly():
+    report = plan_flight(a_spec(min_readings_per_frame=10_000), BENCH)
+    assert isinstance(report, FeasibilityReport)
+    assert "no speed is slow enough" in report.violations[0].suggestion
+
+
+def test_no_zone_is_suggested_where_none_fits():
+    bench = a_bench(y=dataclasses.replace(BENCH.y, travel_max_mm=10.0))
+    report = plan_flight(a_spec(), bench)
+    assert isinstance(report, FeasibilityReport)
+    assert "no zone fits along y" in str(report)
+
+
+def test_move_is_a_trapezium_or_a_triangle():
+    motion = BENCH.motion
+    ramp = motion.ramp_length_mm(65.4)
+    assert move_duration_s(0.0, 65.4, motion) == 0.0
+    assert move_duration_s(2 * ramp + 65.4, 65.4, motion) == pytest.approx(1.6)
+    assert move_duration_s(-2 * ramp, 65.4, motion) == pytest.approx(0.6)
+    assert 0 < move_duration_s(1.0, 65.4, motion) < 1.0 / 21.8
+    assert move_duration_s(10.0, 10.0, motion) == 1.0
+
+
+def _span(low: float, high: float) -> st.SearchStrategy[tuple[float, float]]:
+    ends = st.floats(low, high)
+    return st.tuples(ends, ends).filter(lambda e: e[0] < e[1])
+
+
+@st.composite
+def specs(draw, speeds=SPEEDS, ends=(0.0, 1220.0)):
+    x_mm, y_mm = draw(_span(*ends)), draw(_span(*ends))
+    return a_spec(
+        zone=Zone(*x_mm, *y_mm),
+        n_x=draw(st.integers(2, 30)),
+        n_y=draw(st.integers(2, 30)),
+        pattern=draw(st.sampled_from(Pattern)),
+        fast_axis=draw(st.sampled_from(["x", "y"])),
+        speed_mm_per_s=draw(st.floats(*speeds)),
+        n_avg=draw(st.integers(1, 127)),
+        min_readings_per_frame=draw(st.integers(1, 3)),
+    )
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(n) for n in re.findall(r"-?\d+\.?\d*(?:e[+-]\d+)?", text)]
+
+
+def _applied(spec: FlyScanSpec, suggestion: str) -> FlyScanSpec | None:
+    """Return `spec` as suggested, or None where only a person can choose."""
+    if suggestion.startswith("fly at"):
+        (speed,) = _numbers(suggestion)
+        return dataclasses.replace(spec, speed_mm_per_s=speed)
+    if suggestion.startswith("keep the zone"):
+        axis = suggestion[-1]
+        room = _numbers(suggestion)
+        low, high = (min(max(end, room[0]), room[1]) for end in spec.zone.along(axis))
+        if low == high:
+            return None
+        ends = {f"{axis}_min_mm": low, f"{axis}_max_mm": high}
+        return dataclasses.replace(spec, zone=dataclasses.replace(spec.zone, **ends))
+    assert suggestion.startswith("no ")
+    return None
+
+
+def _rules(spec: FlyScanSpec) -> list[tuple[str, str]]:
+    """Return the rules that are broken, those of travel by axis."""
+    planned = plan_flight(spec, BENCH)
+    if isinstance(planned, FlightPlan):
+        return []
+    return [(v.rule, v.message[:6]) for v in planned.violations]
+
+
+@given(specs(speeds=(0.01, 200.0), ends=(-300.0, 1600.0)))
+def test_suggestion_is_accepted_when_applied(spec):
+    report = plan_flight(spec, BENCH)
+    assume(isinstance(report, FeasibilityReport))
+    for violation in report.violations:
+        better = _applied(spec, violation.suggestion)
+        if better is not None:
+            rule = (violation.rule, violation.message[:6])
+            assert rule not in _rules(better), violation
+
+
+@given(specs())
+def test_plan_stays_within_travel(spec):
+    plan = plan_flight(spec, BENCH)
+    assume(isinstance(plan, FlightPlan))
+    fast, slow = BENCH.axis(plan.fast_axis), BENCH.axis(plan.slow_axis)
+    for line in plan.lines:
+        assert slow.travel_min_mm <= line.slow_mm <= slow.travel_max_mm
+        for place in (line.start_mm, line.end_mm):
+            assert fast.travel_min_mm <= place <= fast.travel_max_mm
+
+
+@given(specs())
+def test_frames_lie_in_the_window_of_their_line(spec):
+    plan = plan_flight(spec, BENCH)
+    assume(isinstance(plan, FlightPlan))
+    fast_mm = plan.frame_x_mm if plan.fast_axis == "x" else plan.frame_y_mm
+    for line in plan.lines:
+        passed = fast_mm[line.first_frame : line.first_frame + line.n_frames]
+        sign = math.copysign(1.0, line.window_stop_mm - line.window_start_mm)
+        assert (np.diff(passed) * sign > 0).all()
+        assert sign * (passed[0] - line.window_start_mm) > 0
+        assert sign * (line.window_stop_mm - passed[-1]) > 0
+    cells = set(zip(plan.frame_ix.tolist(), plan.frame_iy.tolist(), strict=True))
+    assert len(cells) == plan.n_frames == spec.n_x * spec.n_y
+
+
+@given(st.floats(*SPEEDS))
+def test_approach_grows_with_the_speed(speed):
+    slow, fast = a_spec(speed_mm_per_s=speed / 2), a_spec(speed_mm_per_s=speed)
+    assert 0 < approach_mm(slow, BENCH) < approach_mm(fast, BENCH)

@@ -1,0 +1,244 @@
+"""What the service does, in which order, over fakes."""
+
+import pytest
+
+from aefi_bluesky.application.in_memory import InMemoryStudyRepository
+from aefi_bluesky.application.study_service import StudyService
+from aefi_bluesky.domain.errors import (
+    DeviceTimeoutError,
+    InfeasibleScanError,
+    PortBusyError,
+    ScanPortError,
+    StudyNotFoundError,
+    StudyRuleError,
+)
+from aefi_bluesky.domain.events import (
+    ScanAdded,
+    ScanEnded,
+    ScanId,
+    ScanStarted,
+    StudyCreated,
+    StudyId,
+)
+from aefi_bluesky.domain.planning import plan_flight
+from aefi_bluesky.domain.scan_results import ScanState
+from aefi_bluesky.domain.study import PlannedScanState, ScanRole
+from aefi_bluesky.testing.builders import a_bench, a_spec, a_study
+from aefi_bluesky.testing.fakes import Failure, FakeScanPort, RecordingObserver
+
+STUDY, SCAN = StudyId("study-1"), ScanId("a")
+
+
+class LoggedRepository(InMemoryStudyRepository):
+    """Writes down what state of the scan was saved."""
+
+    def __init__(self, log):
+        super().__init__()
+        self.log = log
+
+    def save(self, study):
+        super().save(study)
+        self.log.append(("saved", [str(scan.state) for scan in study.scans]))
+
+
+class LoggingHandler:
+    def __init__(self, log):
+        self.log = log
+
+    def handle(self, event):
+        self.log.append(event)
+
+
+class LoggedPort(FakeScanPort):
+    """Writes down when it flies; `meanwhile` happens in flight."""
+
+    def __init__(self, log, *args):
+        super().__init__(*args)
+        self.log = log
+        self.meanwhile = lambda: None
+
+    def execute_scan(self, flight_plan, observer):
+        self.log.append("flown")
+        self.meanwhile()
+        return super().execute_scan(flight_plan, observer)
+
+
+@pytest.fixture
+def log():
+    return []
+
+
+@pytest.fixture
+def repository(log):
+    repository = LoggedRepository(log)
+    repository.save(a_study(scans=("a",)))
+    log.clear()
+    return repository
+
+
+@pytest.fixture
+def port(log):
+    return LoggedPort(log)
+
+
+@pytest.fixture
+def observer():
+    return RecordingObserver()
+
+
+@pytest.fixture
+def service(repository, port, log):
+    return StudyService(
+        repository,
+        port,
+        lambda spec: plan_flight(spec, a_bench()),
+        [LoggingHandler(log)],
+    )
+
+
+def test_study_is_stored_before_its_events_are_handed_on(service, log):
+    service.create_study(StudyId("new"), "a cube")
+    service.add_scan(StudyId("new"), SCAN, a_spec(), ScanRole.REFERENCE)
+    assert log == [
+        ("saved", []),
+        StudyCreated("new", "a cube"),
+        ("saved", ["pending"]),
+        ScanAdded("new", "a"),
+    ]
+
+
+def test_study_is_stored_before_and_after_the_flight(service, log, observer):
+    results = service.execute_next_scan(STUDY, observer)
+    assert results.state is ScanState.COMPLETED
+    assert log == [
+        ("saved", ["running"]),
+        ScanStarted("study-1", "a"),
+        "flown",
+        ("saved", ["completed"]),
+        ScanEnded("study-1", "a", "completed", None, ""),
+    ]
+
+
+def test_observer_sees_the_flight_of_the_planned_spec(service, observer, port):
+    service.execute_next_scan(STUDY, observer)
+    assert observer.names[-1] == "flight_ended"
+    assert [plan.spec for plan in port.plans] == [a_spec()]
+
+
+def test_run_of_the_port_is_recorded(repository, observer):
+    service = StudyService(
+        repository,
+        FakeScanPort(),
+        lambda spec: plan_flight(spec, a_bench()),
+        last_run_uid=lambda: "uid-7",
+    )
+    service.execute_next_scan(STUDY, observer)
+    assert repository.get(STUDY).scan(SCAN).run_uid == "uid-7"
+
+
+def test_infeasible_scan_starts_nothing(service, repository, log, observer):
+    service.add_scan(STUDY, ScanId("b"), a_spec(), ScanRole.OBJECT)
+    service.execute_next_scan(STUDY, observer)
+    service.add_scan(STUDY, ScanId("c"), a_spec(speed_mm_per_s=500.0), ScanRole.OBJECT)
+    service.execute_next_scan(STUDY, observer)
+    log.clear()
+    with pytest.raises(InfeasibleScanError, match="500 mm/s is outside"):
+        service.execute_next_scan(STUDY, observer)
+    assert log == []
+    assert repository.get(STUDY).scan(ScanId("c")).state is PlannedScanState.PENDING
+
+
+def test_study_says_which_rule_forbids_the_next_scan(service, log, observer):
+    service.execute_next_scan(STUDY, observer)
+    log.clear()
+    with pytest.raises(StudyRuleError, match="only pending scans"):
+        service.execute_next_scan(STUDY, observer)
+    assert log == []
+
+
+@pytest.mark.parametrize(
+    ("failure", "refusal"),
+    [
+        (Failure(2, DeviceTimeoutError("no reply to PX within 20 ms")), None),
+        (None, PortBusyError("no reply to PX within 20 ms")),
+    ],
+)
+def test_failed_flight_is_recorded_with_its_cause(
+    service, port, repository, log, observer, failure, refusal
+):
+    port.failure, port.refusal = failure, refusal
+    with pytest.raises(ScanPortError, match="no reply to PX"):
+        service.execute_next_scan(STUDY, observer)
+    scan = repository.get(STUDY).scan(SCAN)
+    assert scan.state is PlannedScanState.FAILED
+    assert "no reply to PX within 20 ms" in scan.cause
+    assert log[-2:] == [
+        ("saved", ["failed"]),
+        ScanEnded("study-1", "a", "failed", None, scan.cause),
+    ]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("a bug")])
+def test_whatever_ends_a_flight_ends_its_scan(
+    service, port, repository, observer, error
+):
+    def interrupt():
+        raise error
+
+    port.meanwhile = interrupt
+    with pytest.raises(type(error)):
+        service.execute_next_scan(STUDY, observer)
+    scan = repository.get(STUDY).scan(SCAN)
+    assert scan.state is PlannedScanState.FAILED
+    assert type(error).__name__ in scan.cause
+
+
+def test_scan_added_during_a_flight_is_kept(service, port, repository, observer):
+    port.meanwhile = lambda: service.add_scan(
+        STUDY, ScanId("later"), a_spec(), ScanRole.OBJECT
+    )
+    service.execute_next_scan(STUDY, observer)
+    states = [scan.state for scan in repository.get(STUDY).scans]
+    assert states == [PlannedScanState.COMPLETED, PlannedScanState.PENDING]
+
+
+def test_second_flight_of_a_study_is_refused_during_the_first(service, port, observer):
+    refusals = []
+
+    def fly_too():
+        with pytest.raises(StudyRuleError, match="one scan at a time") as caught:
+            service.execute_next_scan(STUDY, observer)
+        refusals.append(caught.value)
+
+    port.meanwhile = fly_too
+    service.execute_next_scan(STUDY, observer)
+    assert len(refusals) == 1
+
+
+def test_broken_handler_does_not_undo_what_happened(repository, observer, caplog):
+    class Broken:
+        def handle(self, event):
+            raise RuntimeError("a broken listener")
+
+    heard = []
+    service = StudyService(
+        repository,
+        FakeScanPort(),
+        lambda spec: plan_flight(spec, a_bench()),
+        [Broken(), LoggingHandler(heard)],
+    )
+    service.execute_next_scan(STUDY, observer)
+    assert len(heard) == 2
+    assert repository.get(STUDY).scan(SCAN).state is PlannedScanState.COMPLETED
+    assert "Broken" in caplog.text
+
+
+def test_unknown_study_is_refused(service, observer):
+    with pytest.raises(StudyNotFoundError, match="nobody"):
+        service.execute_next_scan(StudyId("nobody"), observer)
+
+
+def test_taken_identifier_is_refused(service, repository):
+    with pytest.raises(StudyRuleError, match="'study-1' is taken"):
+        service.create_study(STUDY, "another object")
+    assert repository.get(STUDY).object_name == "a sphere"
