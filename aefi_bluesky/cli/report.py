@@ -57,8 +57,9 @@ def position_report(session: Session, recorder: Recorder) -> PositionReport | No
 def expected_streams(session: Session, recorder: Recorder) -> dict[str, Any]:
     """Return what the engine produced, as the columns that Tiled must give back."""
     frames = recorder.columns("frames")
-    texts = np.array([state.value for state in FRAME_STATES])
-    frames["state"] = texts[frames["state"]]
+    if frames:
+        texts = np.array([state.value for state in FRAME_STATES])
+        frames["state"] = texts[frames["state"]]
     streams: dict[str, Any] = {
         "primary": frames,
         "lines": recorder.columns("lines"),
@@ -80,7 +81,7 @@ def _one_row(reading: dict[str, Any]) -> dict[str, Any]:
 
 def _expected_maps(recorder: Recorder, frames: dict[str, Any]) -> dict[str, Any]:
     plan = recorder.plan
-    if plan is None:
+    if plan is None or recorder.results is None:
         return {}
     spec = plan.spec
     maps: dict[str, Any] = {
@@ -89,8 +90,9 @@ def _expected_maps(recorder: Recorder, frames: dict[str, Any]) -> dict[str, Any]
     }
     for channel in CHANNELS:
         image = np.full((1, spec.n_y, spec.n_x), np.nan)
-        at = frames["frame"]
-        image[0, plan.frame_iy[at], plan.frame_ix[at]] = frames[channel]
+        if frames:
+            at = frames["frame"]
+            image[0, plan.frame_iy[at], plan.frame_ix[at]] = frames[channel]
         maps[f"map_{channel}"] = image
     return maps
 

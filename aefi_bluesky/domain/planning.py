@@ -131,14 +131,16 @@ def _reading_violations(
             f"{found:.3g} readings fall into a frame of {pitch:g} mm at "
             f"{spec.speed_mm_per_s:g} mm/s and {rate:.3g} readings/s; "
             f"{needed} are needed for {spec.min_readings_per_frame} whole ones",
-            _slower(_floored(pitch * rate / needed), bench.motion),
+            _slower(pitch * rate / needed, bench.motion),
         )
 
 
 def _slower(speed_mm_per_s: float, motion: MotionDescription) -> str:
-    if speed_mm_per_s < motion.min_speed_mm_per_s:
+    # Refused before it is rounded: next to nothing has no digits to round to.
+    slowest = motion.min_speed_mm_per_s
+    if speed_mm_per_s < slowest or _floored(speed_mm_per_s) < slowest:
         return "no speed is slow enough: use fewer frames, or ask for fewer readings"
-    return f"fly at {speed_mm_per_s:g} mm/s at most"
+    return f"fly at {_floored(speed_mm_per_s):g} mm/s at most"
 
 
 def _floored(value: float) -> float:

@@ -33,6 +33,10 @@ from aefi_bluesky.storage.tiled_server import TiledServer
 
 logger = logging.getLogger(__name__)
 
+# The RunEngine logs each failed plan with its traceback and raises it too: without
+# a handler of the user's, once is enough.
+logging.getLogger("bluesky").addHandler(logging.NullHandler())
+
 BenchKind = Literal["real", "ptys", "virtual"]
 """The bench: real ports, a simulated one on ptys, or one in virtual time."""
 

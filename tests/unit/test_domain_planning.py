@@ -132,6 +132,13 @@ def test_no_speed_is_suggested_that_the_bench_cannot_fly():
     assert "no speed is slow enough" in report.violations[0].suggestion
 
 
+def test_line_of_next_to_no_length_is_reported():
+    report = plan_flight(a_spec(zone=Zone(0.0, 1.0, 600.0, 600.0 + 2e-13)), BENCH)
+    assert "no speed is slow enough" in str(report)
+    report = plan_flight(a_spec(zone=Zone(0.0, 1.0, 0.0, 5e-324)), BENCH)
+    assert "no speed is slow enough" in str(report)
+
+
 def test_no_zone_is_suggested_where_none_fits():
     bench = a_bench(y=dataclasses.replace(BENCH.y, travel_max_mm=10.0))
     report = plan_flight(a_spec(), bench)

@@ -152,7 +152,7 @@ def test_prerequisite_must_be_planned(study):
 
 
 def test_identifier_is_used_once(study):
-    with pytest.raises(StudyRuleError, match="a retry is a new scan: .*'a' is taken"):
+    with pytest.raises(StudyRuleError, match=r"a retry is a new scan: .*'a' is taken"):
         study.add_scan("a", a_spec(), ScanRole.OBJECT)
 
 

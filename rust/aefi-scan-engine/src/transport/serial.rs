@@ -1,6 +1,5 @@
 //! A real serial port, owned by one program at a time.
 
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
@@ -22,51 +21,32 @@ pub struct SerialSettings {
 /// An open port, held exclusively until it is dropped.
 #[derive(Debug)]
 pub struct SerialTransport {
-    port: serialport::TTYPort,
-    // The lock lives as long as this handle; it is never read or written.
-    _lock: File,
+    port: NativePort,
 }
+
+#[cfg(unix)]
+type NativePort = serialport::TTYPort;
+#[cfg(windows)]
+type NativePort = serialport::COMPort;
 
 impl SerialTransport {
     /// Opens a port exclusively and forgets what was waiting in it.
     ///
-    /// `flock` keeps out every program that asks for it, root's included;
-    /// `TIOCEXCL` keeps out those that do not ask.
+    /// The crate takes both locks on Unix: `flock` keeps out every program that asks
+    /// for it, root's included; `TIOCEXCL` keeps out those that do not ask. Windows
+    /// opens no port twice.
     ///
     /// # Errors
     ///
     /// If the port is missing, held by somebody else, or no serial port.
     pub fn open(settings: &SerialSettings) -> Result<Self, OpenError> {
-        let lock = lock(&settings.port)?;
-        let mut port = serialport::new(&settings.port, settings.baud)
+        let port = serialport::new(&settings.port, settings.baud)
             .timeout(Duration::from_secs(1))
             .open_native()
             .map_err(|cause| OpenError::from_serial(&settings.port, &cause))?;
-        port.set_exclusive(true)
-            .and_then(|()| port.clear(serialport::ClearBuffer::All))
+        port.clear(serialport::ClearBuffer::All)
             .map_err(|cause| OpenError::from_serial(&settings.port, &cause))?;
-        Ok(Self { port, _lock: lock })
-    }
-}
-
-#[cfg(unix)]
-fn lock(port: &str) -> Result<File, OpenError> {
-    use std::fs::{OpenOptions, TryLockError};
-    use std::os::unix::fs::OpenOptionsExt;
-
-    let flags = rustix::fs::OFlags::NOCTTY | rustix::fs::OFlags::NONBLOCK;
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .custom_flags(flags.bits() as i32)
-        .open(port)
-        .map_err(|cause| OpenError::from_io(port, &cause))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Busy {
-            port: port.to_owned(),
-        }),
-        Err(TryLockError::Error(cause)) => Err(OpenError::from_io(port, &cause)),
+        Ok(Self { port })
     }
 }
 

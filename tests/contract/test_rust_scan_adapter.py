@@ -1,0 +1,46 @@
+"""The Rust engine keeps the promises of a port, over the bench in virtual time."""
+
+import pytest
+
+from aefi_bluesky.domain.flight_plan import FlightPlan
+from aefi_bluesky.testing.builders import a_bench, a_plan
+from aefi_bluesky.testing.contracts.scan_port import ScanPortContract
+
+pytest.importorskip(
+    "aefi_bluesky.engine._native",
+    reason="the engine is not built",
+    exc_type=ImportError,
+)
+
+from aefi_bluesky.engine import (
+    EngineLinks,
+    RustScanAdapter,
+    _native,
+    virtual_starter,
+)
+
+LINKS = EngineLinks(
+    stage_port="stage",
+    stage_baud=115200,
+    acquisition_port="acquisition",
+    acquisition_baud=1_500_000,
+    paced=True,
+    stage_name="4EX00",
+    stage_allowance_ms=100,
+    acquisition_allowance_ms=150,
+    status_period_ms=250,
+    conversion_ns=1_000_000,
+)
+
+
+class TestRustScanAdapter(ScanPortContract):
+    @pytest.fixture
+    def flight_plan(self) -> FlightPlan:
+        return a_plan(n_x=21)
+
+    @pytest.fixture
+    def scan_port(self) -> RustScanAdapter:
+        # Near the zone, so that the way there takes little of the flight.
+        start = (27000.0, 27000.0)
+        bench = _native.SimulatedBench(seed=1, baud_code=5, start_steps=start)
+        return RustScanAdapter(a_bench(), virtual_starter(LINKS, bench))
