@@ -83,7 +83,9 @@ class ObservedScanPort:
         self._observers = tuple(observers)
 
     def _tee(self, observer: ScanObserver) -> ScanObserver:
-        return TeeObserver((observer, *self._observers)) if self._observers else observer
+        return (
+            TeeObserver((observer, *self._observers)) if self._observers else observer
+        )
 
     def start_scan(
         self, flight_plan: FlightPlan, observer: ScanObserver

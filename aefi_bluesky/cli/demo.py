@@ -55,7 +55,9 @@ def demo_spec(*, standard: bool) -> FlyScanSpec:
 
 
 @click.command()
-@click.option("--standard", is_flag=True, help="Fly the 81 x 81 template (about 9 min).")
+@click.option(
+    "--standard", is_flag=True, help="Fly the 81 x 81 template (about 9 min)."
+)
 @click.option("--virtual", is_flag=True, help="The same in virtual time: no waiting.")
 @click.option("--seed", default=0, help="Seed of the simulated bench.")
 @click.option(
@@ -136,7 +138,9 @@ def _fly(session: Session, spec: FlyScanSpec) -> dict[str, Any]:
     }
 
 
-def _report(session: Session, recorder: Recorder, flown: dict[str, Any]) -> dict[str, Any]:
+def _report(
+    session: Session, recorder: Recorder, flown: dict[str, Any]
+) -> dict[str, Any]:
     results = recorder.results
     stored = session.writer.flush(60.0) and not session.writer.health.using_backup
     differences = ("Tiled does not have the run",)

@@ -18,7 +18,9 @@ def frame_counts(recorder: Recorder) -> dict[str, int]:
     """Return frames planned and frames by state."""
     results, plan = recorder.results, recorder.plan
     planned = plan.n_frames if plan else 0
-    states = {str(state): results.frames[state] if results else 0 for state in FrameState}
+    states = {
+        str(state): results.frames[state] if results else 0 for state in FrameState
+    }
     return {"planned": planned, **states}
 
 

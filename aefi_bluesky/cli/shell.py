@@ -2,10 +2,96 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
+from importlib import resources
+from pathlib import Path
+
 import click
+
+from aefi_bluesky.domain.errors import StorageError
+from aefi_bluesky.session.folders import SessionFolders, user_folder
 
 
 @click.command()
-@click.option("--sim", "simulated", is_flag=True, help="On the simulated bench.")
-def shell(simulated: bool) -> None:
-    """Open an IPython session on the bench."""
+@click.option("--sim", "kind", flag_value="ptys", help="On the simulated bench.")
+@click.option(
+    "--virtual", "kind", flag_value="virtual", help="On the same in virtual time."
+)
+@click.option("--bench", help="Bench file, or a shipped bench's name.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    help="Folder for data; a folder of the user's by default.",
+)
+@click.option("--tiled", "tiled_uri", help="A Tiled server that runs already.")
+@click.option("-c", "code", help="Run this and leave.")
+def shell(
+    kind: str | None,
+    bench: str | None,
+    folder: Path | None,
+    tiled_uri: str | None,
+    code: str | None,
+) -> None:
+    """Open an IPython session on the bench: RE, flyer, plans, the catalogue ``c``."""
+    folders = SessionFolders.below(folder or user_folder())
+    chosen = {
+        "AEFI_BENCH": kind or "real",
+        "AEFI_BENCH_FILE": bench,
+        "AEFI_FOLDER": str(folders.root),
+        "AEFI_TILED_URI": tiled_uri,
+    }
+    os.environ.update({name: value for name, value in chosen.items() if value})
+    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        os.environ.setdefault("MPLBACKEND", "Agg")
+    profile = install_profile(folders)
+    # Here, not in the profile: an error of ours is a sentence, not IPython's report.
+    from aefi_bluesky import startup
+
+    import IPython
+
+    argv = ["--profile-dir", str(profile), "--no-banner"]
+    try:
+        if code is not None:
+            IPython.start_ipython([*argv, "-c", code])
+        else:
+            _greet()
+            IPython.start_ipython(argv)
+    finally:
+        startup.close_session()
+    sys.exit(_status(code))
+
+
+def install_profile(folders: SessionFolders) -> Path:
+    """Copy the IPython profile to where it can be written, and return where.
+
+    IPython writes its history into the profile, so that the shipped one, which may
+    be read-only, does not do.
+
+    Raises
+    ------
+    StorageError
+        If it can't be copied.
+    """
+    target = folders.root / "profile_aefi"
+    shipped = resources.files("aefi_bluesky.profiles") / "profile_aefi"
+    try:
+        with resources.as_file(shipped) as source:
+            shutil.copytree(source, target, dirs_exist_ok=True)
+    except OSError as err:
+        raise StorageError(f"profile {target} cannot be written: {err}") from err
+    return target
+
+
+def _greet() -> None:
+    click.echo(
+        "RE, flyer, fly_map, bec, sd and the catalogue c are here. For example:\n"
+        "  RE(fly_map(flyer, 600, 650, 11, 590, 630, 9))\n"
+        '  c[-1]["primary"].read()'
+    )
+
+
+def _status(code: str | None) -> int:
+    """Return 1 if the code given ended by an exception; IPython only shows it."""
+    return int(code is not None and hasattr(sys, "last_value"))

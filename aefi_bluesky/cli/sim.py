@@ -11,9 +11,8 @@ from pathlib import Path
 
 import click
 
-from aefi_bluesky.engine import _native
 from aefi_bluesky.session.configuration import load_bench
-from aefi_bluesky.session.simulated import SimulationSettings, simulated_bench
+from aefi_bluesky.session.simulated import SimulationSettings, bench_server
 
 
 @click.command()
@@ -52,9 +51,11 @@ def sim(
     """
     script = faults.read() if faults else ""
     settings = SimulationSettings(seed=seed, paced=not unpaced, script=script)
-    simulated = simulated_bench(load_bench(bench), settings)
-    server = _native.BenchServer(simulated, truth=truth, links=links, script=script)
-    ports = {"stage": str(server.stage_path), "acquisition": str(server.acquisition_path)}
+    server = bench_server(load_bench(bench), settings, truth=truth, links=links)
+    ports = {
+        "stage": str(server.stage_path),
+        "acquisition": str(server.acquisition_path),
+    }
     if child:
         threading.Thread(target=_end_with_parent, daemon=True).start()
         print(json.dumps(ports), flush=True)

@@ -173,7 +173,10 @@ class AefiFlyer(Device):
         self._flight = self._port.start_scan(log.plan, log)
         moving = DeviceStatus(self, call_stop_on_failure=False)
         self._watcher = threading.Thread(
-            target=self._watch, args=(self._flight, log, moving), name="aefi-flyer"
+            target=self._watch,
+            args=(self._flight, log, moving),
+            name="aefi-flyer",
+            daemon=True,  # the session ends the flight; the exit must not wait
         )
         self._watcher.start()
         return moving
@@ -189,7 +192,9 @@ class AefiFlyer(Device):
             raise IllegalTransitionError(f"{self.name} was not kicked off")
         return self._status
 
-    def _watch(self, flight: ScanInFlight, log: FlightLog, moving: DeviceStatus) -> None:
+    def _watch(
+        self, flight: ScanInFlight, log: FlightLog, moving: DeviceStatus
+    ) -> None:
         status, error = self._status, None
         assert status is not None  # noqa: S101  set by kickoff before this thread
         try:

@@ -122,6 +122,9 @@ class DetectorDescription:
         _require("detector: reference voltage", self.vref_v, "V", 1e-3, 10)
         _require("detector: conversion rate", self.conversion_rate_hz, "Hz", 1)
         require_count("detector: gain", self.gain, 1, 16, error=ConfigurationError)
+        require_count(
+            "detector: oversampling ratio", self.osr, 1, error=ConfigurationError
+        )
         if self.osr not in OVERSAMPLING_RATIOS:
             raise ConfigurationError(
                 f"detector: oversampling ratio must be one of "
@@ -164,7 +167,7 @@ class BenchDescription:
     Parameters
     ----------
     name
-        What people call it.
+        What people call it; not empty.
     x, y
         The axes.
     motion, detector, link
@@ -177,6 +180,10 @@ class BenchDescription:
     motion: MotionDescription
     detector: DetectorDescription
     link: LinkDescription
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise ConfigurationError("bench: its name must not be empty")
 
     def axis(self, name: AxisName) -> AxisDescription:
         """Return the axis called `name`."""

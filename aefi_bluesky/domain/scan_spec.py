@@ -14,6 +14,12 @@ from aefi_bluesky.domain.errors import InvalidScanSpecError
 
 AxisName = Literal["x", "y"]
 
+FARTHEST_MM = 1e6
+"""No stage reaches further than this from its origin."""
+
+MOST_FRAMES = 10_000_000
+"""No map has more frames than this."""
+
 _E = TypeVar("_E", bound=StrEnum)
 
 
@@ -44,12 +50,12 @@ class Zone:
     Parameters
     ----------
     x_min_mm, x_max_mm, y_min_mm, y_max_mm
-        Centres of the outer frames; finite, min not above max.
+        Centres of the outer frames; within 1 km of the origin, min not above max.
 
     Raises
     ------
     InvalidScanSpecError
-        If a number is not finite or a minimum is above its maximum.
+        If a number is out of range or a minimum is above its maximum.
     """
 
     x_min_mm: float
@@ -60,8 +66,10 @@ class Zone:
     def __post_init__(self) -> None:
         for axis in ("x", "y"):
             low, high = self.along(axis)
-            require_number(f"zone: {axis} min", low, "mm")
-            require_number(f"zone: {axis} max", high, "mm")
+            for end, value in (("min", low), ("max", high)):
+                require_number(
+                    f"zone: {axis} {end}", value, "mm", -FARTHEST_MM, FARTHEST_MM
+                )
             if low > high:
                 raise InvalidScanSpecError(
                     f"zone: {axis} min must not be above {axis} max, "
@@ -73,8 +81,12 @@ class Zone:
         cls, x_mm: float, y_mm: float, width_mm: float, height_mm: float
     ) -> Self:
         """Return the zone of this width (x) and height (y) around a centre, in mm."""
-        require_number("zone: width", width_mm, "mm", 0)
-        require_number("zone: height", height_mm, "mm", 0)
+        for axis, value in (("x", x_mm), ("y", y_mm)):
+            require_number(
+                f"zone: centre {axis}", value, "mm", -FARTHEST_MM, FARTHEST_MM
+            )
+        require_number("zone: width", width_mm, "mm", 0, 2 * FARTHEST_MM)
+        require_number("zone: height", height_mm, "mm", 0, 2 * FARTHEST_MM)
         half_width, half_height = width_mm / 2, height_mm / 2
         return cls(
             x_mm - half_width, x_mm + half_width, y_mm - half_height, y_mm + half_height
@@ -128,7 +140,7 @@ class FlyScanSpec:
     zone
         Centres of the outer frames, in mm.
     n_x, n_y
-        Frames along each axis; at least two along the fast one.
+        Frames along each axis, at least two along the fast one; ten million in all.
     pattern
         Order and direction of the lines.
     fast_axis
@@ -147,7 +159,7 @@ class FlyScanSpec:
     Raises
     ------
     InvalidScanSpecError
-        If a number is not finite, out of range, or makes no line.
+        If a value has the wrong type, is out of range, or makes no line.
     """
 
     zone: Zone
@@ -162,18 +174,28 @@ class FlyScanSpec:
     allowed_bad_frames: int = 0
 
     def __post_init__(self) -> None:
+        _require_member("zone", Zone, self.zone)
         _require_member("pattern", Pattern, self.pattern)
-        require_count("frames along x", self.n_x, 1)
-        require_count("frames along y", self.n_y, 1)
-        require_number("speed", self.speed_mm_per_s, "mm/s", 1e-6)
+        _require_member("excitation", Excitation, self.excitation)
+        require_number("speed", self.speed_mm_per_s, "mm/s", 1e-6, 1e6)
         require_count("conversions averaged", self.n_avg, 1, 127)
-        require_count("readings per frame", self.min_readings_per_frame, 1)
-        require_count("allowed bad frames", self.allowed_bad_frames, 0)
+        require_count("readings per frame", self.min_readings_per_frame, 1, 1_000_000)
+        require_count("allowed bad frames", self.allowed_bad_frames, 0, MOST_FRAMES)
+        self._require_frames()
         if self.fast_axis not in ("x", "y"):
             raise InvalidScanSpecError(
                 f"fast axis must be 'x' or 'y', was {self.fast_axis!r}"
             )
         self._require_lines()
+
+    def _require_frames(self) -> None:
+        require_count("frames along x", self.n_x, 1, MOST_FRAMES)
+        require_count("frames along y", self.n_y, 1, MOST_FRAMES)
+        if self.n_x * self.n_y > MOST_FRAMES:
+            raise InvalidScanSpecError(
+                f"a map has at most {MOST_FRAMES} frames, {self.n_x} along x by "
+                f"{self.n_y} along y were {self.n_x * self.n_y}"
+            )
 
     def _require_lines(self) -> None:
         for axis in ("x", "y"):
@@ -264,10 +286,10 @@ def _known(what: str, cls: type, plain: Any) -> dict[str, Any]:
     return {str(key): value for key, value in plain.items()}
 
 
-def _require_member(what: str, enum: type[StrEnum], value: object) -> None:
-    """Refuse what is no member, text too: it would be compared by identity."""
-    if not isinstance(value, enum):
-        raise InvalidScanSpecError(f"{what} must be a {enum.__name__}, was {value!r}")
+def _require_member(what: str, kind: type, value: object) -> None:
+    """Refuse what is not of its kind; text for an enum too: `is` would not find it."""
+    if not isinstance(value, kind):
+        raise InvalidScanSpecError(f"{what} must be a {kind.__name__}, was {value!r}")
 
 
 def _member(what: str, enum: type[_E], value: object) -> _E:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -67,3 +68,9 @@ class SessionFolders:
     def truth(self) -> Path:
         """What a simulated bench really did."""
         return self.root / "truth.jsonl"
+
+
+def user_folder() -> Path:
+    """Return the user's folder for data (XDG base directories; ``~`` elsewhere)."""
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "aefi-bluesky"

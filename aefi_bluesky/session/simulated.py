@@ -51,12 +51,36 @@ def simulated_bench(
     )
 
 
+def bench_server(
+    bench: BenchConfiguration,
+    settings: SimulationSettings,
+    *,
+    truth: Path | None = None,
+    links: Path | None = None,
+) -> _native.BenchServer:
+    """Open two ptys for a simulated bench; its ``run`` serves them.
+
+    Parameters
+    ----------
+    bench, settings
+        The bench.
+    truth
+        File for what really happens, as JSON lines.
+    links
+        Folder for links ``stage`` and ``acquisition`` to the ptys.
+    """
+    return _native.BenchServer(
+        simulated_bench(bench, settings),
+        truth=truth,
+        links=links,
+        script=settings.script,
+    )
+
+
 def _middle_steps(bench: BenchDescription) -> tuple[float, float]:
     """Return the middle of the travel: where a bench is left after a day's work."""
     x, y = (
-        round(
-            (axis.travel_min_mm + axis.travel_max_mm) / 2 * 1000 / axis.um_per_step
-        )
+        round((axis.travel_min_mm + axis.travel_max_mm) / 2 * 1000 / axis.um_per_step)
         for axis in (bench.x, bench.y)
     )
     return float(x), float(y)

@@ -1,0 +1,112 @@
+"""The names that a Bluesky session expects: importing this builds the session.
+
+What is built is chosen by environment variables, which ``aefi shell`` sets:
+
+``AEFI_BENCH``
+    ``real`` (default), ``ptys`` (simulated, in real time) or ``virtual``.
+``AEFI_BENCH_FILE``
+    Bench file, or a shipped bench's name; ``aefi`` for a real bench and
+    ``simulated`` for the others where it is not set.
+``AEFI_FOLDER``
+    Where data go; a folder of the user's where it is not set.
+``AEFI_TILED_URI``, ``TILED_API_KEY``
+    A Tiled server that runs already, and its key.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+from pathlib import Path
+from typing import Any, cast
+
+import bluesky.plan_stubs as bps
+import bluesky.plans as bp
+import bluesky.preprocessors as bpp
+import matplotlib.pyplot as plt
+import numpy as np
+from bluesky.callbacks.best_effort import BestEffortCallback
+
+from aefi_bluesky.plans import fly_lines, fly_map
+from aefi_bluesky.session import Session
+from aefi_bluesky.session.composition import BenchKind
+from aefi_bluesky.session.folders import user_folder
+from aefi_bluesky.views.line_table import LineTable
+from aefi_bluesky.views.maps import LiveMap, has_display
+from aefi_bluesky.views.progress import FlightProgress
+
+_kind = cast(BenchKind, os.environ.get("AEFI_BENCH", "real"))
+_shipped = "aefi" if _kind == "real" else "simulated"
+_stack = contextlib.ExitStack()
+# Ended at exit, whatever ends the program: motion first, then storage.
+atexit.register(_stack.close)
+
+session = _stack.enter_context(
+    Session.open(
+        kind=_kind,
+        folder=Path(os.environ.get("AEFI_FOLDER", user_folder())),
+        bench=os.environ.get("AEFI_BENCH_FILE", _shipped),
+        tiled_uri=os.environ.get("AEFI_TILED_URI"),
+        tiled_key=os.environ.get("TILED_API_KEY"),
+    )
+)
+
+RE = session.RE
+sd = session.sd
+flyer = session.flyer
+bench = session.constants
+c = cat = session.catalog
+
+bec = BestEffortCallback()
+RE.subscribe(bec)
+RE.subscribe(LineTable())
+if has_display():
+    plt.ion()
+    RE.subscribe(LiveMap())
+else:
+    bec.disable_plots()
+
+_progress = FlightProgress()
+
+
+def _waiting_hook(statuses: Any) -> None:
+    _progress(statuses)
+
+
+def _print_link(_name: str, doc: dict[str, Any]) -> None:
+    """Say where the run can be seen, once it is over."""
+    _progress.close()
+    link = session.browse_url(doc["run_start"])
+    if link is not None:
+        print(f"Tiled: {link}")
+
+
+RE.waiting_hook = _waiting_hook
+RE.subscribe(_print_link, "stop")
+
+
+def close_session() -> None:
+    """End the session: the motion, the RunEngine, storage and the simulated bench."""
+    plt.close("all")
+    _stack.close()
+
+
+__all__ = [
+    "RE",
+    "bec",
+    "bench",
+    "bp",
+    "bpp",
+    "bps",
+    "c",
+    "cat",
+    "close_session",
+    "fly_lines",
+    "fly_map",
+    "flyer",
+    "np",
+    "plt",
+    "sd",
+    "session",
+]
