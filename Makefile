@@ -21,7 +21,7 @@ $(VENV)/bin/python:
 $(INSTALLED): pyproject.toml | $(VENV)/bin/python
 	$(BIN)/pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2'
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[dev]'
-	touch $(INSTALLED) $(BUILT)
+	touch $(INSTALLED)
 
 # Editable: Python is used in place, only the engine is built (release).
 $(BUILT): $(INSTALLED) $(RUST)

@@ -82,7 +82,8 @@ def _print_link(_name: str, doc: dict[str, Any]) -> None:
         print(f"Tiled: {link}")
 
 
-RE.waiting_hook = _waiting_hook
+# bluesky's own type for it is None.
+RE.waiting_hook = _waiting_hook  # pyright: ignore[reportAttributeAccessIssue]
 RE.subscribe(_print_link, "stop")
 
 

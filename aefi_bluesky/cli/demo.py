@@ -117,7 +117,8 @@ def _fly(session: Session, spec: FlyScanSpec) -> dict[str, Any]:
     engine, progress = session.RE, FlightProgress()
     stops: list[Any] = []
     engine.subscribe(lambda _name, doc: stops.append(doc), "stop")
-    engine.waiting_hook = progress
+    # bluesky's own type for it is None.
+    engine.waiting_hook = progress  # pyright: ignore[reportAttributeAccessIssue]
     before = time.monotonic()
     signals = (signal.SIGINT, signal.SIGTERM)
     with StopOnTermination(engine, signals) as interruption:

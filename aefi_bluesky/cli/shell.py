@@ -47,9 +47,9 @@ def shell(
         os.environ.setdefault("MPLBACKEND", "Agg")
     profile = install_profile(folders)
     # Here, not in the profile: an error of ours is a sentence, not IPython's report.
-    from aefi_bluesky import startup
-
     import IPython
+
+    from aefi_bluesky import startup
 
     argv = ["--profile-dir", str(profile), "--no-banner"]
     try:

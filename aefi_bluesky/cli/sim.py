@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from typing import TextIO
 
 import click
 
@@ -41,7 +42,7 @@ def sim(
     unpaced: bool,
     truth: Path | None,
     links: Path | None,
-    faults: click.utils.LazyFile | None,
+    faults: TextIO | None,
     child: bool,
 ) -> None:
     """Serve the simulated bench on two ptys until Ctrl-C.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from typing import Any
 
 from ophyd import Device
@@ -25,13 +26,23 @@ def flat_constants(bench: BenchDescription, prefix: str) -> dict[str, Any]:
     return flat
 
 
-def described_constants(constants: dict[str, Any], source: str) -> dict[str, Any]:
+def described_constants(
+    constants: dict[str, Any], source: str
+) -> OrderedDict[str, Any]:
     """Return the data keys of flat constants."""
     kinds = {str: "string", int: "integer", float: "number"}
-    return {
-        name: {"source": f"{source}:{name}", "dtype": kinds[type(value)], "shape": []}
+    return OrderedDict(
+        (name, {"source": f"{source}:{name}", "dtype": kinds[type(value)], "shape": []})
         for name, value in constants.items()
-    }
+    )
+
+
+def stamped_constants(constants: dict[str, Any]) -> OrderedDict[str, Any]:
+    """Return flat constants as a reading of now."""
+    now = time.time()
+    return OrderedDict(
+        (name, {"value": value, "timestamp": now}) for name, value in constants.items()
+    )
 
 
 class BenchConstants(Device):
@@ -49,15 +60,11 @@ class BenchConstants(Device):
         super().__init__(name=name)
         self._constants = flat_constants(bench, name)
 
-    def read(self) -> dict[str, Any]:
+    def read(self) -> OrderedDict[str, Any]:
         """Return every constant."""
-        now = time.time()
-        return {
-            name: {"value": value, "timestamp": now}
-            for name, value in self._constants.items()
-        }
+        return stamped_constants(self._constants)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> OrderedDict[str, Any]:
         """Return the constants' data keys."""
         return described_constants(self._constants, self.name)
 

@@ -214,4 +214,6 @@ def _rows(columns: Mapping[str, npt.NDArray[Any]]) -> list[Row]:
     """Return the rows of a table as plain Python values."""
     names = list(columns)
     plain = (columns[name].tolist() for name in names)
-    return [dict(zip(names, values, strict=True)) for values in zip(*plain, strict=True)]
+    return [
+        dict(zip(names, values, strict=True)) for values in zip(*plain, strict=True)
+    ]

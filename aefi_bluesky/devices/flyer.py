@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import threading
-import time
 import uuid
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from bluesky.protocols import PartialEventPage
+from event_model.documents import PartialEventPage
 from ophyd import Device
 from ophyd.status import DeviceStatus
 
-from aefi_bluesky.devices.bench_constants import described_constants, flat_constants
+from aefi_bluesky.devices.bench_constants import (
+    described_constants,
+    flat_constants,
+    stamped_constants,
+)
 from aefi_bluesky.devices.data_keys import FRAME_UNITS, described, text_key
 from aefi_bluesky.devices.flight_log import FlightLog, LinePage, SampleFile
 from aefi_bluesky.devices.flight_status import FlightStatus
@@ -324,15 +328,11 @@ class AefiFlyer(Device):
             if rows := page.take_frames():
                 yield page_of(rows, _FRAME_COLUMNS)
 
-    def read_configuration(self) -> dict[str, Any]:
+    def read_configuration(self) -> OrderedDict[str, Any]:
         """Return the constants that recalibration needs."""
-        now = time.time()
-        return {
-            name: {"value": value, "timestamp": now}
-            for name, value in self._constants.items()
-        }
+        return stamped_constants(self._constants)
 
-    def describe_configuration(self) -> dict[str, Any]:
+    def describe_configuration(self) -> OrderedDict[str, Any]:
         """Return the constants' data keys."""
         return described_constants(self._constants, self.name)
 

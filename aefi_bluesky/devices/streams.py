@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from bluesky.protocols import HasName, PartialEventPage, Readable
+from bluesky.protocols import HasName, Readable
+from event_model.documents import PartialEventPage
 
 from aefi_bluesky.devices.data_keys import LINE_UNITS, described
 from aefi_bluesky.devices.flight_log import FlightLog, LinePage, Row

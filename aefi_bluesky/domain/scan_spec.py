@@ -289,7 +289,9 @@ def _known(what: str, cls: type, plain: Any) -> dict[str, Any]:
 def _require_member(what: str, kind: type, value: object) -> None:
     """Refuse what is not of its kind; text for an enum too: `is` would not find it."""
     if not isinstance(value, kind):
-        raise InvalidScanSpecError(f"{what} must be a {kind.__name__}, was {value!r}")
+        raise InvalidScanSpecError(
+            f"{what} must be of type {kind.__name__}, was {value!r}"
+        )
 
 
 def _member(what: str, enum: type[_E], value: object) -> _E:

@@ -76,9 +76,7 @@ def serial_starter(links: EngineLinks) -> FlightStarter:
     return start
 
 
-def virtual_starter(
-    links: EngineLinks, bench: _native.SimulatedBench
-) -> FlightStarter:
+def virtual_starter(links: EngineLinks, bench: _native.SimulatedBench) -> FlightStarter:
     """Return what starts flights in virtual time over a simulated bench."""
 
     def start(plan: _native.FlightPlan) -> _native.Flight:

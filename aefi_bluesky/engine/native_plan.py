@@ -41,8 +41,7 @@ def to_native(plan: FlightPlan, bench: BenchDescription) -> _native.FlightPlan:
         for line in plan.lines
     ]
     windows = [
-        (line.window_start_mm / fast, line.window_stop_mm / fast)
-        for line in plan.lines
+        (line.window_start_mm / fast, line.window_stop_mm / fast) for line in plan.lines
     ]
     return _native.FlightPlan(
         fast_axis=plan.fast_axis,

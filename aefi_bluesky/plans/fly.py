@@ -1,11 +1,16 @@
 """Maps that are flown."""
 
+import contextlib
 import json
 from typing import Any, Literal
 
 import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
-from bluesky.utils import MsgGenerator, RunEngineControlException
+from bluesky.utils import (
+    IllegalMessageSequence,
+    MsgGenerator,
+    RunEngineControlException,
+)
 
 from aefi_bluesky.devices import AefiFlyer
 from aefi_bluesky.domain.flight_plan import FlightPlan
@@ -114,9 +119,17 @@ def fly_spec(
     """Fly a map given as a spec; see `fly_map`."""
     plan = flyer.plan(spec)
 
+    def prepared_run() -> MsgGenerator[str]:
+        # ophyd's status does not meet bluesky's protocol of one, by type.
+        yield from bps.prepare(flyer, plan, wait=True)  # pyright: ignore[reportArgumentType]
+        # Nothing is replayed after a pause: a second baseline or map would come of it.
+        return (yield from bpp.rewindable_wrapper(run(), False))
+
     def run() -> MsgGenerator[str]:
-        yield from bps.prepare(flyer, plan, wait=True)
-        uid = yield from bps.open_run({**start_document(flyer, plan), **(md or {})})
+        uid = yield from bpp.contingency_wrapper(
+            bps.open_run({**start_document(flyer, plan), **(md or {})}),
+            except_plan=close_interrupted,
+        )
         yield from bpp.contingency_wrapper(
             inside_run(), except_plan=close_failed, else_plan=bps.close_run
         )
@@ -131,13 +144,21 @@ def fly_spec(
             fly_lines(flyer), except_plan=results, else_plan=results
         )
 
+    def close_interrupted(error: Exception) -> MsgGenerator[None]:
+        # The run is open if it was asked to end, in the first baseline.
+        if isinstance(error, RunEngineControlException):
+            yield from close_failed(error)
+
     def close_failed(error: Exception) -> MsgGenerator[None]:
+        # What was cut off between create and save is in the way of the last baseline.
+        with contextlib.suppress(IllegalMessageSequence):
+            yield from bps.drop()
         asked = isinstance(error, RunEngineControlException)
         yield from bps.close_run(
             exit_status="abort" if asked else "fail", reason=reason_of(flyer, error)
         )
 
-    return (yield from bpp.stage_wrapper(run(), [flyer]))
+    return (yield from bpp.stage_wrapper(prepared_run(), [flyer]))
 
 
 def start_document(flyer: AefiFlyer, plan: FlightPlan) -> dict[str, Any]:

@@ -1,12 +1,17 @@
 """Plan stubs: parts of plans, to be used inside an open run."""
 
+# bluesky's stubs ask for its protocols, which ophyd's own types do not meet.
+# pyright: reportArgumentType=false
+
 import uuid
+from typing import Any
 
 import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
 from bluesky.utils import MsgGenerator
 
 from aefi_bluesky.devices import AefiFlyer
+from aefi_bluesky.domain.errors import ScanPortError
 
 COLLECT_PERIOD_S = 0.5
 """How often lines are collected while the flight is on, in s."""
@@ -15,6 +20,7 @@ END_PATIENCE_S = 30.0
 """How long a stopped flight may take to come to rest and store its data, in s."""
 
 _REST_POLL_S = 0.05
+_DECLARE_ATTEMPTS = 100  # a plan that nobody runs gets no answer either
 
 
 def declare_streams(flyer: AefiFlyer) -> MsgGenerator[None]:
@@ -25,10 +31,29 @@ def declare_streams(flyer: AefiFlyer) -> MsgGenerator[None]:
     flyer
         Prepared, so that its sample file is known.
     """
-    yield from bps.declare_stream(flyer, name="primary", collect=True)
-    yield from bps.declare_stream(flyer.line_stream, name="lines", collect=True)
-    yield from bps.declare_stream(flyer.reading_stream, name="readings", collect=True)
-    yield from bps.declare_stream(flyer.fix_stream, name="fixes", collect=True)
+    for stream, name in _collected(flyer):
+        yield from _declare(stream, name, collect=True)
+
+
+def _collected(flyer: AefiFlyer) -> tuple[tuple[Any, str], ...]:
+    """Return what is collected while `flyer` flies, and the streams' names."""
+    return (
+        (flyer, "primary"),
+        (flyer.line_stream, "lines"),
+        (flyer.reading_stream, "readings"),
+        (flyer.fix_stream, "fixes"),
+    )
+
+
+def _declare(device: Any, name: str, *, collect: bool) -> MsgGenerator[None]:
+    """Declare a stream, again where a pause made the RunEngine forget to.
+
+    It then answers None, and nothing was emitted; once the stream is declared, a
+    pause can't cut off any message that fills it.
+    """
+    for _ in range(_DECLARE_ATTEMPTS):
+        if (yield from bps.declare_stream(device, name=name, collect=collect)):
+            return
 
 
 def hand_out(flyer: AefiFlyer) -> MsgGenerator[None]:
@@ -40,12 +65,7 @@ def hand_out(flyer: AefiFlyer) -> MsgGenerator[None]:
         Its streams are declared.
     """
     while flyer.next_page():
-        for stream, name in (
-            (flyer, "primary"),
-            (flyer.line_stream, "lines"),
-            (flyer.reading_stream, "readings"),
-            (flyer.fix_stream, "fixes"),
-        ):
+        for stream, name in _collected(flyer):
             yield from bps.collect(stream, name=name, return_payload=False)
         yield from bps.checkpoint()
 
@@ -103,7 +123,7 @@ def fly_lines(flyer: AefiFlyer) -> MsgGenerator[None]:
                 # After a pause the group is forgotten and the wait returns at once.
                 yield from bps.sleep(_REST_POLL_S)
         if not status.success:
-            raise status.exception()
+            raise status.exception() or ScanPortError("the flight failed")
 
     def clean_up(_error: Exception) -> MsgGenerator[None]:
         yield from come_to_rest(flyer)
@@ -122,6 +142,7 @@ def read_results(flyer: AefiFlyer) -> MsgGenerator[None]:
         Its flight is over.
     """
     for stream, name in ((flyer.map_stream, "maps"), (flyer.health_stream, "health")):
+        yield from _declare(stream, name, collect=False)
         yield from bps.create(name)
         yield from bps.read(stream)
         yield from bps.save()

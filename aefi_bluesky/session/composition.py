@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -104,7 +104,7 @@ class Session:
         tiled_key: str | None = None,
         observers: Sequence[ScanObserver] = (),
         md: dict[str, Any] | None = None,
-    ) -> Iterator[Session]:
+    ) -> Generator[Session, None, None]:
         """Build a session, and end all of it on leaving.
 
         Parameters
@@ -218,7 +218,8 @@ def _end_run_engine(engine: RunEngine) -> None:
     if engine.state == "paused":
         engine.abort("the session ends")
     engine.loop.call_soon_threadsafe(engine.loop.stop)
-    engine._th.join()  # noqa: SLF001  bluesky has no public way to end it
+    # bluesky has no public way to end it.
+    engine._th.join()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     engine.loop.close()
 
 

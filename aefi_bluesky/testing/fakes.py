@@ -178,9 +178,14 @@ class FakeScanInFlight:
     def wait(self, timeout_s: float | None = None) -> ScanResults | None:
         """Fly lines until the flight ends or time is up; see `ScanInFlight`."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        with self._pump:
+        # Another thread may fly already: its flight, but our time.
+        if not self._pump.acquire(timeout=-1 if timeout_s is None else timeout_s):
+            return None
+        try:
             if self._results is None:
                 self._fly(deadline)
+        finally:
+            self._pump.release()
         if self._results is not None and self._results.state is ScanState.FAILED:
             raise self._error
         return self._results

@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 from event_model import DocumentRouter
+from matplotlib.backends import BackendFilter, backend_registry
 from matplotlib.figure import Figure
 
 from aefi_bluesky.domain.scan_results import CHANNELS
@@ -134,8 +135,12 @@ class LiveMap(DocumentRouter):
         if self._map is None or doc["descriptor"] != self._primary:
             return doc
         data, zone = doc["data"], self._spec["zone"]
-        ix = _index(data["x_nominal"], zone["x_min_mm"], zone["x_max_mm"], self._spec["n_x"])
-        iy = _index(data["y_nominal"], zone["y_min_mm"], zone["y_max_mm"], self._spec["n_y"])
+        ix = _index(
+            data["x_nominal"], zone["x_min_mm"], zone["x_max_mm"], self._spec["n_x"]
+        )
+        iy = _index(
+            data["y_nominal"], zone["y_min_mm"], zone["y_max_mm"], self._spec["n_y"]
+        )
         for channel, values in self._map.values.items():
             values[iy, ix] = data[channel]
         self._map.draw()
@@ -152,6 +157,5 @@ def _index(
 
 def has_display() -> bool:
     """Return whether matplotlib would open windows here."""
-    return mpl.get_backend().lower() in mpl.backends.backend_registry.list_builtin(
-        mpl.backends.BackendFilter.INTERACTIVE
-    )
+    interactive = backend_registry.list_builtin(BackendFilter.INTERACTIVE)
+    return mpl.get_backend().lower() in interactive

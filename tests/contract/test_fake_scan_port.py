@@ -1,6 +1,7 @@
 """The fake port keeps the promises of a port, and fails as it is told."""
 
 import threading
+import time
 
 import pytest
 
@@ -79,6 +80,18 @@ def test_observer_may_pause_the_flight_it_watches(flight_plan):
     assert observer.column("lines_ended", "line") == [0, 1, 2, 3, 4]
     observer.flight.resume()
     assert observer.flight.wait().state is ScanState.COMPLETED
+
+
+def test_second_wait_ends_with_its_own_time(flight_plan):
+    flight = FakeScanPort().start_scan(flight_plan, RecordingObserver())
+    flight.pause()
+    other = threading.Thread(target=flight.wait, args=(10,))
+    other.start()
+    began_s = time.monotonic()
+    assert flight.wait(0.02) is None
+    assert time.monotonic() - began_s < 5
+    flight.stop()
+    other.join()
 
 
 def test_another_thread_ends_a_paused_wait(flight_plan):

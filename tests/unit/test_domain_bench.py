@@ -33,6 +33,7 @@ def test_part_refuses_what_is_no_number(part, field, bad):
         ("motion", "ramp_s", 0.0, r"ramp_s must be at least|ramp_s must be from"),
         ("motion", "min_speed_mm_per_s", 66.0, "must not be above the maximum"),
         ("detector", "gain", 3, "gain must be 1, 2, 4, 8 or 16, was 3"),
+        ("detector", "osr", 4096.0, "oversampling ratio must be a whole number"),
         ("detector", "osr", 1000, "oversampling ratio must be one of 4096"),
         ("detector", "reading_rate_hz", 0.0, "reading rate"),
         ("link", "fix_rate_hz", 0.0, "fix rate"),
@@ -57,6 +58,11 @@ def test_ramp_is_the_mean_speed_times_its_duration():
 
 def test_slow_line_has_no_ramp():
     assert a_bench().motion.ramp_length_mm(21.8) == 0.0
+
+
+def test_bench_without_a_name_is_refused():
+    with pytest.raises(ConfigurationError, match="name must not be empty"):
+        a_bench(name="")
 
 
 def test_description_is_plain():

@@ -13,12 +13,8 @@ from hypothesis import strategies as st
 from aefi_bluesky.domain.errors import InfeasibleScanError
 from aefi_bluesky.domain.feasibility import FeasibilityReport
 from aefi_bluesky.domain.flight_plan import FlightPlan
-from aefi_bluesky.domain.planning import (
-    approach_mm,
-    move_duration_s,
-    plan_flight,
-    reading_rate_hz,
-)
+from aefi_bluesky.domain.flight_rules import approach_mm, reading_rate_hz
+from aefi_bluesky.domain.planning import move_duration_s, plan_flight
 from aefi_bluesky.domain.scan_spec import Excitation, FlyScanSpec, Pattern, Zone
 from aefi_bluesky.testing.builders import a_bench, a_plan, a_spec
 
@@ -126,6 +122,44 @@ def test_too_few_readings_per_frame_says_how_fast_at_most():
     assert violation.suggestion == "fly at 26.04 mm/s at most"
 
 
+def test_ramp_that_the_controller_would_shorten_is_refused():
+    report = plan_flight(a_spec(speed_mm_per_s=22.0), BENCH)
+    assert isinstance(report, FeasibilityReport)
+    (violation,) = report.violations
+    # 1000 steps/s and 50 steps/s2 for 0.3 s more.
+    assert violation.limit == pytest.approx(1015 * 0.0218)
+    assert violation.suggestion == "fly at 22.127 mm/s"
+
+
+@pytest.mark.parametrize("steps_per_s", [900, 1000, 1015])
+def test_speed_without_a_ramp_or_with_a_steep_one_is_flown(steps_per_s):
+    spec = a_spec(speed_mm_per_s=steps_per_s * 0.0218)
+    assert isinstance(plan_flight(spec, BENCH), FlightPlan)
+
+
+def test_ramp_beyond_the_highest_speed_is_left_out():
+    motion = dataclasses.replace(BENCH.motion, max_speed_mm_per_s=22.1)
+    report = plan_flight(a_spec(speed_mm_per_s=22.0), a_bench(motion=motion))
+    assert isinstance(report, FeasibilityReport)
+    assert report.violations[0].suggestion == "fly at 21.8 mm/s"
+
+
+def test_no_speed_above_the_highest_is_suggested_for_more_readings():
+    report = plan_flight(a_spec(speed_mm_per_s=100.0), BENCH)
+    assert isinstance(report, FeasibilityReport)
+    # 2.5 mm at 62.5 readings/s allow 78.1 mm/s, which the stage cannot fly.
+    suggestions = [violation.suggestion for violation in report.violations]
+    assert suggestions == ["fly at 65.4 mm/s", "fly at 65.4 mm/s at most"]
+
+
+def test_speed_is_not_lowered_into_a_ramp_that_is_refused():
+    pitch_mm = 22.0 * 2 / 62.5
+    zone = Zone(590.0, 610.0, 600.0, 600.0 + 8 * pitch_mm)
+    report = plan_flight(a_spec(zone=zone), BENCH)
+    assert isinstance(report, FeasibilityReport)
+    assert report.violations[0].suggestion == "fly at 21.8 mm/s at most"
+
+
 def test_no_speed_is_suggested_that_the_bench_cannot_fly():
     report = plan_flight(a_spec(min_readings_per_frame=10_000), BENCH)
     assert isinstance(report, FeasibilityReport)
@@ -214,6 +248,19 @@ def test_suggestion_is_accepted_when_applied(spec):
         if better is not None:
             rule = (violation.rule, violation.message[:6])
             assert rule not in _rules(better), violation
+
+
+@given(specs(speeds=(0.01, 200.0), ends=(-300.0, 1600.0)))
+def test_following_the_suggestions_ends_in_a_plan(spec):
+    for _ in range(12):
+        planned = plan_flight(spec, BENCH)
+        if isinstance(planned, FlightPlan):
+            return
+        better = _applied(spec, planned.violations[-1].suggestion)
+        if better is None:
+            return
+        spec = better
+    pytest.fail(f"no end of suggestions: {planned}")
 
 
 @given(specs())

@@ -42,6 +42,15 @@ def test_centred_zone_refuses_a_wrong_width(width):
         Zone.centred(0.0, 0.0, width, 1.0)
 
 
+@pytest.mark.parametrize("bad", NO_NUMBERS)
+@pytest.mark.parametrize("place", [0, 1])
+def test_centred_zone_refuses_a_wrong_centre(place, bad):
+    centre = [0.0, 0.0]
+    centre[place] = bad
+    with pytest.raises(InvalidScanSpecError, match="centre"):
+        Zone.centred(*centre, 1.0, 1.0)
+
+
 @pytest.mark.parametrize("bad", [*NO_NUMBERS, 0.0, -32.7])
 def test_speed_must_be_above_zero(bad):
     with pytest.raises(InvalidScanSpecError, match=r"speed must be .* mm/s, was"):
@@ -74,8 +83,30 @@ def test_fast_axis_is_x_or_y(axis):
 
 
 def test_pattern_as_text_is_refused():
-    with pytest.raises(InvalidScanSpecError, match="must be a Pattern, was 'comb'"):
+    with pytest.raises(InvalidScanSpecError, match="of type Pattern, was 'comb'"):
         a_spec(pattern="comb")
+
+
+@pytest.mark.parametrize("field", ["zone", "excitation"])
+def test_part_of_another_kind_is_refused(field):
+    with pytest.raises(InvalidScanSpecError, match=f"{field} must be of type"):
+        a_spec(**{field: None})
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"zone": (0.0, 1.0, -1e308, 1e308)},
+        {"zone": (0.0, 1000.1e3, 0.0, 1.0)},
+        {"speed_mm_per_s": 1e308},
+        {"n_y": 10**400},
+        {"min_readings_per_frame": 10**400},
+        {"n_x": 10_000, "n_y": 10_000},
+    ],
+)
+def test_what_no_bench_has_is_refused(bad):
+    with pytest.raises(InvalidScanSpecError, match=r"from -?1|at most 10000000"):
+        a_spec(**{k: Zone(*v) if k == "zone" else v for k, v in bad.items()})
 
 
 def test_line_without_length_is_refused():

@@ -31,10 +31,16 @@ def test_gain_divides():
     assert volts_per_code(4.0, 4) == volts_per_code(4.0, 1) / 4
 
 
-@pytest.mark.parametrize("code", [8388608, -8388609, 2**31])
+@pytest.mark.parametrize("code", [8388608, -8388609, 2**31, math.nan])
 def test_code_outside_24_bits_is_refused(code):
     with pytest.raises(InvalidScanSpecError, match="from -8388608 to 8388607"):
         code_to_volts([0, code], 2.442, 1)
+
+
+@pytest.mark.parametrize("gain", [0, 3, 32, 1.5, True, math.nan])
+def test_gain_is_one_the_converter_has(gain):
+    with pytest.raises(InvalidScanSpecError, match="gain must be"):
+        volts_per_code(2.442, gain)
 
 
 def test_shape_is_kept():

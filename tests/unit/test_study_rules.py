@@ -103,6 +103,20 @@ def test_scan_without_a_name_is_refused(study):
         study.add_scan("", a_spec(), ScanRole.OBJECT)
 
 
+@pytest.mark.parametrize(
+    ("field", "bad"), [("spec", None), ("role", "object"), ("prerequisites", ["b"])]
+)
+def test_scan_with_a_value_of_another_kind_is_refused(field, bad):
+    values = {"spec": a_spec(), "role": ScanRole.OBJECT, field: bad}
+    with pytest.raises(StudyRuleError, match=f"{field} of 'a' must be of type"):
+        PlannedScan("a", **values)
+
+
+def test_scan_waits_for_another_once():
+    with pytest.raises(StudyRuleError, match="once: the prerequisites of 'a' were b"):
+        PlannedScan("a", a_spec(), ScanRole.OBJECT, ("b", "b"))
+
+
 def test_scan_does_not_wait_for_itself():
     with pytest.raises(StudyRuleError, match="no scan waits for itself"):
         PlannedScan("a", a_spec(), ScanRole.OBJECT, ("a",))

@@ -1,6 +1,7 @@
 """IPython's settings for the AEFI session."""
 
-c = get_config()  # noqa: F821  IPython gives it
+# IPython gives this name.
+c = get_config()  # noqa: F821  # pyright: ignore[reportUndefinedVariable]
 
 # A failing plan says one sentence instead of a hundred lines.
 c.InteractiveShell.xmode = "Minimal"

@@ -93,15 +93,6 @@ impl SimulatedBench {
         self.stage.collisions
     }
 
-    /// Returns whether a fault has cut the link.
-    #[must_use]
-    pub fn is_hung_up(&self, link: Link) -> bool {
-        match link {
-            Link::Stage => self.stage.faults.is_hung_up,
-            Link::Acquisition => self.acquisition.faults.is_hung_up,
-        }
-    }
-
     /// Switches the stage controller off and on.
     pub fn power_cycle_stage(&mut self, at: Nanos) {
         self.stage.power_cycle(at);
@@ -191,6 +182,13 @@ impl VirtualBench for SimulatedBench {
         match link {
             Link::Stage => self.stage.read(now, into),
             Link::Acquisition => self.acquisition.read(now, into),
+        }
+    }
+
+    fn is_gone(&self, link: Link) -> bool {
+        match link {
+            Link::Stage => self.stage.faults.is_hung_up,
+            Link::Acquisition => self.acquisition.faults.is_hung_up,
         }
     }
 }

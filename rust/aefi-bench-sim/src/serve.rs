@@ -245,7 +245,7 @@ mod unix {
             }
             for port in &mut self.ports {
                 port.deliver(&mut self.bench, now)?;
-                if self.bench.is_hung_up(port.link) {
+                if self.bench.is_gone(port.link) {
                     port.ends = None;
                 }
             }

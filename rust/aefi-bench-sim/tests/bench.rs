@@ -316,7 +316,7 @@ fn silence_and_hang_up_leave_nothing_to_read() {
         assert_eq!(host.ask("VER"), "V180BL\r");
         assert_eq!(host.ask("VER"), "");
         assert_eq!(host.ask("VER"), "");
-        assert_eq!(host.bench.is_hung_up(Link::Stage), fault == "hang-up");
+        assert_eq!(host.bench.is_gone(Link::Stage), fault == "hang-up");
     }
 }
 

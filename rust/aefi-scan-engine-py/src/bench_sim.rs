@@ -68,7 +68,8 @@ impl SimulatedBench {
         settings.acquisition.pacing = pacing(0, tick_us);
         settings.field.lag_s = lag_s;
         settings.field.noise_v = noise_v;
-        let bench = sim::SimulatedBench::starting_at(settings.clone(), &faults(script)?, Nanos::ZERO);
+        let bench =
+            sim::SimulatedBench::starting_at(settings.clone(), &faults(script)?, Nanos::ZERO);
         Ok(Self {
             settings,
             held: Arc::new(Mutex::new(Some((bench, Nanos::ZERO)))),
@@ -143,7 +144,11 @@ impl BenchServer {
 
     /// Serves until a signal handler raises, once.
     fn run(&self, py: Python<'_>) -> PyResult<()> {
-        let taken = self.inner.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let taken = self
+            .inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         let mut server = taken.ok_or_else(|| PyOSError::new_err("the bench was served already"))?;
         let stop = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&stop);

@@ -89,7 +89,9 @@ pub fn frames<'py>(
     for channel in 0..6 {
         table = table
             .column(&format!("mean_{}", channel + 1), |row| row.mean[channel])?
-            .column(&format!("std_{}", channel + 1), |row| row.deviation[channel])?;
+            .column(&format!("std_{}", channel + 1), |row| {
+                row.deviation[channel]
+            })?;
     }
     Ok(table.columns)
 }

@@ -12,9 +12,10 @@ fn class(error: &EngineError) -> &'static str {
             Cause::Requested { .. } => "ScanAbortedError",
             Cause::Silent { .. } => "DeviceTimeoutError",
             Cause::Protocol { .. } | Cause::Setting { .. } => "DeviceProtocolError",
-            Cause::Motion { .. } | Cause::Stalled { .. } | Cause::Unstoppable { .. } => {
-                "MotionFaultError"
-            }
+            Cause::Motion { .. }
+            | Cause::Stalled { .. }
+            | Cause::PositionJump { .. }
+            | Cause::Unstoppable { .. } => "MotionFaultError",
             Cause::LinkLost { .. } | Cause::Identity { .. } => "DeviceUnavailableError",
             _ => "ScanPortError",
         },

@@ -17,7 +17,11 @@ use crate::{columns, errors};
 
 /// Eight data bits, a start and a stop bit.
 fn byte_time(baud: u32, paced: bool) -> Nanos {
-    Nanos(if paced { 10_000_000_000 / i64::from(baud.max(1)) } else { 0 })
+    Nanos(if paced {
+        10_000_000_000 / i64::from(baud.max(1))
+    } else {
+        0
+    })
 }
 
 #[pyclass(frozen, get_all)]
@@ -294,7 +298,13 @@ impl Flight {
             let lines = columns::drain(&mut products.lines);
             let frames = columns::drain(&mut products.frames);
             let readings = columns::drain(&mut products.readings);
-            (zero, lines, frames, readings, columns::drain(&mut products.fixes))
+            (
+                zero,
+                lines,
+                frames,
+                readings,
+                columns::drain(&mut products.fixes),
+            )
         });
         let tables = PyDict::new(py);
         tables.set_item("fixes", columns::fixes(py, &fixes, zero)?)?;

@@ -193,12 +193,7 @@ impl<L: DeviceLogic> Conversation<L> {
     }
 
     /// Takes bytes that were readable at `at`.
-    pub fn received(
-        &mut self,
-        at: Nanos,
-        bytes: &[u8],
-        records: &mut dyn FnMut(L::Record),
-    ) {
+    pub fn received(&mut self, at: Nanos, bytes: &[u8], records: &mut dyn FnMut(L::Record)) {
         for byte in bytes {
             self.take(at, *byte, records);
         }

@@ -36,10 +36,21 @@ pub enum Product {
 /// What becomes of the line in flight, taken up when all readings before are placed.
 #[derive(Debug, Clone, Copy)]
 enum LineEvent {
-    Began { line: usize, place: usize, at: Nanos },
-    Stopping { at: Nanos },
-    Ended { times: LineTimes },
-    Broken { times: LineTimes, epoch: u32 },
+    Began {
+        line: usize,
+        place: usize,
+        at: Nanos,
+    },
+    Stopping {
+        at: Nanos,
+    },
+    Ended {
+        times: LineTimes,
+    },
+    Broken {
+        times: LineTimes,
+        epoch: u32,
+    },
 }
 
 impl LineEvent {
@@ -236,12 +247,7 @@ impl Correlator {
         });
     }
 
-    fn credit(
-        &mut self,
-        reading: Reading,
-        place: [Estimate; 2],
-        out: &mut dyn FnMut(Product),
-    ) {
+    fn credit(&mut self, reading: Reading, place: [Estimate; 2], out: &mut dyn FnMut(Product)) {
         let frame = self.frame_of(&reading, &place);
         if let (Some((_, at)), Some(flying)) = (frame, &mut self.flying) {
             flying.readings += 1;
@@ -258,8 +264,7 @@ impl Correlator {
     /// Only readings at constant speed count, and only in frames that are open.
     fn frame_of(&self, reading: &Reading, place: &[Estimate; 2]) -> Option<(usize, usize)> {
         let flying = self.flying.as_ref()?;
-        if reading.earliest < flying.began
-            || flying.stopping.is_some_and(|at| reading.latest > at)
+        if reading.earliest < flying.began || flying.stopping.is_some_and(|at| reading.latest > at)
         {
             return None;
         }
@@ -282,12 +287,7 @@ impl Correlator {
         self.hand_out_line(&flying, times, out);
     }
 
-    fn hand_out_line(
-        &mut self,
-        flying: &Flying,
-        times: &LineTimes,
-        out: &mut dyn FnMut(Product),
-    ) {
+    fn hand_out_line(&mut self, flying: &Flying, times: &LineTimes, out: &mut dyn FnMut(Product)) {
         let line = &self.plan.lines[flying.line];
         let frames = line.first_frame..line.first_frame + line.frames;
         let ok = frames
@@ -354,7 +354,8 @@ impl Correlator {
             self.hand_out_line(&flying, times, out);
         }
         self.controls.set_done(self.lines_done, self.frames_done);
-        self.controls.set_resume_frame(epoch, line.first_frame + kept);
+        self.controls
+            .set_resume_frame(epoch, line.first_frame + kept);
     }
 
     /// A frame is kept if it is ok and the axis stands beyond it.

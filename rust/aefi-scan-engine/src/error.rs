@@ -180,6 +180,18 @@ pub enum Cause {
         /// Where it rests, in steps.
         found: i64,
     },
+    /// An axis reports a position that it cannot have reached.
+    #[error("axis {axis} reports {found} steps; from {last} steps it can have moved {reach} steps")]
+    PositionJump {
+        /// The axis' letter.
+        axis: char,
+        /// The position reported, in steps.
+        found: i64,
+        /// The last position believed, in steps.
+        last: i64,
+        /// How far it can have moved since, in steps.
+        reach: i64,
+    },
     /// The stage still moves although it was stopped in every way there is.
     #[error("the stage still moves {after_ms} ms after stop, abort and drive-off")]
     Unstoppable {

@@ -120,7 +120,11 @@ impl AxisTrack {
         let Some(after) = after else {
             return Located::NotYet;
         };
-        let before = self.points.iter().take(after + 1).rposition(|p| p.latest <= earliest);
+        let before = self
+            .points
+            .iter()
+            .take(after + 1)
+            .rposition(|p| p.latest <= earliest);
         match before {
             Some(before) if before < after => {
                 Located::At(self.estimate(before, after, earliest, latest))

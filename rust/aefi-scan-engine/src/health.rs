@@ -99,7 +99,10 @@ mod tests {
         (1..=1000).for_each(|n| histogram.record(Nanos::from_micros(n)));
         for (share, expected) in [(0.5, 500e3), (0.99, 990e3), (0.1, 100e3)] {
             let found = histogram.quantile(share).0 as f64;
-            assert!((found / expected - 1.0).abs() < 1.0 / 16.0, "{share}: {found}");
+            assert!(
+                (found / expected - 1.0).abs() < 1.0 / 16.0,
+                "{share}: {found}"
+            );
         }
         assert_eq!(histogram.max(), Nanos::from_millis(1));
         assert_eq!(histogram.count(), 1000);

@@ -28,4 +28,7 @@ pub trait VirtualBench {
 
     /// Appends to `into` what is readable on `link` at `now`, and forgets it.
     fn read(&mut self, link: Link, now: Nanos, into: &mut Vec<u8>);
+
+    /// Returns whether `link` is gone for good, as an unplugged port is.
+    fn is_gone(&self, link: Link) -> bool;
 }

@@ -10,7 +10,12 @@ use common::{bench, fly, outside, plan, virtual_flight};
 fn every_frame_of_an_undisturbed_flight_is_ok_and_in_order() {
     let mut flight = virtual_flight(plan(4, 10), bench(5), FaultScript::default());
     let (log, end) = fly(&mut flight, |_, _| {});
-    assert_eq!(end.outcome.state, FlightState::Completed, "{:?}", end.outcome);
+    assert_eq!(
+        end.outcome.state,
+        FlightState::Completed,
+        "{:?}",
+        end.outcome
+    );
     let ids: Vec<_> = log.frames.iter().map(|frame| frame.frame).collect();
     assert_eq!(ids, (0..40).collect::<Vec<_>>());
     assert!(log.frames.iter().all(|frame| frame.state == FrameState::Ok));
@@ -24,7 +29,11 @@ fn the_truth_lies_inside_every_interval() {
         let mut flight = virtual_flight(plan(3, 12), bench(baud_code), FaultScript::default());
         let (log, _) = fly(&mut flight, |_, _| {});
         assert!(log.readings.len() > 100);
-        let unknown = log.readings.iter().filter(|r| r.place[0].low.is_nan()).count();
+        let unknown = log
+            .readings
+            .iter()
+            .filter(|r| r.place[0].low.is_nan())
+            .count();
         assert!(unknown <= 30, "{unknown} readings before the first fix");
         let wrong: Vec<_> = outside(&log, flight.bench())
             .into_iter()
@@ -71,7 +80,11 @@ fn a_stop_or_an_abort_at_any_event_ends_named_and_at_rest() {
             assert_eq!(end.outcome.state, expected, "event {at}");
             assert_eq!(end.totals.iter().sum::<u64>(), 16, "event {at}");
             let ended = log.frames.len() as u64;
-            assert_eq!(end.totals[6], 16 - ended, "event {at}: the rest is not reached");
+            assert_eq!(
+                end.totals[6],
+                16 - ended,
+                "event {at}: the rest is not reached"
+            );
             let truth = flight.bench().truth();
             for axis in [aefi_bench_sim::Axis::X, aefi_bench_sim::Axis::Y] {
                 let speed = truth.velocity(axis, end.ended);

@@ -78,11 +78,7 @@ pub struct DetectorMachine {
 impl DetectorMachine {
     /// Returns the logic before its first request.
     #[must_use]
-    pub fn new(
-        plan: Arc<FlightPlan>,
-        config: DetectorConfig,
-        controls: Arc<Controls>,
-    ) -> Self {
+    pub fn new(plan: Arc<FlightPlan>, config: DetectorConfig, controls: Arc<Controls>) -> Self {
         Self {
             plan,
             config,
@@ -164,8 +160,7 @@ impl DeviceLogic for DetectorMachine {
                     let writes = &self.plan.excitation;
                     if self.controls.is_stage_over() {
                         self.phase = Phase::SwitchingOff(Script::default());
-                    } else if let Some(request) = script.request(writes, self.config.allowance)
-                    {
+                    } else if let Some(request) = script.request(writes, self.config.allowance) {
                         return Turn::Ask(request);
                     } else {
                         self.controls.set_detector_ready();
@@ -206,12 +201,7 @@ impl DeviceLogic for DetectorMachine {
         true
     }
 
-    fn failed(
-        &mut self,
-        now: Nanos,
-        failures: u32,
-        records: &mut dyn FnMut(DetectorRecord),
-    ) {
+    fn failed(&mut self, now: Nanos, failures: u32, records: &mut dyn FnMut(DetectorRecord)) {
         records(DetectorRecord::Horizon(now));
         self.rewind();
         if failures >= PATIENCE {

@@ -1,5 +1,6 @@
 //! The stage's part of a flight: set up, fly line by line, come to rest.
 
+mod belief;
 mod halt;
 mod script;
 
@@ -14,6 +15,7 @@ use crate::protocol::{ProtocolError, Request};
 use crate::records::{Fix, StageRecord};
 use crate::units::{Axis, Nanos, Steps};
 
+use belief::Belief;
 use halt::Halt;
 use script::preparation;
 
@@ -91,6 +93,10 @@ pub struct StageMachine {
     /// Last known positions and the targets sent; X first.
     positions: [Steps; 2],
     targets: [Steps; 2],
+    /// What position replies are judged by; X first.
+    beliefs: [Option<Belief>; 2],
+    /// Why the last reply was not believed.
+    doubt: Option<Cause>,
     /// The fast axis' high speed register.
     high_speed: u32,
     next_status: Nanos,
@@ -120,6 +126,8 @@ impl StageMachine {
             asked: Command::DeviceName,
             positions: [Steps::default(); 2],
             targets: [Steps::default(); 2],
+            beliefs: [None; 2],
+            doubt: None,
             next_status: Nanos::ZERO,
             status_turn: false,
             idle_since: None,
@@ -333,44 +341,81 @@ impl StageMachine {
         &mut self,
         reply: &Reply<'_>,
         records: &mut dyn FnMut(StageRecord),
-    ) -> Result<(), ProtocolError> {
+    ) -> Result<bool, ProtocolError> {
         match self.asked {
             Command::DeviceName => {
                 self.check_identity(reply, records);
-                Ok(())
             }
-            Command::Status => self
-                .asked
-                .status(reply.text)
-                .map(|status| self.take_status(status, reply.received, records)),
+            Command::Status => {
+                let status = self.asked.status(reply.text)?;
+                self.take_status(status, reply.received, records);
+            }
             Command::Position(axis) => {
                 let counts = Steps(self.asked.integer(reply.text)?);
-                self.take_fix(axis, counts, reply, records);
-                Ok(())
+                return Ok(self.take_fixes(&[(axis, counts)], reply, records));
             }
             Command::Positions => {
-                let positions = self.asked.positions(reply.text)?;
-                for axis in Axis::BOTH {
-                    self.take_fix(axis, positions[axis.index()], reply, records);
-                }
-                self.after_positions(records);
-                Ok(())
+                let [x, y, ..] = self.asked.positions(reply.text)?;
+                return Ok(self.take_positions([x, y], reply, records));
             }
             Command::HighSpeed(_) | Command::LowSpeed(_) | Command::Ramp(_) => {
                 let found = self.asked.integer(reply.text)?;
                 self.check_setting(found);
-                Ok(())
             }
-            _ => self.asked.accepted(reply.text),
+            _ => self.asked.accepted(reply.text)?,
         }
+        Ok(true)
+    }
+
+    fn take_positions(
+        &mut self,
+        positions: [Steps; 2],
+        reply: &Reply<'_>,
+        records: &mut dyn FnMut(StageRecord),
+    ) -> bool {
+        let fixes = Axis::BOTH.map(|axis| (axis, positions[axis.index()]));
+        let believed = self.take_fixes(&fixes, reply, records);
+        if let Phase::Halting(halt) = &mut self.phase {
+            // The stage rests wherever it says it does; it may not be there.
+            halt.looked(believed);
+            self.positions = positions;
+            self.after_positions(records);
+            return true;
+        }
+        believed
+    }
+
+    /// Takes the fixes of one reply unless one of them is impossible.
+    fn take_fixes(
+        &mut self,
+        fixes: &[(Axis, Steps)],
+        reply: &Reply<'_>,
+        records: &mut dyn FnMut(StageRecord),
+    ) -> bool {
+        for (axis, counts) in fixes {
+            if let Some(doubt) = self.doubt_of(*axis, *counts, reply.received) {
+                self.doubt = Some(doubt);
+                return false;
+            }
+        }
+        for (axis, counts) in fixes {
+            self.take_fix(*axis, *counts, reply, records);
+        }
+        true
+    }
+
+    fn doubt_of(&self, axis: Axis, found: Steps, now: Nanos) -> Option<Cause> {
+        let belief = self.beliefs[axis.index()]?;
+        (!belief.allows(found, now)).then(|| Cause::PositionJump {
+            axis: axis.letter(),
+            found: found.0,
+            last: belief.position().0,
+            reach: belief.reach(now),
+        })
     }
 
     /// A foreign device is left alone: not even a stop is sent to it.
-    fn check_identity(
-        &mut self,
-        reply: &Reply<'_>,
-        records: &mut dyn FnMut(StageRecord),
-    ) {
+    fn check_identity(&mut self, reply: &Reply<'_>, records: &mut dyn FnMut(StageRecord)) {
         if reply.text != self.config.name.as_bytes() {
             let cause = Cause::Identity {
                 device: DEVICE,
@@ -401,6 +446,8 @@ impl StageMachine {
         records: &mut dyn FnMut(StageRecord),
     ) {
         self.positions[axis.index()] = counts;
+        let speed = self.beliefs[axis.index()].map_or(0.0, |belief| belief.speed());
+        self.beliefs[axis.index()] = Some(Belief::new(counts, reply.sent, speed));
         if matches!(self.phase, Phase::Preparing(_)) {
             self.targets[axis.index()] = counts;
         }
@@ -535,7 +582,9 @@ impl StageMachine {
     fn rest(&mut self, halt: &Halt, records: &mut dyn FnMut(StageRecord)) {
         self.break_line(halt.now(), records);
         match halt.outcome(self.controls.demanded()) {
-            Some(outcome) => self.finish(outcome.state, outcome.cause, true, records),
+            Some(outcome) => {
+                self.finish(outcome.state, outcome.cause, halt.is_believed(), records);
+            }
             None => {
                 self.next_status = halt.now() + PAUSED_PERIOD;
                 self.enter(Phase::Paused);
@@ -543,14 +592,14 @@ impl StageMachine {
         }
     }
 
-    fn give_up(
-        &mut self,
-        cause: Cause,
-        now: Nanos,
-        records: &mut dyn FnMut(StageRecord),
-    ) {
+    fn give_up(&mut self, cause: Cause, now: Nanos, records: &mut dyn FnMut(StageRecord)) {
         self.break_line(now, records);
         self.finish(FlightState::Failed, Some(cause), false, records);
+    }
+
+    /// Returns why the last exchanges failed.
+    fn failure(&mut self, failures: u32) -> Cause {
+        self.doubt.take().unwrap_or_else(|| self.silence(failures))
     }
 
     fn silence(&self, failures: u32) -> Cause {
@@ -589,6 +638,7 @@ impl StageMachine {
         } else {
             self.plan.positioning_speed
         };
+        self.beliefs[axis.index()] = Some(Belief::new(from, at, f64::from(speed)));
         if self.resends == 0 {
             records(StageRecord::Motion {
                 axis,
@@ -655,11 +705,11 @@ impl DeviceLogic for StageMachine {
     fn replied(&mut self, reply: Reply<'_>, records: &mut dyn FnMut(StageRecord)) -> bool {
         let phase = self.phase.clone();
         match self.understand(&reply, records) {
-            Ok(()) => {
-                if self.phase == phase {
+            Ok(understood) => {
+                if understood && self.phase == phase {
                     self.proceed();
                 }
-                true
+                understood
             }
             Err(error) => self.refuse(&error),
         }
@@ -673,11 +723,13 @@ impl DeviceLogic for StageMachine {
         if let Phase::Halting(halt) = &mut self.phase {
             halt.unanswered(now);
             if failures >= 2 * PATIENCE {
-                let cause = halt.cause().unwrap_or_else(|| self.silence(failures));
+                let cause = halt.cause();
+                let cause = cause.unwrap_or_else(|| self.failure(failures));
                 self.give_up(cause, now, records);
             }
         } else if failures >= PATIENCE {
-            self.begin_halt(Halt::fault(self.silence(failures)));
+            let cause = self.failure(failures);
+            self.begin_halt(Halt::fault(cause));
         }
         // What follows a failure is the resynchronising request.
         self.asked = Command::DeviceName;

@@ -104,8 +104,7 @@ fn codes(line: &[u8]) -> Option<[i32; CODES]> {
 mod tests {
     use super::*;
 
-    const LEGACY: &[u8] =
-        b"m=  127\n3789\t3181\t3071\t3113\t1666\t1987\t2351\t2212\t";
+    const LEGACY: &[u8] = b"m=  127\n3789\t3181\t3071\t3113\t1666\t1987\t2351\t2212\t";
 
     #[test]
     fn requests_are_those_of_the_reference_vectors() {

@@ -206,10 +206,7 @@ mod tests {
         assert_eq!(wire(Command::SetHighSpeed(Axis::X, 1500)), "@00HSX=1500\r");
         assert_eq!(wire(Command::Enable(Axis::Y)), "@00EO2=1\r");
         assert_eq!(wire(Command::Trapezoid(Axis::X)), "@00SCVX=0\r");
-        assert_eq!(
-            Command::Status.request(7, Nanos::ZERO).bytes(),
-            b"@07MST\r"
-        );
+        assert_eq!(Command::Status.request(7, Nanos::ZERO).bytes(), b"@07MST\r");
     }
 
     #[test]

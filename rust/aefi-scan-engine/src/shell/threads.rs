@@ -33,12 +33,7 @@ const LONGEST_WAIT: Nanos = Nanos::from_millis(20);
 /// # Errors
 ///
 /// If the system refuses a thread.
-pub fn start<S, D, C>(
-    setup: FlightSetup,
-    stage: S,
-    detector: D,
-    clock: C,
-) -> io::Result<Flight>
+pub fn start<S, D, C>(setup: FlightSetup, stage: S, detector: D, clock: C) -> io::Result<Flight>
 where
     S: Transport + 'static,
     D: Transport + 'static,
@@ -168,7 +163,9 @@ impl<T: Transport, C: Clock, R> LinkThread<T, C, R> {
 
     fn lose<L: DeviceLogic<Record = R>>(&mut self, talk: &mut Conversation<L>, error: &io::Error) {
         let at = self.clock.now();
-        talk.lost(at, &error.to_string(), &mut |record| self.records.push(record));
+        talk.lost(at, &error.to_string(), &mut |record| {
+            self.records.push(record)
+        });
     }
 }
 
@@ -218,7 +215,8 @@ impl Desk {
                 self.correlator.end_detector();
             }
             let output = &mut self.output;
-            self.correlator.correlate(&mut |product| output.push(product));
+            self.correlator
+                .correlate(&mut |product| output.push(product));
             if stage_over && detector_over {
                 let output = &mut self.output;
                 self.correlator.finish(&mut |product| output.push(product));

@@ -32,6 +32,7 @@ struct VirtualLink<L: DeviceLogic> {
     talk: Conversation<L>,
     /// When the host turns to this link again, unless bytes arrive before.
     turn: Option<Nanos>,
+    is_gone: bool,
     is_over: bool,
 }
 
@@ -41,6 +42,7 @@ impl<L: DeviceLogic> VirtualLink<L> {
             link,
             talk: Conversation::new(logic, byte_time),
             turn: Some(now),
+            is_gone: false,
             is_over: false,
         }
     }
@@ -68,6 +70,10 @@ impl<L: DeviceLogic> VirtualLink<L> {
             // The host needs its time only if the reply is complete.
             self.turn = Some(now + HOST_TIME);
             return;
+        }
+        if bench.is_gone(self.link) && !self.is_gone {
+            self.is_gone = true;
+            self.talk.lost(now, "the port is gone", records);
         }
         match self.talk.poll(now, records) {
             Output::Write(request) => {
@@ -115,12 +121,7 @@ impl<B: VirtualBench> VirtualFlight<B> {
             now,
             began: now,
             stage: VirtualLink::new(Link::Stage, stage, setup.stage.byte_time, now),
-            detector: VirtualLink::new(
-                Link::Acquisition,
-                detector,
-                setup.detector.byte_time,
-                now,
-            ),
+            detector: VirtualLink::new(Link::Acquisition, detector, setup.detector.byte_time, now),
             correlator: Correlator::new(Arc::clone(&setup.plan), Arc::clone(&controls), now),
             controls,
             bytes: Vec::with_capacity(256),

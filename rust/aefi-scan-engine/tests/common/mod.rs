@@ -68,8 +68,7 @@ pub fn plan(lines: usize, frames: usize) -> FlightPlan {
 
 /// The engine's view of a simulated bench.
 pub fn setup(plan: FlightPlan, settings: &BenchSettings) -> FlightSetup {
-    let baud = [9600, 19_200, 38_400, 57_600, 115_200]
-        [usize::from(settings.stage.baud_code) - 1];
+    let baud = [9600, 19_200, 38_400, 57_600, 115_200][usize::from(settings.stage.baud_code) - 1];
     FlightSetup {
         plan: Arc::new(plan),
         stage: StageConfig {
@@ -148,7 +147,10 @@ pub fn outside(log: &Log, bench: &SimulatedBench) -> Vec<(usize, Axis, f64)> {
             next += 1;
         }
         let conversion = conversions[next];
-        assert!(conversion.end <= received, "reading {number} has its conversion");
+        assert!(
+            conversion.end <= received,
+            "reading {number} has its conversion"
+        );
         let middle = Nanos((conversion.start.0 + conversion.end.0) / 2);
         for (axis, sim) in [
             (Axis::X, aefi_bench_sim::Axis::X),

@@ -43,6 +43,8 @@ pub(super) struct Halt {
     reason: Reason,
     force: Force,
     step: Step,
+    /// Whether the last look found the axes where they can be.
+    believed: bool,
     began: Option<Nanos>,
     sent: Nanos,
     now: Nanos,
@@ -62,6 +64,7 @@ impl Halt {
             reason,
             force,
             step,
+            believed: true,
             began: None,
             sent: Nanos::ZERO,
             now: Nanos::ZERO,
@@ -96,6 +99,15 @@ impl Halt {
 
     pub(super) fn is_at_rest(&self) -> bool {
         self.step == Step::Look
+    }
+
+    /// Takes notice of a look at the axes and whether it can be believed.
+    pub(super) fn looked(&mut self, believed: bool) {
+        self.believed = believed;
+    }
+
+    pub(super) fn is_believed(&self) -> bool {
+        self.believed
     }
 
     pub(super) fn now(&self) -> Nanos {

@@ -1,0 +1,458 @@
+"""The scan engine and the simulated bench, in Rust.
+
+Positions are in steps of the stage controller and times in nanoseconds; only
+`aefi_bluesky.engine` turns them into mm and s. Every class is immutable from
+Python and may be used from any thread. A call that may wait lets other Python
+threads run.
+
+Errors are raised as classes of `aefi_bluesky.domain.errors`, but for `ValueError`
+and `OverflowError` where an argument is no value of its type.
+"""
+
+from os import PathLike
+from pathlib import Path
+from typing import Any, ClassVar, TypeAlias, final
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "BenchServer",
+    "DetectorLink",
+    "Flight",
+    "FlightEnd",
+    "FlightPlan",
+    "SimulatedBench",
+    "StageLink",
+]
+
+_Table: TypeAlias = dict[str, npt.NDArray[Any]]
+_Registers: TypeAlias = list[tuple[int, int]]
+
+@final
+class StageLink:
+    """How the stage controller is reached.
+
+    Parameters
+    ----------
+    port
+        Name of the serial port; unused in virtual time.
+    baud
+        Bits per second, in frames of ten bits.
+    paced
+        False if bytes take no time: a simulated bench without wire pacing.
+    name
+        The controller's device name (``DN``); another one ends the flight before
+        anything moves.
+    address
+        RS-485 address that commands begin with, 0 to 99.
+    reply_allowance_ms
+        Time from request to reply beyond the wire time, at most, in ms.
+    status_period_ms
+        Period of status and full position queries in flight, in ms.
+    """
+
+    def __new__(
+        cls,
+        *,
+        port: str,
+        baud: int,
+        paced: bool,
+        name: str,
+        address: int,
+        reply_allowance_ms: int,
+        status_period_ms: int,
+    ) -> StageLink: ...
+    @property
+    def port(self) -> str:
+        """Name of the serial port."""
+
+    @property
+    def baud(self) -> int:
+        """Bits per second."""
+
+    @property
+    def paced(self) -> bool:
+        """Whether bytes take their time."""
+
+    @property
+    def name(self) -> str:
+        """The controller's device name."""
+
+    @property
+    def address(self) -> int:
+        """RS-485 address."""
+
+    @property
+    def reply_allowance_ms(self) -> int:
+        """Time from request to reply beyond the wire time, at most, in ms."""
+
+    @property
+    def status_period_ms(self) -> int:
+        """Period of status queries in flight, in ms."""
+
+@final
+class DetectorLink:
+    """How the microcontroller is reached.
+
+    Parameters
+    ----------
+    port
+        Name of the serial port; unused in virtual time.
+    baud
+        Bits per second, in frames of ten bits.
+    paced
+        False if bytes take no time: a simulated bench without wire pacing.
+    reply_allowance_ms
+        Time from request to reply beyond wire time and conversions, at most, in ms.
+    conversion_ns
+        Period of one conversion, in ns.
+    """
+
+    def __new__(
+        cls,
+        *,
+        port: str,
+        baud: int,
+        paced: bool,
+        reply_allowance_ms: int,
+        conversion_ns: int,
+    ) -> DetectorLink: ...
+    @property
+    def port(self) -> str:
+        """Name of the serial port."""
+
+    @property
+    def baud(self) -> int:
+        """Bits per second."""
+
+    @property
+    def paced(self) -> bool:
+        """Whether bytes take their time."""
+
+    @property
+    def reply_allowance_ms(self) -> int:
+        """Time from request to reply beyond wire and conversions, at most, in ms."""
+
+    @property
+    def conversion_ns(self) -> int:
+        """Period of one conversion, in ns."""
+
+@final
+class FlightPlan:
+    """Lines and frames in steps, checked before anything moves.
+
+    Frames are numbered in the order they are passed, from 0.
+
+    Parameters
+    ----------
+    fast_axis
+        ``"x"`` or ``"y"``: the axis that moves in the windows.
+    speed
+        Speed in the windows, in steps/s; 1 to 6 000 000, as all speeds.
+    positioning_speed
+        Speed between lines, in steps/s.
+    start_speed
+        Speed at which every ramp starts and ends, in steps/s.
+    ramp_ms
+        Duration of a ramp, in ms.
+    stations
+        Shape (lines, 4): position of the slow axis, start of the run-up, end of the
+        run-down, all in steps, and the number of frames.
+    windows
+        Shape (lines, 2): outer edges of the first and of the last frame passed, in
+        steps.
+    averaging
+        Conversions averaged into a reading, 1 to 127.
+    min_readings
+        Readings that a frame needs to be ok; at least 1.
+    excitation
+        Registers (address, value) of the microcontroller written before the first
+        line.
+    excitation_off
+        Registers written when the flight is over, however it ends.
+
+    Raises
+    ------
+    ValueError
+        If the axis is neither ``"x"`` nor ``"y"``, or `averaging` is out of range.
+    InvalidScanSpecError
+        If there is no line, a line's stations are not in the order they are passed,
+        or a number is outside its range.
+    """
+
+    def __new__(
+        cls,
+        *,
+        fast_axis: str,
+        speed: int,
+        positioning_speed: int,
+        start_speed: int,
+        ramp_ms: int,
+        stations: npt.NDArray[np.int64],
+        windows: npt.NDArray[np.float64],
+        averaging: int,
+        min_readings: int,
+        excitation: _Registers,
+        excitation_off: _Registers,
+    ) -> FlightPlan: ...
+    @property
+    def frames(self) -> int:
+        """Number of frames planned."""
+
+@final
+class Flight:
+    """A flight under way on threads of its own; dropping it stops the motion.
+
+    It is made by `start` or `start_virtual`.
+    """
+
+    frame_states: ClassVar[list[str]]
+    """Names of the frame states; a state's code is its place in this list."""
+
+    @staticmethod
+    def start(plan: FlightPlan, stage: StageLink, detector: DetectorLink) -> Flight:
+        """Open both ports exclusively, start to fly and return at once.
+
+        The ports are closed when the flight has ended.
+
+        Raises
+        ------
+        PortBusyError
+            If another program holds a port.
+        DeviceUnavailableError
+            If a port is missing or refused.
+        OSError
+            If the system refuses a thread.
+        """
+
+    @staticmethod
+    def start_virtual(
+        plan: FlightPlan,
+        stage: StageLink,
+        detector: DetectorLink,
+        bench: SimulatedBench,
+    ) -> Flight:
+        """Fly `bench` in virtual time, as fast as the machine can; return at once.
+
+        Raises
+        ------
+        PortBusyError
+            If the bench is in flight.
+        OSError
+            If the system refuses the thread.
+        """
+
+    def pause(self) -> None:
+        """Ask for a ramped stop that keeps the ledger; return at once."""
+
+    def resume(self) -> bool:
+        """Take a pause back and return whether there was one."""
+
+    def stop(self) -> None:
+        """Ask for a ramped stop that ends the flight; return at once."""
+
+    def abort(self) -> None:
+        """Ask for a stop without ramp that ends the flight; return at once.
+
+        The position is suspect until the axes are referenced again.
+        """
+
+    @property
+    def state(self) -> str:
+        """Where the flight stands.
+
+        One of ``preparing``, ``flying``, ``pausing``, ``paused``, ``completed``,
+        ``stopped``, ``aborted``, ``failed``.
+        """
+
+    @property
+    def done(self) -> tuple[int, int]:
+        """Lines flown, and frames in a final state."""
+
+    @property
+    def began_ns(self) -> int:
+        """Start of the flight by its own clock, in ns."""
+
+    @property
+    def now_ns(self) -> int:
+        """The present by the flight's own clock, in ns.
+
+        The clock is the system's monotonic one, or the simulated bench's time.
+        """
+
+    def end(self) -> FlightEnd | None:
+        """Return how the flight ended; None while a thread of it still runs.
+
+        What the flight produced before is in the rings when this returns an end.
+        """
+
+    def drain(self) -> dict[str, _Table]:
+        """Take all records that wait, as columns of equal length.
+
+        A line is never handed out before its frames. Times are in ns since the
+        flight began, positions in steps, voltages in codes.
+
+        Returns
+        -------
+        dict
+            ``fixes``: t_sent, t_received, axis (0 is x), counts.
+            ``readings``: t_start, t_end, x, x_lo, x_hi, y, y_lo, y_hi, frame (-1 in
+            no frame), code_1 to code_8.
+            ``frames``: frame, line, pass, state (code), count, t, place as for
+            readings, mean_1 to mean_6, std_1 to std_6 (NaN below two readings).
+            ``lines``: line, pass, turnaround_from, began, entered, left, ended, n_ok,
+            n_not_ok, n_readings, n_fixes, n_exchanges, period_p50, period_p99,
+            period_max (between queries of the fast axis).
+        """
+
+    def lost(self) -> dict[str, int]:
+        """Return how many records found no room in their ring, by table."""
+
+@final
+class FlightEnd:
+    """How a flight ended."""
+
+    @property
+    def state(self) -> str:
+        """``completed``, ``stopped``, ``aborted`` or ``failed``."""
+
+    @property
+    def cause(self) -> str:
+        """Why it ended before its last frame; empty if it did not."""
+
+    @property
+    def error(self) -> BaseException | None:
+        """The cause as an exception of `aefi_bluesky.domain.errors`."""
+
+    @property
+    def totals(self) -> list[int]:
+        """Frames by state, in the order of `Flight.frame_states`.
+
+        The sum is the number planned, but zero where the engine itself broke.
+        """
+
+    @property
+    def began_ns(self) -> int:
+        """Start of the flight by its own clock, in ns."""
+
+    @property
+    def ended_ns(self) -> int:
+        """End of the flight by its own clock, in ns."""
+
+    @property
+    def timeouts(self) -> int:
+        """Requests without a reply in time, on both links."""
+
+    @property
+    def misunderstood(self) -> int:
+        """Replies that their protocol does not allow, on both links."""
+
+    @property
+    def stray_bytes(self) -> int:
+        """Bytes received that belong to no request, on both links."""
+
+    @property
+    def lost(self) -> list[int]:
+        """Records that the correlator never saw: of the stage, of the detector."""
+
+@final
+class SimulatedBench:
+    """Stage controller, microcontroller and field, byte for byte.
+
+    Parameters
+    ----------
+    seed
+        Of noise, jitter and tick phase: the same seed gives the same run.
+    baud_code
+        The stage's rate as its ``DB`` command has it: 1 is 9600, 5 is 115 200 Bd.
+    paced
+        False takes all wire time away: not physical.
+    stage_turnaround_us
+        Time of the stage controller from request to reply, in us.
+    tick_us
+        Latency tick of the acquisition's USB adapter, in us; 0 for none.
+    start_steps
+        Where both axes rest at first, x before y, in steps; 0 by default.
+    lag_s
+        Time constant of the lock-in detection, in s.
+    noise_v
+        Standard deviation of one conversion's noise, in V.
+    script
+        Fault script, one fault a line: ``at 1.5s do lose-reply stage``.
+
+    Raises
+    ------
+    ValueError
+        If the fault script has a line that is none.
+    """
+
+    def __new__(
+        cls,
+        *,
+        seed: int = 0,
+        baud_code: int = 1,
+        paced: bool = True,
+        stage_turnaround_us: int = 1000,
+        tick_us: int = 16000,
+        start_steps: tuple[float, float] = ...,
+        lag_s: float = 0.010,
+        noise_v: float = 60e-6,
+        script: str = "",
+    ) -> SimulatedBench: ...
+    def write_truth(self, path: str | PathLike[str]) -> None:
+        """Write what really happened so far to a new file, as JSON lines.
+
+        Raises
+        ------
+        OSError
+            If the bench is in flight, or the file can't be written.
+        """
+
+@final
+class BenchServer:
+    """A simulated bench served on two ptys.
+
+    Parameters
+    ----------
+    bench
+        Its settings are taken; it stays free itself.
+    truth
+        File for what really happens, as JSON lines.
+    links
+        Folder for links ``stage`` and ``acquisition`` to the ptys.
+    script
+        Fault script of the bench served; that of `bench` is not taken over.
+
+    Raises
+    ------
+    ValueError
+        If the fault script has a line that is none.
+    OSError
+        If there is no pty, or a file can't be made.
+    """
+
+    def __new__(
+        cls,
+        bench: SimulatedBench,
+        *,
+        truth: str | PathLike[str] | None = None,
+        links: str | PathLike[str] | None = None,
+        script: str = "",
+    ) -> BenchServer: ...
+    @property
+    def stage_path(self) -> Path:
+        """Path of the stage's pty."""
+
+    @property
+    def acquisition_path(self) -> Path:
+        """Path of the acquisition's pty."""
+
+    def run(self) -> None:
+        """Serve until a signal handler raises; once.
+
+        Raises
+        ------
+        OSError
+            If the bench was served already, or serving fails.
+        """

@@ -1,0 +1,61 @@
+import pytest
+
+from aefi_bluesky.domain.errors import ConfigurationError
+from aefi_bluesky.session.configuration import load_bench
+
+SHIPPED = ("simulated", "aefi")
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_bench_is_the_reference_bench(name):
+    bench = load_bench(name).description()
+    assert bench.y.travel_max_mm == pytest.approx(56_320 * 0.0218)
+    assert bench.motion.start_speed_mm_per_s == pytest.approx(21.8)
+    assert bench.detector.reading_rate_hz == 62.5
+
+
+@pytest.mark.parametrize(("name", "limit_hz"), [("simulated", 489.8), ("aefi", 74.1)])
+def test_the_line_limit_is_bytes_and_turnaround(name, limit_hz):
+    link = load_bench(name).description().link
+    assert link.fix_line_limit_hz == pytest.approx(limit_hz, rel=1e-3)
+
+
+def written(tmp_path, old, new):
+    from importlib import resources
+
+    shipped = resources.files("aefi_bluesky.profiles") / "benches" / "simulated.toml"
+    text = shipped.read_text(encoding="utf-8")
+    assert old in text
+    path = tmp_path / "bench.toml"
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("ramp_ms = 300", "ramp_ms = -1", "stage.ramp_ms: .* greater than 0, was -1"),
+        ("baud = 115200", "baud = 115201", "must be one of 9600, .* was 115201"),
+        ("vref_v = 2.442", "vref_v = nan", "vref_v: .* was nan"),
+        ("gain = 1", "gian = 1", "gian: Extra inputs"),
+        ("name =", "name", "bench file"),
+    ],
+)
+def test_a_wrong_bench_file_is_refused_with_key_and_value(tmp_path, old, new, message):
+    with pytest.raises(ConfigurationError, match=message):
+        load_bench(written(tmp_path, old, new))
+
+
+def test_a_missing_bench_file_is_named():
+    with pytest.raises(ConfigurationError, match=r"nowhere\.toml cannot be read"):
+        load_bench("nowhere.toml")
+
+
+def test_other_ports_leave_the_rest_as_it_is():
+    bench = load_bench("simulated")
+    moved = bench.on_ports("/dev/pts/8", "/dev/pts/9")
+    assert (moved.links().stage_port, moved.links().acquisition_port) == (
+        "/dev/pts/8",
+        "/dev/pts/9",
+    )
+    assert moved.description() == bench.description()

@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+
+from aefi_bluesky.devices.flight_log import FlightLog
+from aefi_bluesky.domain.errors import StorageError
+from aefi_bluesky.testing.builders import a_plan
+from aefi_bluesky.testing.fakes import FakeScanPort
+
+
+class MemorySamples:
+    """A sample file in memory."""
+
+    uri = "memory"
+
+    def __init__(self):
+        self.rows = {"readings": 0, "fixes": 0}
+
+    def append(self, stream, columns):
+        self.rows[stream] += len(next(iter(columns.values())))
+
+
+class FullDisk(MemorySamples):
+    def append(self, stream, columns):
+        raise StorageError("disk full")
+
+
+def flown(samples):
+    plan = a_plan()
+    log = FlightLog(plan, samples)
+    FakeScanPort().execute_scan(plan, log)
+    return plan, log
+
+
+def pages_of(log):
+    return list(iter(log.take_page, None))
+
+
+def test_a_page_holds_the_frames_of_one_line():
+    plan, log = flown(MemorySamples())
+    pages = [page for page in pages_of(log) if page.lines]
+    assert len(pages) == len(plan.lines)
+    for line, page in zip(plan.lines, pages, strict=True):
+        assert [row["line"] for row in page.frames] == [line.index] * line.n_frames
+        assert page.lines[0]["line"] == line.index
+
+
+def test_pages_count_every_sample_in_the_end_and_none_twice():
+    samples = MemorySamples()
+    _, log = flown(samples)
+    counted = [page.samples for page in pages_of(log)]
+    assert counted[-1] == samples.rows
+    for stream in samples.rows:
+        totals = [page[stream] for page in counted]
+        assert totals == sorted(totals)
+
+
+def test_rows_are_plain_python_values_and_handed_out_once():
+    _, log = flown(MemorySamples())
+    page = log.take_page()
+    row = page.take_frames()[0]
+    assert {type(value) for value in row.values()} <= {int, float, str}
+    assert row["state"] == "ok"
+    assert page.take_frames() == []
+
+
+def test_a_full_disk_is_kept_as_the_flights_failure():
+    _, log = flown(FullDisk())
+    assert isinstance(log.failure, StorageError)
+
+
+def test_the_map_has_every_frame_at_its_place():
+    plan, log = flown(MemorySamples())
+    image = log.map_of("x_nominal")
+    assert image.shape == (plan.spec.n_y, plan.spec.n_x)
+    x = np.linspace(*plan.spec.zone.along("x"), plan.spec.n_x)
+    assert image == pytest.approx(np.tile(x, (plan.spec.n_y, 1)))

@@ -1,0 +1,85 @@
+import io
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+from aefi_bluesky.domain.scan_results import CHANNELS
+from aefi_bluesky.views.maps import LiveMap, save_maps
+from aefi_bluesky.views.progress import FlightProgress
+
+ZONE = (0.0, 20.0, 100.0, 110.0)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+class Status:
+    def watch(self, func):
+        self.tell = func
+
+
+def test_progress_shows_lines_rate_and_time_left():
+    out, status = Terminal(), Status()
+    progress = FlightProgress(out)
+    progress([status])
+    status.tell(
+        current=3, target=12, unit="lines", time_elapsed=30.0, time_remaining=90.0
+    )
+    progress(None)
+    assert "line 3 of 12, 6.0 lines/min, 1:30 left" in out.getvalue()
+
+
+def test_progress_watches_a_status_once_however_often_it_is_waited_for():
+    out, status = Terminal(), Status()
+    progress = FlightProgress(out)
+    progress([status])
+    del status.tell
+    progress([status])
+    assert not hasattr(status, "tell")
+
+
+def test_six_maps_are_saved_even_where_nothing_was_measured(tmp_path):
+    maps = {channel: np.full((3, 2), np.nan) for channel in CHANNELS}
+    maps["x_I"] = np.arange(6.0).reshape(3, 2)
+    save_maps(tmp_path / "maps.png", maps, ZONE, "title")
+    assert (tmp_path / "maps.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.fixture
+def live_map(monkeypatch):
+    mpl.use("Agg")
+    from matplotlib import pyplot
+    from matplotlib.figure import Figure
+
+    monkeypatch.setattr(Figure, "show", lambda self: None)
+    yield LiveMap()
+    pyplot.close("all")
+
+
+def page(descriptor, x, y, value):
+    data = {channel: [value] * len(x) for channel in CHANNELS}
+    return {"descriptor": descriptor, "data": {"x_nominal": x, "y_nominal": y, **data}}
+
+
+def test_the_live_map_takes_a_page_at_a_time(live_map):
+    zone = dict(
+        zip(("x_min_mm", "x_max_mm", "y_min_mm", "y_max_mm"), ZONE, strict=True)
+    )
+    live_map("start", {"scan_spec": {"n_x": 3, "n_y": 2, "zone": zone}})
+    keys = {"x_nominal": {}, "y_nominal": {}}
+    live_map("descriptor", {"uid": "d", "name": "primary", "data_keys": keys})
+    live_map("event_page", page("d", [0.0, 10.0, 20.0], [110.0] * 3, 0.5))
+    live_map("event_page", page("other", [0.0], [100.0], 9.0))
+    drawn = live_map._map.values["z_Q"]
+    assert drawn[1].tolist() == [0.5, 0.5, 0.5]
+    assert np.isnan(drawn[0]).all()
+
+
+def test_the_live_map_leaves_other_runs_alone(live_map):
+    live_map("start", {"plan_name": "count"})
+    live_map("descriptor", {"uid": "d", "name": "primary", "data_keys": {}})
+    live_map("event_page", page("d", [0.0], [100.0], 9.0))
+    assert live_map._map is None
