@@ -56,6 +56,8 @@ RE = session.RE
 sd = session.sd
 flyer = session.flyer
 bench = session.constants
+excitation = session.excitation
+clear_errors = session.port.clear_errors
 c = cat = session.catalog
 
 bec = BestEffortCallback()
@@ -102,7 +104,9 @@ __all__ = [
     "bps",
     "c",
     "cat",
+    "clear_errors",
     "close_session",
+    "excitation",
     "fly_lines",
     "fly_map",
     "flyer",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from bluesky import SupplementalData
 from bluesky.utils import RunEngineInterrupted
 from recorded_run import RecordedRun
+from simulator_log import SimulatorLog
 
 from aefi_bluesky.application.observed_port import ObservedScanPort
 from aefi_bluesky.devices import AefiFlyer, BenchConstants
 from aefi_bluesky.devices.data_keys import SAMPLE_COLUMNS, SAMPLE_UNITS
-from aefi_bluesky.engine import RustScanAdapter, virtual_starter
+from aefi_bluesky.engine import RustScanAdapter, VirtualConnection
 from aefi_bluesky.plans import fly_map
 from aefi_bluesky.session.configuration import load_bench
 from aefi_bluesky.session.simulated import SimulationSettings, simulated_bench
@@ -33,7 +34,7 @@ class VirtualBench:
         self.simulated = simulated_bench(
             configuration, SimulationSettings(seed=seed, script=script)
         )
-        starter = virtual_starter(configuration.links(), self.simulated)
+        starter = VirtualConnection(configuration.links(), self.simulated)
         description = configuration.description()
         self.port = RustScanAdapter(description, starter)
         self.flyer = AefiFlyer(
@@ -68,8 +69,8 @@ class VirtualBench:
             return True
         return False
 
-    def truth(self):
-        """Where the simulated bench writes what it really did."""
+    def moved(self):
+        """Whether an axis of the simulated bench was ever in motion."""
         path = self.folder / "truth.jsonl"
         self.simulated.write_truth(path)
-        return path
+        return SimulatorLog.read(path).moved

@@ -74,6 +74,9 @@ def expected_streams(session: Session, recorder: Recorder) -> dict[str, Any]:
     streams["baseline"] = {
         name: np.repeat(values, 2) for name, values in constants.items()
     }
+    # Before the first flight of a session nothing is known of the excitation.
+    after = "off" if session.flyer.excitation_off else "unknown"
+    streams["baseline"]["excitation"] = np.array(["unknown", after])
     return {name: columns for name, columns in streams.items() if columns}
 
 

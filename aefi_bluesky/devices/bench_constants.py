@@ -1,9 +1,11 @@
 """The bench's constants as a device, for the baseline and the configuration."""
 
+# ophyd names a dict class of its own here, which its callers do not ask for.
+# pyright: reportIncompatibleMethodOverride=false
+
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from typing import Any
 
 from ophyd import Device
@@ -26,23 +28,21 @@ def flat_constants(bench: BenchDescription, prefix: str) -> dict[str, Any]:
     return flat
 
 
-def described_constants(
-    constants: dict[str, Any], source: str
-) -> OrderedDict[str, Any]:
+def described_constants(constants: dict[str, Any], source: str) -> dict[str, Any]:
     """Return the data keys of flat constants."""
     kinds = {str: "string", int: "integer", float: "number"}
-    return OrderedDict(
-        (name, {"source": f"{source}:{name}", "dtype": kinds[type(value)], "shape": []})
+    return {
+        name: {"source": f"{source}:{name}", "dtype": kinds[type(value)], "shape": []}
         for name, value in constants.items()
-    )
+    }
 
 
-def stamped_constants(constants: dict[str, Any]) -> OrderedDict[str, Any]:
+def stamped_constants(constants: dict[str, Any]) -> dict[str, Any]:
     """Return flat constants as a reading of now."""
     now = time.time()
-    return OrderedDict(
-        (name, {"value": value, "timestamp": now}) for name, value in constants.items()
-    )
+    return {
+        name: {"value": value, "timestamp": now} for name, value in constants.items()
+    }
 
 
 class BenchConstants(Device):
@@ -60,11 +60,11 @@ class BenchConstants(Device):
         super().__init__(name=name)
         self._constants = flat_constants(bench, name)
 
-    def read(self) -> OrderedDict[str, Any]:
+    def read(self) -> dict[str, Any]:
         """Return every constant."""
         return stamped_constants(self._constants)
 
-    def describe(self) -> OrderedDict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """Return the constants' data keys."""
         return described_constants(self._constants, self.name)
 

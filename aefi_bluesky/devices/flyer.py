@@ -1,10 +1,12 @@
 """The flyer: Bluesky's verbs over a `ScanPort`; no scan logic."""
 
+# ophyd names a dict class of its own here, which its callers do not ask for.
+# pyright: reportIncompatibleMethodOverride=false
+
 from __future__ import annotations
 
 import threading
 import uuid
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -82,6 +84,7 @@ class AefiFlyer(Device):
         self._watcher: threading.Thread | None = None
         self._status: FlightStatus | None = None
         self._paused = False
+        self._excitation_off = False
         self._page: LinePage | None = None
         self.line_stream = LineStream(f"{name}_lines", self, self._pages_at_hand)
         self.reading_stream = self._sample_stream("readings")
@@ -155,6 +158,11 @@ class AefiFlyer(Device):
         """How the last flight ended; None before."""
         return self._log.results if self._log else None
 
+    @property
+    def excitation_off(self) -> bool:
+        """Whether the last flight of this session left the excitation off."""
+        return self._excitation_off
+
     def map_of(self, column: str) -> npt.NDArray[np.float64]:
         """Return a column of ``primary`` as an image of shape (n_y, n_x)."""
         return self._current_log().map_of(column)
@@ -207,6 +215,7 @@ class AefiFlyer(Device):
         except Exception as err:
             error = err
         error = log.failure or error or self._shortfall(log)
+        self._excitation_off = log.results is not None and log.results.excitation_off
         try:
             log.samples.close()
         except Exception as err:
@@ -328,11 +337,11 @@ class AefiFlyer(Device):
             if rows := page.take_frames():
                 yield page_of(rows, _FRAME_COLUMNS)
 
-    def read_configuration(self) -> OrderedDict[str, Any]:
+    def read_configuration(self) -> dict[str, Any]:
         """Return the constants that recalibration needs."""
         return stamped_constants(self._constants)
 
-    def describe_configuration(self) -> OrderedDict[str, Any]:
+    def describe_configuration(self) -> dict[str, Any]:
         """Return the constants' data keys."""
         return described_constants(self._constants, self.name)
 

@@ -183,6 +183,8 @@ class HealthStream(_Stream, Readable[Any]):
             "fixes_taken": results.n_fixes,
             "flight_s": results.flight_s,
             "position_suspect": int(results.position_suspect),
+            "excitation_off": int(results.excitation_off),
+            **{f"link_{kind}": count for kind, count in results.anomalies.items()},
         }
 
     def describe(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -163,6 +163,10 @@ class ScanResults:
         Bench time of the flight, in seconds.
     position_suspect
         True after an abort: reference the axes before the next scan.
+    excitation_off
+        Whether the excitation is known to be off.
+    anomalies
+        What the links did wrong and the flight survived, counted by kind.
     """
 
     state: ScanState
@@ -173,3 +177,5 @@ class ScanResults:
     n_lost: Mapping[str, int]
     flight_s: float
     position_suspect: bool
+    excitation_off: bool = False
+    anomalies: Mapping[str, int] = field(default_factory=dict[str, int])

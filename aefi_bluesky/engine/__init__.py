@@ -2,9 +2,9 @@
 
 from aefi_bluesky.engine.links import (
     EngineLinks,
-    serial_starter,
-    virtual_starter,
+    SerialConnection,
+    VirtualConnection,
 )
 from aefi_bluesky.engine.rust_scan_adapter import RustScanAdapter
 
-__all__ = ["EngineLinks", "RustScanAdapter", "serial_starter", "virtual_starter"]
+__all__ = ["EngineLinks", "RustScanAdapter", "SerialConnection", "VirtualConnection"]

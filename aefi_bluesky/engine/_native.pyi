@@ -91,6 +91,24 @@ class StageLink:
     def status_period_ms(self) -> int:
         """Period of status queries in flight, in ms."""
 
+    def clear_errors(self) -> None:
+        """Let the stage forget latched limit and alarm errors.
+
+        Raises
+        ------
+        ScanPortError
+            If the port can't be opened, or another device or none answers.
+        """
+
+    def clear_errors_virtual(self, bench: SimulatedBench) -> None:
+        """Let the stage of a bench in virtual time forget them.
+
+        Raises
+        ------
+        ScanPortError
+            As `clear_errors`, or if the bench is in flight.
+        """
+
 @final
 class DetectorLink:
     """How the microcontroller is reached.
@@ -329,7 +347,7 @@ class FlightEnd:
     def totals(self) -> list[int]:
         """Frames by state, in the order of `Flight.frame_states`.
 
-        The sum is the number planned, but zero where the engine itself broke.
+        The sum is the number planned.
         """
 
     @property
@@ -339,6 +357,10 @@ class FlightEnd:
     @property
     def ended_ns(self) -> int:
         """End of the flight by its own clock, in ns."""
+
+    @property
+    def excitation_off(self) -> bool:
+        """Whether every write that takes the excitation away was acknowledged."""
 
     @property
     def timeouts(self) -> int:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from aefi_bluesky.engine import _native
-
-FlightStarter = Callable[[_native.FlightPlan], _native.Flight]
-"""Starts a native flight over the links it was made for."""
-
 
 @dataclass(frozen=True, slots=True)
 class EngineLinks:
@@ -67,21 +63,60 @@ class EngineLinks:
         )
 
 
-def serial_starter(links: EngineLinks) -> FlightStarter:
-    """Return what starts flights over real ports, opened exclusively a flight."""
+class Connection(Protocol):
+    """What the adapter needs of a bench that is reached in one way or another."""
 
-    def start(plan: _native.FlightPlan) -> _native.Flight:
-        return _native.Flight.start(plan, links.native_stage(), links.native_detector())
+    def start_flight(self, plan: _native.FlightPlan) -> _native.Flight:
+        """Start to fly and return at once."""
+        ...
 
-    return start
+    def clear_errors(self) -> None:
+        """Let the stage forget latched limit and alarm errors."""
+        ...
 
 
-def virtual_starter(links: EngineLinks, bench: _native.SimulatedBench) -> FlightStarter:
-    """Return what starts flights in virtual time over a simulated bench."""
+class SerialConnection:
+    """Real ports, opened exclusively for each flight.
 
-    def start(plan: _native.FlightPlan) -> _native.Flight:
-        return _native.Flight.start_virtual(
-            plan, links.native_stage(), links.native_detector(), bench
-        )
+    Parameters
+    ----------
+    links
+        The ports and their settings.
+    """
 
-    return start
+    def __init__(self, links: EngineLinks) -> None:
+        self._links = links
+
+    def start_flight(self, plan: _native.FlightPlan) -> _native.Flight:
+        """See `Connection`."""
+        stage, detector = self._links.native_stage(), self._links.native_detector()
+        return _native.Flight.start(plan, stage, detector)
+
+    def clear_errors(self) -> None:
+        """See `Connection`."""
+        self._links.native_stage().clear_errors()
+
+
+class VirtualConnection:
+    """A simulated bench in virtual time.
+
+    Parameters
+    ----------
+    links
+        The settings of the links; their ports are not used.
+    bench
+        The bench.
+    """
+
+    def __init__(self, links: EngineLinks, bench: _native.SimulatedBench) -> None:
+        self._links = links
+        self._bench = bench
+
+    def start_flight(self, plan: _native.FlightPlan) -> _native.Flight:
+        """See `Connection`."""
+        stage, detector = self._links.native_stage(), self._links.native_detector()
+        return _native.Flight.start_virtual(plan, stage, detector, self._bench)
+
+    def clear_errors(self) -> None:
+        """See `Connection`."""
+        self._links.native_stage().clear_errors_virtual(self._bench)

@@ -19,7 +19,7 @@ from aefi_bluesky.domain.scan_results import (
 )
 from aefi_bluesky.engine import _native
 from aefi_bluesky.engine.chunks import ChunkConverter
-from aefi_bluesky.engine.links import FlightStarter
+from aefi_bluesky.engine.links import Connection
 from aefi_bluesky.engine.native_plan import to_native
 
 logger = logging.getLogger(__name__)
@@ -35,13 +35,13 @@ class RustScanAdapter:
     ----------
     bench
         Scales and detector constants of the bench behind the links.
-    start
-        Starts native flights over the bench's links.
+    connection
+        Reaches the bench.
     """
 
-    def __init__(self, bench: BenchDescription, start: FlightStarter) -> None:
+    def __init__(self, bench: BenchDescription, connection: Connection) -> None:
         self._bench = bench
-        self._start = start
+        self._connection = connection
         self._lock = threading.Lock()
         self._current: RustScanInFlight | None = None
 
@@ -51,18 +51,35 @@ class RustScanAdapter:
         current = self._current
         return current is not None and not current.is_over
 
+    def clear_errors(self) -> None:
+        """Let the stage forget latched limit and alarm errors.
+
+        Raises
+        ------
+        PortBusyError
+            If a flight is under way.
+        ScanPortError
+            If the stage or its link fails.
+        """
+        with self._lock:
+            self._require_idle()
+            self._connection.clear_errors()
+
+    def _require_idle(self) -> None:
+        if self.in_flight:
+            raise PortBusyError(
+                "the bench is in flight: one flight at a time, "
+                "stop it or wait for its end"
+            )
+
     def start_scan(
         self, flight_plan: FlightPlan, observer: ScanObserver
     ) -> RustScanInFlight:
         """Start to fly and return at once; see `ScanPort`."""
         native = to_native(flight_plan, self._bench)
         with self._lock:
-            if self.in_flight:
-                raise PortBusyError(
-                    "the bench is in flight: one flight at a time, "
-                    "stop it or wait for its end"
-                )
-            flight = self._start(native)
+            self._require_idle()
+            flight = self._connection.start_flight(native)
             converter = ChunkConverter(flight_plan, self._bench)
             self._current = RustScanInFlight(flight, flight_plan, converter, observer)
             return self._current
@@ -225,4 +242,10 @@ class RustScanInFlight:
             n_lost=lost,
             flight_s=(end.ended_ns - end.began_ns) * 1e-9,
             position_suspect=end.state == "aborted",
+            excitation_off=end.excitation_off,
+            anomalies={
+                "timeouts": end.timeouts,
+                "misunderstood": end.misunderstood,
+                "stray_bytes": end.stray_bytes,
+            },
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
-from bluesky.utils import MsgGenerator
+from bluesky.utils import FailedStatus, MsgGenerator
 
 from aefi_bluesky.devices import AefiFlyer
 from aefi_bluesky.domain.errors import ScanPortError
@@ -125,8 +125,13 @@ def fly_lines(flyer: AefiFlyer) -> MsgGenerator[None]:
         if not status.success:
             raise status.exception() or ScanPortError("the flight failed")
 
-    def clean_up(_error: Exception) -> MsgGenerator[None]:
+    def clean_up(error: Exception) -> MsgGenerator[None]:
         yield from come_to_rest(flyer)
+        if isinstance(error, FailedStatus):
+            # It names the status only; a person wants to know what happened.
+            failure = flyer.complete().exception(_REST_POLL_S)
+            if failure is not None:
+                raise failure from error
 
     yield from bpp.rewindable_wrapper(
         bpp.contingency_wrapper(flight(), except_plan=clean_up), False

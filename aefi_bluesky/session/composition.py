@@ -13,11 +13,11 @@ import bluesky
 from bluesky import RunEngine, SupplementalData
 
 from aefi_bluesky.application.observed_port import ObservedScanPort
-from aefi_bluesky.devices import AefiFlyer, BenchConstants
+from aefi_bluesky.devices import AefiFlyer, BenchConstants, ExcitationState
 from aefi_bluesky.devices.data_keys import SAMPLE_COLUMNS, SAMPLE_UNITS
 from aefi_bluesky.domain.bench import BenchDescription
 from aefi_bluesky.domain.ports import ScanObserver
-from aefi_bluesky.engine import RustScanAdapter, serial_starter, virtual_starter
+from aefi_bluesky.engine import RustScanAdapter, SerialConnection, VirtualConnection
 from aefi_bluesky.session.configuration import BenchConfiguration, load_bench
 from aefi_bluesky.session.folders import SessionFolders
 from aefi_bluesky.session.signals import StopOnTermination
@@ -49,7 +49,9 @@ class Session:
     ----------
     bench
         The bench's description.
-    flyer, constants
+    port
+        What flies; clears latched errors too.
+    flyer, constants, excitation
         The devices.
     RE
         The RunEngine, with the document writer subscribed.
@@ -68,8 +70,10 @@ class Session:
     """
 
     bench: BenchDescription
+    port: RustScanAdapter
     flyer: AefiFlyer
     constants: BenchConstants
+    excitation: ExcitationState
     RE: RunEngine
     sd: SupplementalData
     catalog: Any
@@ -157,8 +161,10 @@ class Session:
             stack.callback(_end_flight, flyer)
             session = cls(
                 bench=description,
+                port=port,
                 flyer=flyer,
                 constants=BenchConstants(description, name="bench"),
+                excitation=ExcitationState(flyer, name="excitation"),
                 RE=_run_engine(md or {}, stack),
                 sd=SupplementalData(),
                 catalog=catalog,
@@ -167,7 +173,7 @@ class Session:
                 folders=folders,
                 virtual_bench=virtual,
             )
-            session.sd.baseline = [session.constants]
+            session.sd.baseline = [session.constants, session.excitation]
             session.RE.preprocessors.append(session.sd)
             session.RE.subscribe(writer)
             yield session
@@ -185,8 +191,8 @@ def _scan_port(
     if kind == "virtual":
         virtual = simulated_bench(configuration, settings)
         links = configuration.links(paced=settings.paced)
-        starter = virtual_starter(links, virtual)
-        return RustScanAdapter(description, starter), virtual
+        connection = VirtualConnection(links, virtual)
+        return RustScanAdapter(description, connection), virtual
     if kind == "ptys":
         simulator = stack.enter_context(
             SimulatorProcess(bench, settings, folders.truth)
@@ -195,7 +201,7 @@ def _scan_port(
             simulator.stage_port, simulator.acquisition_port
         )
     links = configuration.links(paced=settings.paced)
-    return RustScanAdapter(description, serial_starter(links)), None
+    return RustScanAdapter(description, SerialConnection(links)), None
 
 
 def _sample_files(folders: SessionFolders) -> Any:

@@ -9,7 +9,7 @@ import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 from event_model import DocumentRouter
-from matplotlib.backends import BackendFilter, backend_registry
+from matplotlib.backends.registry import BackendFilter, backend_registry
 from matplotlib.figure import Figure
 
 from aefi_bluesky.domain.scan_results import CHANNELS

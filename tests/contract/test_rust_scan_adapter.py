@@ -16,7 +16,7 @@ from aefi_bluesky.engine import (
     EngineLinks,
     RustScanAdapter,
     _native,
-    virtual_starter,
+    VirtualConnection,
 )
 
 LINKS = EngineLinks(
@@ -43,4 +43,4 @@ class TestRustScanAdapter(ScanPortContract):
         # Near the zone, so that the way there takes little of the flight.
         start = (27000.0, 27000.0)
         bench = _native.SimulatedBench(seed=1, baud_code=5, start_steps=start)
-        return RustScanAdapter(a_bench(), virtual_starter(LINKS, bench))
+        return RustScanAdapter(a_bench(), VirtualConnection(LINKS, bench))

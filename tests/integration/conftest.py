@@ -1,4 +1,4 @@
-"""A RunEngine, and benches in virtual time that fly on it."""
+"""A RunEngine, benches in virtual time that fly on it, and pauses."""
 
 import asyncio
 import threading
@@ -8,29 +8,35 @@ from bluesky import RunEngine
 from virtual_bench import VirtualBench
 
 
-@pytest.fixture
-def run_engine():
-    loop = asyncio.new_event_loop()
-    engine = RunEngine({}, loop=loop, context_managers=[])
-    yield engine
+def end(engine):
+    """Leave nothing of a RunEngine."""
     if engine.state not in ("idle", "panicked"):
         engine.halt()
-    loop.call_soon_threadsafe(loop.stop)
+    engine.loop.call_soon_threadsafe(engine.loop.stop)
     engine._th.join()
-    loop.close()
+    engine.loop.close()
+
+
+def pause_soon(engine, defer=False):
+    """Ask for a pause on the RunEngine's own thread, where asking must not wait."""
+    engine.loop.create_task(engine._request_pause_coro(defer))
 
 
 @pytest.fixture
-def make_bench(run_engine, tmp_path):
-    """Builds the bench of a test, and ends its flight."""
+def make_bench(tmp_path):
+    """Builds benches, each with a RunEngine, and ends their flights."""
     made = []
 
     def make(**options):
-        made.append(VirtualBench(run_engine, tmp_path, **options))
+        engine = RunEngine({}, loop=asyncio.new_event_loop(), context_managers=[])
+        folder = tmp_path / f"bench {len(made)}"
+        folder.mkdir()
+        made.append(VirtualBench(engine, folder, **options))
         return made[-1]
 
     yield make
     for bench in made:
+        end(bench.RE)
         bench.flyer.stop()
         assert bench.flyer.wait_for_end(10.0), "the flight did not come to rest"
         bench.flyer._release()
@@ -42,21 +48,54 @@ def bench(make_bench):
 
 
 @pytest.fixture
-def pause_when(run_engine):
-    """Pauses a run once, as soon as a document or message meets a condition."""
-    threads = []
+def pause_at_message():
+    """Asks for a pause while the plan's n-th message is carried out."""
+    seen = []
 
-    def on_documents(condition, *, defer=False):
-        def look(name, doc):
-            if condition(name, doc) and not threads:
-                pause = threading.Thread(
-                    target=run_engine.request_pause, kwargs={"defer": defer}
-                )
-                threads.append(pause)
-                pause.start()
+    def arm(bench, number, *, defer=False):
+        def look(_message):
+            seen.append(1)
+            if len(seen) == number:
+                pause_soon(bench.RE, defer)
 
-        run_engine.subscribe(look)
+        bench.RE.msg_hook = look
 
-    yield on_documents
-    for thread in threads:
-        thread.join()
+    return arm
+
+
+@pytest.fixture
+def pause_at_next_wait():
+    """Asks for a pause as soon as the plan waits again."""
+
+    def arm(bench):
+        def look(message):
+            if message.command in ("wait", "sleep", "checkpoint"):
+                bench.RE.msg_hook = None
+                pause_soon(bench.RE)
+
+        bench.RE.msg_hook = look
+
+    return arm
+
+
+@pytest.fixture
+def pause_in_flight():
+    """Asks for a pause so many seconds after a flight began to fly."""
+    timers = []
+
+    def arm(bench, after_s, *, defer=False):
+        def ask():
+            if bench.RE.state == "running":
+                bench.RE.request_pause(defer)
+
+        def look(message):
+            if message.command == "complete" and not timers:
+                timers.append(threading.Timer(after_s, ask))
+                timers[0].start()
+
+        bench.RE.msg_hook = look
+
+    yield arm
+    for timer in timers:
+        timer.cancel()
+        timer.join()

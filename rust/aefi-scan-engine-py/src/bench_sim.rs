@@ -163,10 +163,10 @@ impl BenchServer {
             }
         };
         stop.store(true, Ordering::Relaxed);
-        let served = py.detach(|| worker.join());
-        match (served, raised) {
+        let joined = py.detach(|| worker.join());
+        match (joined, raised) {
             (_, Some(raised)) => Err(raised),
-            (Ok(served), None) => Ok(served?),
+            (Ok(end), None) => Ok(end?),
             (Err(_), None) => Err(PyOSError::new_err("the simulated bench panicked")),
         }
     }

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use aefi_scan_engine as engine;
 use engine::clock::MonotonicClock;
+use engine::machine::errand::Errand;
 use engine::shell::{self, FlightSetup};
 use engine::transport::serial::{SerialSettings, SerialTransport};
 use engine::{Demand, EngineError, FlightState, FrameState, Nanos};
@@ -58,6 +59,32 @@ impl StageLink {
             reply_allowance_ms,
             status_period_ms,
         }
+    }
+
+    /// Lets the stage forget latched limit and alarm errors.
+    fn clear_errors(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| {
+            let errand = Errand::clear_errors(self.config());
+            let byte_time = byte_time(self.baud, self.paced);
+            shell::threads::run_errand(errand, byte_time, self.open()?, MonotonicClock)?;
+            Ok(())
+        })
+        .map_err(|error: EngineError| errors::to_python(py, &error))
+    }
+
+    /// The same on a simulated bench in virtual time.
+    fn clear_errors_virtual(&self, py: Python<'_>, bench: &SimulatedBench) -> PyResult<()> {
+        let (mut inner, now) = bench
+            .lend()
+            .ok_or_else(|| errors::named(py, "PortBusyError", "the bench is in flight"))?;
+        let errand = Errand::clear_errors(self.config());
+        let byte_time = byte_time(self.baud, self.paced);
+        let ended = shell::virtual_time::run_errand(errand, byte_time, &mut inner, now);
+        let after = ended.as_ref().copied().unwrap_or(now);
+        bench.taker()(inner, after);
+        ended
+            .map(|_| ())
+            .map_err(|cause| errors::to_python(py, &EngineError::from(cause)))
     }
 }
 
@@ -156,6 +183,7 @@ pub struct FlightEnd {
     totals: Vec<u64>,
     began_ns: i64,
     ended_ns: i64,
+    excitation_off: bool,
     timeouts: u64,
     misunderstood: u64,
     stray_bytes: u64,
@@ -177,6 +205,7 @@ impl FlightEnd {
             totals: end.totals.to_vec(),
             began_ns: end.began.0,
             ended_ns: end.ended.0,
+            excitation_off: end.excitation_off,
             timeouts: links.iter().map(|link| link.timeouts).sum(),
             misunderstood: links.iter().map(|link| link.misunderstood).sum(),
             stray_bytes: links.iter().map(|link| link.stray_bytes).sum(),
@@ -224,7 +253,7 @@ impl Flight {
         let (stage_port, detector_port) =
             ports.map_err(|error: EngineError| errors::to_python(py, &error))?;
         shell::threads::start(
-            setup(plan, stage, detector),
+            &setup(plan, stage, detector),
             stage_port,
             detector_port,
             MonotonicClock,

@@ -14,7 +14,7 @@ const FRAMES: u64 = 16;
 
 fn flight_with(fault: &str, moment: &str) -> (Log, FlightEnd, SimulatedBench) {
     let script: FaultScript = format!("at {moment} do {fault}").parse().expect("a fault");
-    let mut flight = virtual_flight(plan(2, 8), bench(5), script);
+    let mut flight = virtual_flight(plan(2, 8), bench(5), &script);
     let (log, end) = fly(&mut flight, |_, _| {});
     (log, end, flight.into_bench())
 }
@@ -167,7 +167,7 @@ fn a_controller_that_was_switched_off_is_not_believed() {
 #[test]
 fn a_stop_that_is_ignored_is_followed_by_a_stronger_one() {
     let script: FaultScript = "at 1.0s do ignore-stop".parse().expect("a fault");
-    let mut flight = virtual_flight(plan(2, 30), bench(5), script);
+    let mut flight = virtual_flight(plan(2, 30), bench(5), &script);
     let (_, end) = fly(&mut flight, |_, flight| {
         if flight.now() >= Nanos::from_millis(2_000) {
             flight.controls().demand(aefi_scan_engine::Demand::Stop);

@@ -8,7 +8,7 @@ use common::{bench, fly, outside, plan, virtual_flight};
 
 #[test]
 fn every_frame_of_an_undisturbed_flight_is_ok_and_in_order() {
-    let mut flight = virtual_flight(plan(4, 10), bench(5), FaultScript::default());
+    let mut flight = virtual_flight(plan(4, 10), bench(5), &FaultScript::default());
     let (log, end) = fly(&mut flight, |_, _| {});
     assert_eq!(
         end.outcome.state,
@@ -26,7 +26,7 @@ fn every_frame_of_an_undisturbed_flight_is_ok_and_in_order() {
 #[test]
 fn the_truth_lies_inside_every_interval() {
     for baud_code in [1, 5] {
-        let mut flight = virtual_flight(plan(3, 12), bench(baud_code), FaultScript::default());
+        let mut flight = virtual_flight(plan(3, 12), bench(baud_code), &FaultScript::default());
         let (log, _) = fly(&mut flight, |_, _| {});
         assert!(log.readings.len() > 100);
         let unknown = log
@@ -46,7 +46,7 @@ fn the_truth_lies_inside_every_interval() {
 #[test]
 fn a_pause_at_any_event_loses_and_doubles_no_frame() {
     for at in (100..3000).step_by(37) {
-        let mut flight = virtual_flight(plan(2, 8), bench(5), FaultScript::default());
+        let mut flight = virtual_flight(plan(2, 8), bench(5), &FaultScript::default());
         let (log, end) = fly(&mut flight, |event, flight| {
             if event == at {
                 flight.controls().demand(Demand::Pause);
@@ -67,7 +67,7 @@ fn a_pause_at_any_event_loses_and_doubles_no_frame() {
 fn a_stop_or_an_abort_at_any_event_ends_named_and_at_rest() {
     for demand in [Demand::Stop, Demand::Abort] {
         for at in (1..3000).step_by(53) {
-            let mut flight = virtual_flight(plan(2, 8), bench(5), FaultScript::default());
+            let mut flight = virtual_flight(plan(2, 8), bench(5), &FaultScript::default());
             let (log, end) = fly(&mut flight, |event, flight| {
                 if event == at {
                     flight.controls().demand(demand);

@@ -73,6 +73,7 @@ pub struct DetectorMachine {
     config: DetectorConfig,
     controls: Arc<Controls>,
     phase: Phase,
+    is_off: bool,
 }
 
 impl DetectorMachine {
@@ -84,7 +85,15 @@ impl DetectorMachine {
             config,
             controls,
             phase: Phase::SwitchingOn(Script::default()),
+            is_off: false,
         }
+    }
+
+    /// Returns whether the device has acknowledged every write that takes the
+    /// excitation away.
+    #[must_use]
+    pub fn is_excitation_off(&self) -> bool {
+        self.is_off
     }
 
     fn integration(&self) -> Nanos {
@@ -175,7 +184,10 @@ impl DeviceLogic for DetectorMachine {
                     let writes = &self.plan.excitation_off;
                     match script.request(writes, self.config.allowance) {
                         Some(request) => return Turn::Ask(request),
-                        None => self.phase = Phase::Over,
+                        None => {
+                            self.is_off = true;
+                            self.phase = Phase::Over;
+                        }
                     }
                 }
                 Phase::Over => return Turn::Over,

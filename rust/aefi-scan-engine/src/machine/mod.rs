@@ -2,4 +2,5 @@
 //! demand goes in, a request or a record comes out. No thread, no port, no clock.
 
 pub mod detector;
+pub mod errand;
 pub mod stage;

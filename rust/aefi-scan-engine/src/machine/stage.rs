@@ -581,14 +581,11 @@ impl StageMachine {
 
     fn rest(&mut self, halt: &Halt, records: &mut dyn FnMut(StageRecord)) {
         self.break_line(halt.now(), records);
-        match halt.outcome(self.controls.demanded()) {
-            Some(outcome) => {
-                self.finish(outcome.state, outcome.cause, halt.is_believed(), records);
-            }
-            None => {
-                self.next_status = halt.now() + PAUSED_PERIOD;
-                self.enter(Phase::Paused);
-            }
+        if let Some(outcome) = halt.outcome(self.controls.demanded()) {
+            self.finish(outcome.state, outcome.cause, halt.is_believed(), records);
+        } else {
+            self.next_status = halt.now() + PAUSED_PERIOD;
+            self.enter(Phase::Paused);
         }
     }
 

@@ -104,6 +104,8 @@ pub struct FlightEnd {
     pub began: Nanos,
     /// When it ended.
     pub ended: Nanos,
+    /// Whether the excitation is known to be off.
+    pub excitation_off: bool,
     /// Anomalies of the stage's link.
     pub stage_link: LinkHealth,
     /// Anomalies of the detector's link.
@@ -118,6 +120,7 @@ pub struct Flight {
     controls: Arc<Controls>,
     products: Products,
     began: Nanos,
+    frames: usize,
     sleepers: Vec<Thread>,
     runner: Option<JoinHandle<FlightEnd>>,
     end: Option<FlightEnd>,
@@ -196,9 +199,10 @@ impl Flight {
                     thread: "correlator",
                 }),
             },
-            totals: [0; 7],
+            totals: crate::ledger::Ledger::new(self.frames).totals(),
             began: self.began,
             ended: self.controls.now(),
+            excitation_off: false,
             stage_link: LinkHealth::default(),
             detector_link: LinkHealth::default(),
             unseen: [Loss::default(); 2],

@@ -1,6 +1,7 @@
 //! The shell of real ports: one thread a link, one for the correlation.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -11,7 +12,10 @@ use crate::conversation::{Conversation, DeviceLogic, LinkHealth, Output};
 use crate::correlator::Correlator;
 use crate::error::Cause;
 use crate::machine::detector::DetectorMachine;
+use crate::machine::errand::Errand;
 use crate::machine::stage::{Outcome, StageMachine};
+use crate::protocol::Request;
+use crate::protocol::pmx::Command;
 use crate::records::{DetectorRecord, StageRecord};
 use crate::ring::{Consumer, Producer, ring};
 use crate::transport::Transport;
@@ -33,7 +37,7 @@ const LONGEST_WAIT: Nanos = Nanos::from_millis(20);
 /// # Errors
 ///
 /// If the system refuses a thread.
-pub fn start<S, D, C>(setup: FlightSetup, stage: S, detector: D, clock: C) -> io::Result<Flight>
+pub fn start<S, D, C>(setup: &FlightSetup, stage: S, detector: D, clock: C) -> io::Result<Flight>
 where
     S: Transport + 'static,
     D: Transport + 'static,
@@ -58,8 +62,9 @@ where
             Arc::clone(&controls),
         ),
         byte_time: setup.stage.byte_time,
+        abort: Command::Abort.request(setup.stage.address, setup.stage.allowance),
     };
-    let detector_link = LinkThread {
+    let mut detector_link = LinkThread {
         transport: detector,
         clock: clock.clone(),
         controls: Arc::clone(&controls),
@@ -76,7 +81,10 @@ where
         .spawn(move || stage_link.run())?;
     let detector_thread = thread::Builder::new()
         .name("aefi-detector".into())
-        .spawn(move || detector_link.run(machine, detector_byte).1)?;
+        .spawn(move || {
+            let (machine, health) = detector_link.run(machine, detector_byte);
+            (machine.is_excitation_off(), health)
+        })?;
     let desk = Desk {
         correlator: Correlator::new(Arc::clone(&setup.plan), Arc::clone(&controls), began),
         stage: stage_out,
@@ -87,11 +95,13 @@ where
     let runner = thread::Builder::new()
         .name("aefi-correlator".into())
         .spawn(move || {
+            let over = OverGuard(Arc::clone(&shared));
             let (desk, losses) = desk.run();
+            drop(over);
             let (outcome, stage_link) = stage_thread
                 .join()
                 .unwrap_or_else(|_| (panicked("stage"), LinkHealth::default()));
-            let detector_link = detector_thread.join().unwrap_or_default();
+            let (excitation_off, detector_link) = detector_thread.join().unwrap_or_default();
             shared.set_now(clock.now());
             shared.set_state(outcome.state);
             FlightEnd {
@@ -99,6 +109,7 @@ where
                 totals: desk.correlator.ledger().totals(),
                 began,
                 ended: clock.now(),
+                excitation_off,
                 stage_link,
                 detector_link,
                 unseen: losses,
@@ -108,11 +119,34 @@ where
         controls,
         products,
         began,
+        frames: setup.plan.frames(),
         // A link's thread waits for its port, never longer than `LONGEST_WAIT`.
         sleepers: Vec::new(),
         runner: Some(runner),
         end: None,
     })
+}
+
+/// Runs an errand over the stage's open link, on the caller's thread, to its end.
+///
+/// # Errors
+///
+/// What the stage or its link did wrong.
+pub fn run_errand<T: Transport, C: Clock>(
+    errand: Errand,
+    byte_time: Nanos,
+    transport: T,
+    clock: C,
+) -> Result<(), Cause> {
+    let (records, _) = ring(1);
+    let mut link = LinkThread {
+        transport,
+        clock,
+        controls: Arc::new(Controls::default()),
+        records,
+    };
+    let (errand, _) = link.run(errand, byte_time);
+    errand.outcome().cloned().unwrap_or(Ok(()))
 }
 
 fn panicked(thread: &'static str) -> Outcome {
@@ -131,7 +165,7 @@ struct LinkThread<T, C, R> {
 }
 
 impl<T: Transport, C: Clock, R> LinkThread<T, C, R> {
-    fn run<L: DeviceLogic<Record = R>>(mut self, logic: L, byte_time: Nanos) -> (L, LinkHealth) {
+    fn run<L: DeviceLogic<Record = R>>(&mut self, logic: L, byte_time: Nanos) -> (L, LinkHealth) {
         let mut talk = Conversation::new(logic, byte_time);
         loop {
             let now = self.clock.now();
@@ -164,7 +198,7 @@ impl<T: Transport, C: Clock, R> LinkThread<T, C, R> {
     fn lose<L: DeviceLogic<Record = R>>(&mut self, talk: &mut Conversation<L>, error: &io::Error) {
         let at = self.clock.now();
         talk.lost(at, &error.to_string(), &mut |record| {
-            self.records.push(record)
+            self.records.push(record);
         });
     }
 }
@@ -174,19 +208,27 @@ struct StageLink<T, C> {
     inner: LinkThread<T, C, StageRecord>,
     machine: StageMachine,
     byte_time: Nanos,
+    abort: Request,
 }
 
 impl<T: Transport, C: Clock> StageLink<T, C> {
-    fn run(self) -> (Outcome, LinkHealth) {
-        let over = OverGuard(Arc::clone(&self.inner.controls));
-        let (machine, health) = self.inner.run(self.machine, self.byte_time);
-        drop(over);
+    fn run(mut self) -> (Outcome, LinkHealth) {
+        let _over = OverGuard(Arc::clone(&self.inner.controls));
+        let (inner, machine, byte_time) = (&mut self.inner, self.machine, self.byte_time);
+        let flown = catch_unwind(AssertUnwindSafe(|| inner.run(machine, byte_time)));
+        let Ok((machine, health)) = flown else {
+            // Nothing is known any more but that nobody watches: stand still at once.
+            // A link that takes no bytes leaves the end of the line as the last stop.
+            let _ = self.inner.transport.write_all(self.abort.bytes());
+            return (panicked("stage"), LinkHealth::default());
+        };
         let outcome = machine.outcome().cloned();
         (outcome.unwrap_or_else(|| panicked("stage")), health)
     }
 }
 
-/// Lets the detector end even if the stage's thread dies.
+/// Ends what other threads do for a flight when the one that holds this ends,
+/// by a panic too.
 struct OverGuard(Arc<Controls>);
 
 impl Drop for OverGuard {

@@ -12,7 +12,9 @@ use std::time::Duration;
 use crate::controls::{Controls, Demand};
 use crate::conversation::{Conversation, DeviceLogic, Output};
 use crate::correlator::{Correlator, Product};
+use crate::error::Cause;
 use crate::machine::detector::DetectorMachine;
+use crate::machine::errand::Errand;
 use crate::machine::stage::{Outcome, StageMachine};
 use crate::ring::Loss;
 use crate::units::Nanos;
@@ -191,7 +193,7 @@ impl<B: VirtualBench> VirtualFlight<B> {
     pub fn finish(&mut self, out: &mut dyn FnMut(Product)) -> FlightEnd {
         self.correlator.finish(out);
         let outcome = self.stage.talk.logic().outcome().cloned();
-        let outcome = outcome.unwrap_or_else(|| Outcome {
+        let outcome = outcome.unwrap_or(Outcome {
             state: crate::controls::FlightState::Failed,
             cause: None,
         });
@@ -201,10 +203,35 @@ impl<B: VirtualBench> VirtualFlight<B> {
             totals: self.correlator.ledger().totals(),
             began: self.began,
             ended: self.now,
+            excitation_off: self.detector.talk.logic().is_excitation_off(),
             stage_link: self.stage.talk.health(),
             detector_link: self.detector.talk.health(),
             unseen: [Loss::default(); 2],
         }
+    }
+}
+
+/// Runs an errand over the stage's link of `bench` from `now` on, to its end, and
+/// returns when that was.
+///
+/// # Errors
+///
+/// What the stage or its link did wrong.
+pub fn run_errand<B: VirtualBench>(
+    errand: Errand,
+    byte_time: Nanos,
+    bench: &mut B,
+    now: Nanos,
+) -> Result<Nanos, Cause> {
+    let mut link = VirtualLink::new(Link::Stage, errand, byte_time, now);
+    let (mut now, mut bytes) = (now, Vec::new());
+    while let Some(next) = link.next(bench) {
+        now = now.max(next);
+        link.step(now, bench, &mut bytes, &mut |()| {});
+    }
+    match link.talk.logic().outcome() {
+        Some(Err(cause)) => Err(cause.clone()),
+        _ => Ok(now),
     }
 }
 
@@ -255,6 +282,7 @@ where
         controls,
         products,
         began: now,
+        frames: setup.plan.frames(),
         sleepers: vec![runner.thread().clone()],
         runner: Some(runner),
         end: None,

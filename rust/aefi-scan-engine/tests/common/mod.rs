@@ -109,10 +109,10 @@ impl Log {
 pub fn virtual_flight(
     plan: FlightPlan,
     settings: BenchSettings,
-    faults: FaultScript,
+    faults: &FaultScript,
 ) -> VirtualFlight<SimulatedBench> {
     let setup = setup(plan, &settings);
-    let bench = SimulatedBench::starting_at(settings, &faults, Nanos::ZERO);
+    let bench = SimulatedBench::starting_at(settings, faults, Nanos::ZERO);
     VirtualFlight::new(&setup, bench, Nanos::ZERO)
 }
 
@@ -151,7 +151,7 @@ pub fn outside(log: &Log, bench: &SimulatedBench) -> Vec<(usize, Axis, f64)> {
             conversion.end <= received,
             "reading {number} has its conversion"
         );
-        let middle = Nanos((conversion.start.0 + conversion.end.0) / 2);
+        let middle = Nanos(i64::midpoint(conversion.start.0, conversion.end.0));
         for (axis, sim) in [
             (Axis::X, aefi_bench_sim::Axis::X),
             (Axis::Y, aefi_bench_sim::Axis::Y),

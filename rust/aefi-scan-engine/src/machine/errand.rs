@@ -1,0 +1,120 @@
+//! A few commands to the stage outside a flight, one after another; pure.
+
+use crate::conversation::{DeviceLogic, Reply, Turn};
+use crate::error::Cause;
+use crate::protocol::Request;
+use crate::protocol::pmx::{self, Command};
+use crate::units::{Axis, Nanos};
+
+use super::stage::StageConfig;
+
+const DEVICE: &str = "stage";
+/// Failed exchanges in a row after which the stage counts as lost.
+const PATIENCE: u32 = 3;
+
+/// Commands that are all answered by `OK`, to the device with the right name.
+#[derive(Debug)]
+pub struct Errand {
+    config: StageConfig,
+    commands: Vec<Command>,
+    next: usize,
+    outcome: Option<Result<(), Cause>>,
+}
+
+impl Errand {
+    /// Returns the errand of forgetting latched limit and alarm errors.
+    #[must_use]
+    pub fn clear_errors(config: StageConfig) -> Self {
+        Self {
+            config,
+            commands: [Command::DeviceName]
+                .into_iter()
+                .chain(Axis::BOTH.map(Command::Clear))
+                .collect(),
+            next: 0,
+            outcome: None,
+        }
+    }
+
+    /// Returns how the errand ended, once it has.
+    #[must_use]
+    pub fn outcome(&self) -> Option<&Result<(), Cause>> {
+        self.outcome.as_ref()
+    }
+
+    fn check(&self, command: Command, reply: &[u8]) -> Result<(), Cause> {
+        if command != Command::DeviceName {
+            return command.accepted(reply).map_err(|error| Cause::Protocol {
+                device: DEVICE,
+                error,
+            });
+        }
+        if reply == self.config.name.as_bytes() {
+            return Ok(());
+        }
+        Err(Cause::Identity {
+            device: DEVICE,
+            expected: self.config.name.clone(),
+            found: String::from_utf8_lossy(reply).into_owned(),
+        })
+    }
+}
+
+impl DeviceLogic for Errand {
+    type Record = ();
+
+    const TERMINATOR: u8 = pmx::TERMINATOR;
+
+    fn next(&mut self, _now: Nanos) -> Turn {
+        match self.commands.get(self.next) {
+            Some(command) if self.outcome.is_none() => {
+                Turn::Ask(command.request(self.config.address, self.config.allowance))
+            }
+            _ => {
+                self.outcome.get_or_insert(Ok(()));
+                Turn::Over
+            }
+        }
+    }
+
+    fn is_urgent(&self) -> bool {
+        self.outcome.is_some()
+    }
+
+    fn asked(&mut self, _sent: Nanos, _records: &mut dyn FnMut(())) {}
+
+    fn replied(&mut self, reply: Reply<'_>, _records: &mut dyn FnMut(())) -> bool {
+        match self.check(self.commands[self.next], reply.text) {
+            Ok(()) => self.next += 1,
+            Err(cause) => self.outcome = Some(Err(cause)),
+        }
+        true
+    }
+
+    fn failed(&mut self, _now: Nanos, failures: u32, _records: &mut dyn FnMut(())) {
+        if failures >= PATIENCE {
+            let command = self.commands.get(self.next);
+            self.outcome = Some(Err(Cause::Silent {
+                device: DEVICE,
+                command: command.map(ToString::to_string).unwrap_or_default(),
+                attempts: failures,
+                waited_ms: self.config.allowance.0 / 1_000_000,
+            }));
+        }
+    }
+
+    fn lost(&mut self, _now: Nanos, reason: &str, _records: &mut dyn FnMut(())) {
+        self.outcome = Some(Err(Cause::LinkLost {
+            device: DEVICE,
+            reason: reason.to_owned(),
+        }));
+    }
+
+    fn resync(&self) -> Request {
+        Command::DeviceName.request(self.config.address, self.config.allowance)
+    }
+
+    fn is_resync(&self, line: &[u8]) -> bool {
+        line == self.config.name.as_bytes()
+    }
+}

@@ -1,0 +1,59 @@
+"""What the simulated bench wrote of what it really did."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass
+class SimulatorLog:
+    """Motion of each axis and the stops that were received, in the order of time."""
+
+    segments: dict[str, list[dict]]
+    stops: list[dict]
+
+    @classmethod
+    def read(cls, path: Path):
+        segments, stops = {}, []
+        for line in path.read_text().splitlines(keepends=True):
+            if not line.endswith("\n"):
+                break  # torn
+            entry = json.loads(line)
+            if "p0" in entry:
+                segments.setdefault(entry["axis"], {})[entry["t0_ns"]] = entry
+            elif "command" in entry:
+                stops.append(entry)
+        ordered = {
+            axis: [rows[start] for start in sorted(rows)]
+            for axis, rows in segments.items()
+        }
+        return cls(ordered, stops)
+
+    @property
+    def moved(self):
+        return any(
+            segment["v"] != 0 or segment["a"] != 0
+            for rows in self.segments.values()
+            for segment in rows
+        )
+
+    @property
+    def at_rest(self):
+        last = [rows[-1] for rows in self.segments.values()]
+        return all(segment["v"] == 0 and segment["a"] == 0 for segment in last)
+
+    def position(self, axis, time_ns):
+        """Where an axis was at a time, in steps."""
+        before = [row for row in self.segments[axis] if row["t0_ns"] <= time_ns]
+        row = (before or self.segments[axis])[-1]
+        seconds = (time_ns - row["t0_ns"]) * 1e-9
+        return row["p0"] + row["v"] * seconds + row["a"] * seconds**2 / 2
+
+    def way_after(self, time_ns):
+        """The longest way that an axis went after a time, in steps."""
+        return max(
+            abs(rows[-1]["p0"] - self.position(axis, time_ns))
+            for axis, rows in self.segments.items()
+        )
