@@ -1,10 +1,12 @@
 """What all tests share: nothing may be left behind, and one Tiled server."""
 
+import asyncio
 import threading
 import time
 from pathlib import Path
 
 import pytest
+from bluesky import RunEngine
 
 from aefi_bluesky.storage.tiled_server import TiledServer
 
@@ -33,6 +35,12 @@ def no_thread_is_left():
     while (left := _threads_of_ours() - before) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not left, f"threads left running: {sorted(left)}"
+
+
+@pytest.fixture
+def new_run_engine():
+    """Makes RunEngines; whoever asks for one ends it."""
+    return lambda: RunEngine({}, loop=asyncio.new_event_loop(), context_managers=[])
 
 
 @pytest.fixture(scope="session")

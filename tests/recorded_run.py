@@ -64,14 +64,18 @@ class RecordedRun:
             if doc["descriptor"] in uids:
                 numbers = doc["seq_nums"]
                 column = columns[doc["stream_resource"]]
-                ranges.setdefault(column, []).append((numbers["start"], numbers["stop"]))
+                ranges.setdefault(column, []).append(
+                    (numbers["start"], numbers["stop"])
+                )
         return ranges
 
     def pages(self, stream):
         """The data of each event page of a stream."""
         uids = {uid for uid, name in self.descriptors().items() if name == stream}
         return [
-            doc["data"] for doc in self.of_kind("event_page") if doc["descriptor"] in uids
+            doc["data"]
+            for doc in self.of_kind("event_page")
+            if doc["descriptor"] in uids
         ]
 
     def column(self, stream, name):

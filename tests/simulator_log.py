@@ -39,6 +39,14 @@ class SimulatorLog:
             for segment in rows
         )
 
+    def cruises(self, axis, steps_per_s):
+        """How often an axis reached a speed, and whether it has that speed now."""
+        at_speed = [
+            abs(abs(row["v"]) - steps_per_s) < 1 and row["a"] == 0
+            for row in self.segments.get(axis, ())
+        ]
+        return sum(at_speed), bool(at_speed) and at_speed[-1]
+
     @property
     def at_rest(self):
         last = [rows[-1] for rows in self.segments.values()]

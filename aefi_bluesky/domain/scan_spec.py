@@ -155,6 +155,8 @@ class FlyScanSpec:
         Readings a frame needs to be ok.
     allowed_bad_frames
         Frames in another state than ok that a success may have.
+    gap_fill_passes
+        Extra passes over frames that are not ok, at most; 0 to 10.
 
     Raises
     ------
@@ -172,6 +174,7 @@ class FlyScanSpec:
     excitation: Excitation
     min_readings_per_frame: int = 1
     allowed_bad_frames: int = 0
+    gap_fill_passes: int = 0
 
     def __post_init__(self) -> None:
         _require_member("zone", Zone, self.zone)
@@ -181,6 +184,7 @@ class FlyScanSpec:
         require_count("conversions averaged", self.n_avg, 1, 127)
         require_count("readings per frame", self.min_readings_per_frame, 1, 1_000_000)
         require_count("allowed bad frames", self.allowed_bad_frames, 0, MOST_FRAMES)
+        require_count("gap fill passes", self.gap_fill_passes, 0, 10)
         self._require_frames()
         if self.fast_axis not in ("x", "y"):
             raise InvalidScanSpecError(

@@ -184,6 +184,8 @@ class FlightPlan:
         Conversions averaged into a reading, 1 to 127.
     min_readings
         Readings that a frame needs to be ok; at least 1.
+    extra_passes
+        Passes over frames that are not ok, at most, beyond the first.
     excitation
         Registers (address, value) of the microcontroller written before the first
         line.
@@ -211,6 +213,7 @@ class FlightPlan:
         windows: npt.NDArray[np.float64],
         averaging: int,
         min_readings: int,
+        extra_passes: int,
         excitation: _Registers,
         excitation_off: _Registers,
     ) -> FlightPlan: ...

@@ -53,6 +53,7 @@ def to_native(plan: FlightPlan, bench: BenchDescription) -> _native.FlightPlan:
         windows=np.array(windows, dtype=np.float64).reshape(-1, 2),
         averaging=plan.spec.n_avg,
         min_readings=plan.spec.min_readings_per_frame,
+        extra_passes=plan.spec.gap_fill_passes,
         excitation=[
             *converter_writes(bench.detector),
             *excitation_writes(plan.spec.excitation),

@@ -45,6 +45,7 @@ def fly_map(
     frequency_hz: float = 1000.0,
     min_readings_per_frame: int = 1,
     allowed_bad_frames: int = 0,
+    gap_fill_passes: int = 0,
     md: dict[str, Any] | None = None,
 ) -> MsgGenerator[str]:
     """Fly a map line by line.
@@ -78,6 +79,8 @@ def fly_map(
         Readings that a frame needs to be ok.
     allowed_bad_frames
         Frames that may be otherwise than ok in a success.
+    gap_fill_passes
+        Extra passes over frames that are not ok, at most; 0 to 10.
     md
         More for the start document.
 
@@ -109,6 +112,7 @@ def fly_map(
         ),
         min_readings_per_frame=min_readings_per_frame,
         allowed_bad_frames=allowed_bad_frames,
+        gap_fill_passes=gap_fill_passes,
     )
     return (yield from fly_spec(flyer, spec, md))
 

@@ -1,20 +1,9 @@
-"""A RunEngine, benches in virtual time that fly on it, and pauses."""
+"""Benches in virtual time, and pauses."""
 
-import asyncio
 import threading
 
 import pytest
-from bluesky import RunEngine
-from virtual_bench import VirtualBench
-
-
-def end(engine):
-    """Leave nothing of a RunEngine."""
-    if engine.state not in ("idle", "panicked"):
-        engine.halt()
-    engine.loop.call_soon_threadsafe(engine.loop.stop)
-    engine._th.join()
-    engine.loop.close()
+from flyer_bench import VirtualBench
 
 
 def pause_soon(engine, defer=False):
@@ -23,23 +12,19 @@ def pause_soon(engine, defer=False):
 
 
 @pytest.fixture
-def make_bench(tmp_path):
-    """Builds benches, each with a RunEngine, and ends their flights."""
+def make_bench(new_run_engine, tmp_path):
+    """Builds benches in virtual time, each with a RunEngine, and ends their flights."""
     made = []
 
     def make(**options):
-        engine = RunEngine({}, loop=asyncio.new_event_loop(), context_managers=[])
         folder = tmp_path / f"bench {len(made)}"
         folder.mkdir()
-        made.append(VirtualBench(engine, folder, **options))
+        made.append(VirtualBench(new_run_engine(), folder, **options))
         return made[-1]
 
     yield make
     for bench in made:
-        end(bench.RE)
-        bench.flyer.stop()
-        assert bench.flyer.wait_for_end(10.0), "the flight did not come to rest"
-        bench.flyer._release()
+        bench.close()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import matplotlib as mpl
 import pytest
 from bluesky.callbacks import LiveTable
 from bluesky.callbacks.best_effort import BestEffortCallback
-from virtual_bench import FRAMES, LINES
+from flyer_bench import FRAMES, LINES
 
 from aefi_bluesky.domain.errors import StorageError
 from aefi_bluesky.storage.run_file import RunFile
@@ -32,7 +32,7 @@ def test_best_effort_callback_plots_lines_only(bench, strict_callbacks, capsys):
     assert fields == {"n_ok", "reading_rate", "fix_rate"}
     for axes in figure.axes:
         (curve,) = axes.get_lines()
-        assert curve.get_xdata().tolist() == list(range(LINES))
+        assert list(curve.get_xdata()) == list(range(LINES))
     assert "error" not in capsys.readouterr().out.lower()
 
 
@@ -92,8 +92,12 @@ def bench_on_a_full_disk(make_bench):
 
 
 BIG = {
-    **{"x_min_mm": 535.0, "x_max_mm": 735.0, "n_x": 81},
-    **{"y_min_mm": 510.0, "y_max_mm": 710.0, "n_y": 81},
+    "x_min_mm": 535.0,
+    "x_max_mm": 735.0,
+    "n_x": 81,
+    "y_min_mm": 510.0,
+    "y_max_mm": 710.0,
+    "n_y": 81,
 }
 
 
@@ -117,4 +121,4 @@ def test_folder_that_cannot_be_written_moves_nothing(make_bench):
     with pytest.raises(StorageError, match="Permission denied"):
         bench.fly()
     assert bench.run.documents == []
-    assert not bench.moved()
+    assert not bench.log().moved

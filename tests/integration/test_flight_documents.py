@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 from bluesky.utils import RunEngineInterrupted
-from virtual_bench import FRAMES, LINES
+from flyer_bench import FRAMES, LINES
 
 from aefi_bluesky.domain.errors import (
     AefiError,
@@ -75,7 +75,9 @@ def test_start_document_tells_what_is_flown(bench):
 
 def test_only_lines_are_hinted(bench):
     hints = {
-        doc["name"]: [field for hint in doc["hints"].values() for field in hint["fields"]]
+        doc["name"]: [
+            field for hint in doc["hints"].values() for field in hint["fields"]
+        ]
         for doc in bench.fly().of_kind("descriptor")
     }
     assert hints.pop("lines") == ["n_ok", "reading_rate", "fix_rate"]
@@ -122,9 +124,7 @@ def test_hard_pause_in_flight_loses_and_doubles_nothing(
     assert bench.run.stop["exit_status"] == "success"
 
 
-def test_flight_survives_pause_after_pause(
-    bench, pause_at_message, pause_at_next_wait
-):
+def test_flight_survives_pause_after_pause(bench, pause_at_message, pause_at_next_wait):
     pause_at_message(bench, 20)
     assert bench.fly_until_paused(**BIG)
     for _ in range(5):

@@ -59,7 +59,7 @@ fn lines(stations: &PyReadonlyArray2<'_, i64>, windows: &PyReadonlyArray2<'_, f6
 impl FlightPlan {
     #[new]
     #[pyo3(signature = (*, fast_axis, speed, positioning_speed, start_speed, ramp_ms,
-                        stations, windows, averaging, min_readings, excitation,
+                        stations, windows, averaging, min_readings, extra_passes, excitation,
                         excitation_off))]
     #[allow(clippy::too_many_arguments)]
     fn new(
@@ -73,6 +73,7 @@ impl FlightPlan {
         windows: PyReadonlyArray2<'_, f64>,
         averaging: u8,
         min_readings: u32,
+        extra_passes: u32,
         excitation: Vec<(u16, u16)>,
         excitation_off: Vec<(u16, u16)>,
     ) -> PyResult<Self> {
@@ -88,6 +89,7 @@ impl FlightPlan {
             lines: lines(&stations, &windows),
             averaging,
             min_readings,
+            extra_passes,
             excitation: registers(excitation),
             excitation_off: registers(excitation_off),
         };

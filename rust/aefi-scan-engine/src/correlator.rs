@@ -51,12 +51,16 @@ enum LineEvent {
         times: LineTimes,
         epoch: u32,
     },
+    AllFlown {
+        at: Nanos,
+        epoch: u32,
+    },
 }
 
 impl LineEvent {
     fn at(&self) -> Nanos {
         match self {
-            Self::Began { at, .. } | Self::Stopping { at } => *at,
+            Self::Began { at, .. } | Self::Stopping { at } | Self::AllFlown { at, .. } => *at,
             Self::Ended { times } | Self::Broken { times, .. } => times.ended,
         }
     }
@@ -66,6 +70,7 @@ impl LineEvent {
 #[derive(Debug, Clone, Copy)]
 struct Flying {
     line: usize,
+    place: usize,
     began: Nanos,
     stopping: Option<Nanos>,
     readings: u32,
@@ -87,6 +92,9 @@ pub struct Correlator {
     flying: Option<Flying>,
     tallies: Vec<Tally>,
     ledger: Ledger,
+    /// The pass being flown, from 0, and the frame behind its last line.
+    pass: u32,
+    gap_cursor: usize,
     lines_done: usize,
     frames_done: usize,
 }
@@ -108,6 +116,8 @@ impl Correlator {
             flying: None,
             tallies: vec![Tally::default(); longest.unwrap_or(0)],
             ledger: Ledger::new(frames),
+            pass: 0,
+            gap_cursor: frames,
             lines_done: 0,
             frames_done: 0,
         }
@@ -147,6 +157,9 @@ impl Correlator {
             StageRecord::LineBroken { at, epoch } => {
                 let times = self.clock.end(at, 0);
                 self.events.push_back(LineEvent::Broken { times, epoch });
+            }
+            StageRecord::LinesFlown { at, epoch } => {
+                self.events.push_back(LineEvent::AllFlown { at, epoch });
             }
             StageRecord::Over { at_rest } => {
                 if at_rest {
@@ -197,6 +210,32 @@ impl Correlator {
         self.give_up_line(out);
     }
 
+    fn give_up_gaps(&mut self, flying: Option<&Flying>, out: &mut dyn FnMut(Product)) {
+        let plan = Arc::clone(&self.plan);
+        for (index, line) in plan.lines[..self.lines_done].iter().enumerate() {
+            if flying.is_some_and(|flying| flying.line == index) {
+                continue;
+            }
+            for frame in line.first_frame..line.first_frame + line.frames {
+                self.end_unread(index, frame, out);
+            }
+        }
+    }
+
+    /// Ends a frame whose readings, too few, are no longer kept.
+    fn end_unread(&mut self, line: usize, frame: usize, out: &mut dyn FnMut(Product)) {
+        if self.ledger.end(frame, FrameState::Missed) {
+            self.frames_done += 1;
+            let nothing = Tally::default();
+            out(Product::Frame(nothing.ended(
+                frame,
+                line,
+                self.pass,
+                FrameState::Missed,
+            )));
+        }
+    }
+
     fn place(&mut self, reading: &Reading) -> Option<[Estimate; 2]> {
         for axis in Axis::BOTH {
             let track = &mut self.tracks[axis.index()];
@@ -234,6 +273,7 @@ impl Correlator {
             }
             LineEvent::Ended { times } => self.end_line(&times, out),
             LineEvent::Broken { times, epoch } => self.break_line(&times, epoch, out),
+            LineEvent::AllFlown { epoch, .. } => self.offer_gap(epoch),
         }
     }
 
@@ -241,6 +281,7 @@ impl Correlator {
         self.tallies[place..].fill(Tally::default());
         self.flying = Some(Flying {
             line,
+            place,
             began: at,
             stopping: None,
             readings: 0,
@@ -280,11 +321,30 @@ impl Correlator {
         };
         let line = &self.plan.lines[flying.line];
         let (first, frames) = (line.first_frame, line.frames);
-        for at in 0..frames {
+        for at in flying.place..frames {
             let state = self.passed_state(at);
-            self.end_frame(flying.line, first + at, at, state, out);
+            if state == FrameState::Ok || self.pass == self.plan.extra_passes {
+                self.end_frame(flying.line, first + at, at, state, out);
+            }
         }
         self.hand_out_line(&flying, times, out);
+    }
+
+    /// Says which open frame comes next, in this pass or the one after; the frame
+    /// behind the last one if there is none or no pass is left.
+    fn offer_gap(&mut self, epoch: u32) {
+        let frames = self.plan.frames();
+        let open = |frame: &usize| self.ledger.state(*frame).is_none();
+        let mut next = (self.gap_cursor..frames).find(open);
+        if next.is_none() {
+            next = (0..self.gap_cursor).find(open);
+            self.pass += u32::from(next.is_some());
+        }
+        let (line, _) = self.plan.locate(next.unwrap_or(frames));
+        let line = self.plan.lines.get(line);
+        self.gap_cursor = line.map_or(frames, |line| line.first_frame + line.frames);
+        self.controls
+            .set_resume_frame(epoch, next.unwrap_or(frames));
     }
 
     fn hand_out_line(&mut self, flying: &Flying, times: &LineTimes, out: &mut dyn FnMut(Product)) {
@@ -294,10 +354,11 @@ impl Correlator {
             .filter(|frame| self.ledger.state(*frame) == Some(FrameState::Ok))
             .count();
         let not_ok = line.frames - ok;
-        self.lines_done += 1;
+        // A line counts once, however often it is flown.
+        self.lines_done += usize::from(self.pass == 0);
         out(Product::Line(EndedLine {
             line: flying.line,
-            pass: 0,
+            pass: self.pass,
             ok: ok as u32,
             not_ok: not_ok as u32,
             readings: flying.readings,
@@ -333,7 +394,9 @@ impl Correlator {
             return;
         }
         self.frames_done += 1;
-        out(Product::Frame(self.tallies[at].ended(frame, line, state)));
+        out(Product::Frame(
+            self.tallies[at].ended(frame, line, self.pass, state),
+        ));
     }
 
     /// Keeps the frames that were passed whole, and says where to go on. A line of
@@ -349,13 +412,17 @@ impl Correlator {
         for at in 0..kept {
             self.end_frame(flying.line, line.first_frame + at, at, FrameState::Ok, out);
         }
+        let next = line.first_frame + kept;
         if kept == line.frames {
             self.flying = None;
             self.hand_out_line(&flying, times, out);
         }
         self.controls.set_done(self.lines_done, self.frames_done);
-        self.controls
-            .set_resume_frame(epoch, line.first_frame + kept);
+        if kept == line.frames && self.lines_done == self.plan.lines.len() {
+            self.offer_gap(epoch);
+        } else {
+            self.controls.set_resume_frame(epoch, next);
+        }
     }
 
     /// A frame is kept if it is ok and the axis stands beyond it.
@@ -366,9 +433,12 @@ impl Correlator {
         ended || (passed && self.passed_state(at) == FrameState::Ok)
     }
 
-    /// The flight is over: what the last line left open was missed or broken off.
+    /// The flight is over: what was passed before and stayed open was missed, what
+    /// the last line left open was missed or broken off.
     fn give_up_line(&mut self, out: &mut dyn FnMut(Product)) {
-        let Some(flying) = self.flying.take() else {
+        let flying = self.flying.take();
+        self.give_up_gaps(flying.as_ref(), out);
+        let Some(flying) = flying else {
             return;
         };
         let line = self.plan.lines[flying.line];

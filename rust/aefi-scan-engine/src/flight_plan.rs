@@ -104,6 +104,8 @@ pub struct FlightPlan {
     pub averaging: Averaging,
     /// Readings a frame needs to be ok.
     pub min_readings: u32,
+    /// Extra passes over frames that are not ok, at most.
+    pub extra_passes: u32,
     /// Registers written before the first line: the excitation.
     pub excitation: Vec<RegisterWrite>,
     /// Registers written when the flight is over: the excitation off.

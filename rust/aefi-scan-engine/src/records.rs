@@ -88,6 +88,13 @@ pub enum StageRecord {
         /// Counts the breaks of a flight, from 1.
         epoch: u32,
     },
+    /// All lines were flown; what is left open is asked for.
+    LinesFlown {
+        /// The instant at which this was known.
+        at: Nanos,
+        /// Counts the breaks of a flight, from 1.
+        epoch: u32,
+    },
     /// The stage's part is over.
     Over {
         /// Whether both axes rest at their last fix.

@@ -37,13 +37,19 @@ impl Tally {
         }
     }
 
-    pub(super) fn ended(&self, frame: usize, line: usize, state: FrameState) -> EndedFrame {
+    pub(super) fn ended(
+        &self,
+        frame: usize,
+        line: usize,
+        pass: u32,
+        state: FrameState,
+    ) -> EndedFrame {
         let nothing = self.count == 0;
         let known = |value: f64| if nothing { f64::NAN } else { value };
         EndedFrame {
             frame,
             line,
-            pass: 0,
+            pass,
             state,
             count: self.count,
             at: Nanos(self.time as i64),
@@ -88,7 +94,7 @@ mod tests {
             };
             tally.add(&reading, &place);
         }
-        let frame = tally.ended(3, 1, FrameState::Ok);
+        let frame = tally.ended(3, 1, 0, FrameState::Ok);
         assert_eq!((frame.count, frame.at), (3, Nanos(200)));
         assert!((frame.mean[0] - 6.0).abs() < 1e-12);
         assert!((frame.deviation[5] - 2.0).abs() < 1e-12);
@@ -97,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_frame_without_readings_has_no_values() {
-        let frame = Tally::default().ended(0, 0, FrameState::Missed);
+        let frame = Tally::default().ended(0, 0, 0, FrameState::Missed);
         assert!(frame.mean[0].is_nan() && frame.place[1].high.is_nan());
     }
 }

@@ -60,6 +60,8 @@ enum Phase {
     Preparing(usize),
     Positioning(Leg),
     Flying(Leg),
+    /// All lines were flown: are there gaps?
+    SeekingGaps,
     Halting(Halt),
     Paused,
     Over,
@@ -88,6 +90,8 @@ pub struct StageMachine {
     place: usize,
     /// Whether that line was begun and not ended.
     line_open: bool,
+    /// Whether all lines were flown once.
+    filling_gaps: bool,
     /// The command under way.
     asked: Command,
     /// Last known positions and the targets sent; X first.
@@ -123,6 +127,7 @@ impl StageMachine {
             line: 0,
             place: 0,
             line_open: false,
+            filling_gaps: false,
             asked: Command::DeviceName,
             positions: [Steps::default(); 2],
             targets: [Steps::default(); 2],
@@ -198,7 +203,7 @@ impl StageMachine {
     fn obey(&mut self) {
         if matches!(
             self.phase,
-            Phase::Preparing(_) | Phase::Positioning(_) | Phase::Flying(_)
+            Phase::Preparing(_) | Phase::Positioning(_) | Phase::Flying(_) | Phase::SeekingGaps
         ) {
             let demand = self.controls.demanded();
             if demand != Demand::Fly {
@@ -315,7 +320,10 @@ impl StageMachine {
                 // Further fixes let the correlator place the last readings.
                 return self.ask(Command::Positions);
             };
-            (self.line, self.place) = self.plan.locate(frame);
+            let (line, place) = self.plan.locate(frame);
+            // Behind the last line come the gaps of those before.
+            self.filling_gaps |= line < self.line;
+            (self.line, self.place) = (line, place);
             self.awaited_break = None;
         }
         if self.line == self.plan.lines.len() {
@@ -550,11 +558,22 @@ impl StageMachine {
         });
         self.line += 1;
         self.place = 0;
-        if self.line == self.plan.lines.len() {
-            self.finish(FlightState::Completed, None, true, records);
-        } else {
+        if !self.filling_gaps && self.line < self.plan.lines.len() {
             self.enter(Phase::Positioning(Leg::Speed));
+        } else if self.plan.extra_passes > 0 {
+            self.seek_gaps(now, records);
+        } else {
+            self.finish(FlightState::Completed, None, true, records);
         }
+    }
+
+    /// Asks the correlator, which knows the frames, where to fly next.
+    fn seek_gaps(&mut self, at: Nanos, records: &mut dyn FnMut(StageRecord)) {
+        let epoch = self.controls.next_break();
+        self.filling_gaps = true;
+        self.awaited_break = Some(epoch);
+        self.enter(Phase::SeekingGaps);
+        records(StageRecord::LinesFlown { at, epoch });
     }
 
     /// A halt ends with a look at where the axes came to rest.
@@ -677,6 +696,7 @@ impl DeviceLogic for StageMachine {
                 let command = halt.next(now);
                 self.ask(command)
             }
+            Phase::SeekingGaps => self.next_in_resume(now),
             Phase::Paused => self.next_in_pause(now),
             Phase::Over => Turn::Over,
         }

@@ -54,9 +54,10 @@ pub struct Products {
 fn products(plan: &FlightPlan) -> (ProductsIn, Products) {
     let (fixes_in, fixes) = ring(SAMPLES);
     let (readings_in, readings) = ring(SAMPLES);
-    // Each frame and each line ends once: these two can never overflow.
+    // A frame ends once, a line once a pass: these two can never overflow.
     let (frames_in, frames) = ring(plan.frames());
-    let (lines_in, lines) = ring(plan.lines.len());
+    let passes = plan.extra_passes as usize + 1;
+    let (lines_in, lines) = ring(plan.lines.len() * passes);
     (
         ProductsIn {
             fixes: fixes_in,

@@ -55,6 +55,7 @@ pub fn plan(lines: usize, frames: usize) -> FlightPlan {
         lines: (0..lines).map(line).collect(),
         averaging: Averaging::new(10).expect("in range"),
         min_readings: 1,
+        extra_passes: 0,
         excitation: [(62, 4), (63, 6291), (53, 2750), (52, 2750)]
             .map(|(address, value)| RegisterWrite { address, value })
             .to_vec(),

@@ -1,0 +1,133 @@
+"""A flyer over the simulated bench, in virtual time or on ptys, and what it emitted."""
+
+from __future__ import annotations
+
+from bluesky import SupplementalData
+from bluesky.utils import RunEngineInterrupted
+from recorded_run import RecordedRun
+from simulator_log import SimulatorLog
+
+from aefi_bluesky.application.observed_port import ObservedScanPort
+from aefi_bluesky.devices import AefiFlyer, BenchConstants
+from aefi_bluesky.devices.data_keys import SAMPLE_COLUMNS, SAMPLE_UNITS
+from aefi_bluesky.engine import RustScanAdapter, SerialConnection, VirtualConnection
+from aefi_bluesky.plans import fly_map
+from aefi_bluesky.session.configuration import load_bench
+from aefi_bluesky.session.simulated import (
+    SimulationSettings,
+    SimulatorProcess,
+    simulated_bench,
+)
+from aefi_bluesky.storage.run_file import RunFile
+
+MAP = {
+    "x_min_mm": 620.0,
+    "x_max_mm": 650.0,
+    "n_x": 5,
+    "y_min_mm": 590.0,
+    "y_max_mm": 630.0,
+    "n_y": 9,
+}
+"""Five lines of nine frames near the middle of the travel."""
+
+FRAMES, LINES = 45, 5
+
+
+class FlyerBench:
+    """A flyer, a RunEngine that flies it, and the documents of the last run.
+
+    Parameters
+    ----------
+    engine
+        The RunEngine.
+    folder
+        Where sample files go.
+    connection
+        How the engine reaches the bench.
+    observers
+        Get every chunk beside the flyer.
+    samples
+        Makes sample files; files in the folder by default.
+    """
+
+    def __init__(self, engine, folder, connection, *, observers=(), samples=None):
+        self.RE = engine
+        self.folder = folder
+        self.description = load_bench("simulated").description()
+        self.flyer = AefiFlyer(
+            ObservedScanPort(RustScanAdapter(self.description, connection), observers),
+            self.description,
+            samples or self.open_samples,
+            name="flyer",
+        )
+        self.run = RecordedRun()
+        constants = BenchConstants(self.description, name="bench")
+        engine.preprocessors.append(SupplementalData(baseline=[constants]))
+        engine.subscribe(self.run)
+
+    def open_samples(self, uid):
+        return RunFile.create(self.folder / "raw", uid, SAMPLE_COLUMNS, SAMPLE_UNITS)
+
+    def fly(self, **changes):
+        self.RE(fly_map(self.flyer, **{**MAP, **changes}))
+        return self.run
+
+    def fly_until_paused(self, **changes):
+        """Fly; tell whether somebody paused the run, which is left so."""
+        try:
+            self.fly(**changes)
+        except RunEngineInterrupted:
+            return True
+        return False
+
+    def end_flight(self):
+        """End the run and the flight."""
+        if self.RE.state not in ("idle", "panicked"):
+            self.RE.halt()
+        self.flyer.stop()
+        assert self.flyer.wait_for_end(10.0), "the flight did not come to rest"
+        self.flyer._release()
+
+    def close(self):
+        """End the flight and the RunEngine."""
+        self.end_flight()
+        self.RE.loop.call_soon_threadsafe(self.RE.loop.stop)
+        self.RE._th.join()
+        self.RE.loop.close()
+
+
+class VirtualBench(FlyerBench):
+    """The simulated bench in virtual time."""
+
+    def __init__(self, engine, folder, *, seed=1, script="", **options):
+        configuration = load_bench("simulated")
+        self.simulated = simulated_bench(
+            configuration, SimulationSettings(seed=seed, script=script)
+        )
+        connection = VirtualConnection(configuration.links(), self.simulated)
+        super().__init__(engine, folder, connection, **options)
+
+    def log(self):
+        """What really happened so far."""
+        path = self.folder / "truth.jsonl"
+        self.simulated.write_truth(path)
+        return SimulatorLog.read(path)
+
+
+class PtyBench(FlyerBench):
+    """The simulated bench in real time on ptys, in a process of its own."""
+
+    def __init__(self, engine, folder, **options):
+        self.truth = folder / "truth.jsonl"
+        self.simulator = SimulatorProcess("simulated", SimulationSettings(), self.truth)
+        self.ports = self.simulator.stage_port, self.simulator.acquisition_port
+        links = load_bench("simulated").on_ports(*self.ports).links()
+        super().__init__(engine, folder, SerialConnection(links), **options)
+
+    def log(self):
+        """What really happened so far."""
+        return SimulatorLog.read(self.truth)
+
+    def close(self):
+        super().close()
+        self.simulator.stop()

@@ -1,0 +1,99 @@
+"""Waiting for a real-time bench, and demos as a person starts them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import serial
+from simulator_log import SimulatorLog
+
+LINE_SPEED = 1500
+"""Speed in the lines of the demo's map and the tests', in steps/s: 32.7 mm/s."""
+
+PATIENCE_S = 60.0
+
+
+def wait_until(condition, what, patience_s=PATIENCE_S):
+    deadline = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {patience_s:g} s for {what}"
+        time.sleep(0.01)
+
+
+def is_in_second_line(truth):
+    """Whether the simulated stage crosses its second window now."""
+    if not truth.exists():
+        return False
+    return SimulatorLog.read(truth).cruises("y", LINE_SPEED) == (2, True)
+
+
+def opens_exclusively(port):
+    with serial.Serial(port, 115200, exclusive=True):
+        return True
+
+
+class Demo:
+    """``aefi demo`` as a process."""
+
+    def __init__(self, folder, *options, key="", **popen):
+        self.folder = folder
+        self.process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "aefi_bluesky", "demo"),
+                *("--folder", str(folder), *options),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "TILED_API_KEY": key},
+            **popen,
+        )
+        self.out = self.err = ""
+
+    @property
+    def truth(self):
+        return self.folder / "truth.jsonl"
+
+    def wait_for_second_line(self):
+        wait_until(
+            lambda: is_in_second_line(self.truth) or self.process.poll() is not None,
+            "the second line",
+        )
+        assert self.process.poll() is None, self.finish()
+
+    def send(self, number):
+        self.process.send_signal(number)
+
+    def finish(self):
+        """Wait for the end; return the exit status."""
+        self.out, self.err = self.process.communicate(timeout=PATIENCE_S)
+        return self.process.returncode
+
+    def children(self):
+        """Processes that are left and have to do with the demo's folder."""
+        left = []
+        for file in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                words = file.read_bytes().decode(errors="replace")
+            except OSError:  # it ended while we looked
+                continue
+            if str(self.folder) in words:
+                left.append(words)
+        return left
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.communicate(timeout=20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.communicate()
+        for stream in (self.process.stdout, self.process.stderr):
+            stream.close()

@@ -1,0 +1,123 @@
+"""Whoever ends a flight in the middle of a line: the stage stops, the data stay.
+
+In real time on ptys. Tolerance: from the STOP's arrival at the controller to rest,
+the ramp's length and the way of 20 ms at line speed.
+"""
+
+import json
+import signal
+import threading
+
+import pytest
+from real_time import LINE_SPEED, is_in_second_line, opens_exclusively, wait_until
+from simulator_log import SimulatorLog
+
+from aefi_bluesky.storage.tiled_client import connect
+from aefi_bluesky.storage.tiled_server import TiledServer
+
+pytestmark = pytest.mark.realtime
+
+START_SPEED, RAMP_S = 1000, 0.3
+RAMP_STEPS = (LINE_SPEED + START_SPEED) / 2 * RAMP_S
+EXCHANGE_STEPS = LINE_SPEED * 0.020
+
+
+def check_stopped(log):
+    assert log.at_rest
+    assert log.stops, "no STOP reached the controller"
+    assert log.way_after(log.stops[0]["t_ns"]) <= RAMP_STEPS + EXCHANGE_STEPS
+
+
+# -- signals to a program -------------------------------------------------------------
+
+SIGNALS = {
+    "Ctrl-C twice": [signal.SIGINT, signal.SIGINT],
+    "SIGTERM": [signal.SIGTERM],
+}
+
+
+@pytest.mark.parametrize("signals", SIGNALS.values(), ids=SIGNALS)
+def test_signal_in_mid_line_stops_the_stage_and_keeps_the_data(
+    start_demo, shared_tiled, signals
+):
+    server, root = shared_tiled
+    folder = root / f"data {'-'.join(number.name for number in signals)}"
+    demo = start_demo("--tiled", server.uri, key=server.api_key, folder=folder)
+    demo.wait_for_second_line()
+    for number in signals:
+        demo.send(number)
+    assert demo.finish() not in (0, None)
+    assert "Traceback" not in demo.out + demo.err
+    check_stopped(SimulatorLog.read(demo.truth))
+    assert demo.children() == []
+    assert list((folder / "backup").iterdir()) == []
+    client = connect(server.uri, server.api_key)
+    try:
+        check_ended_run(client.values().last())
+    finally:
+        client.context.close()
+
+
+def check_ended_run(run):
+    assert run.stop["exit_status"] == "abort"
+    assert json.loads(run.stop["reason"])["cause"] == "stop requested"
+    readings = run["readings"]["t_start"].read()
+    assert len(readings) == run.stop["num_events"]["readings"] > 0
+    frames = run["primary"]["frame"].read()
+    assert len(frames) == run.stop["num_events"]["primary"] > 0
+
+
+def test_interrupted_run_is_read_from_a_server_started_again(start_demo):
+    demo = start_demo()
+    demo.wait_for_second_line()
+    demo.send(signal.SIGINT)
+    assert demo.finish() == 130
+    assert "Traceback" not in demo.out + demo.err
+    assert demo.children() == []
+    check_stopped(SimulatorLog.read(demo.truth))
+    with TiledServer(demo.folder / "tiled", demo.folder / "raw") as server:
+        client = connect(server.uri, server.api_key)
+        try:
+            check_ended_run(client.values().last())
+        finally:
+            client.context.close()
+
+
+# -- the RunEngine's own ways --------------------------------------------------------
+
+
+@pytest.fixture
+def paused_bench(pty_bench):
+    """A bench that was paused in the middle of a line."""
+
+    def pause():
+        wait_until(lambda: is_in_second_line(pty_bench.truth), "the second line")
+        pty_bench.RE.request_pause()
+
+    asking = threading.Thread(target=pause)
+    asking.start()
+    assert pty_bench.fly_until_paused()
+    asking.join()
+    return pty_bench
+
+
+@pytest.mark.parametrize("end", ["abort", "stop", "halt"])
+def test_run_ended_after_a_pause_leaves_the_stage_at_rest(paused_bench, end):
+    getattr(paused_bench.RE, end)()
+    assert paused_bench.flyer.wait_for_end(10.0)
+    run = paused_bench.run
+    run.check()
+    assert run.stop["exit_status"] == "abort"
+    assert run.column("primary", "frame") != []
+    check_stopped(paused_bench.log())
+    assert [opens_exclusively(port) for port in paused_bench.ports] == [True, True]
+
+
+def test_paused_stage_rests_until_resumed(paused_bench):
+    wait_until(lambda: paused_bench.log().at_rest, "rest", 5.0)
+    check_stopped(paused_bench.log())
+    paused_bench.RE.resume()
+    run = paused_bench.run
+    run.check()
+    run.check_frames_once(45)
+    assert run.stop["exit_status"] == "success"

@@ -1,0 +1,50 @@
+"""Bad input at the prompt: one sentence, an exit status, and nothing left behind."""
+
+import pytest
+from simulator_log import SimulatorLog
+
+from aefi_bluesky.cli import main
+
+
+@pytest.fixture
+def refusal(monkeypatch, capsys):
+    """Runs ``aefi`` with words that it refuses; returns what it says."""
+
+    def run(*words):
+        monkeypatch.setattr("sys.argv", ["aefi", *map(str, words)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        assert left.value.code == 1
+        (sentence,) = capsys.readouterr().err.splitlines()
+        assert sentence.startswith("aefi: ")
+        return sentence
+
+    return run
+
+
+def test_file_where_the_data_folder_should_be_is_refused(refusal, tmp_path):
+    folder = tmp_path / "data"
+    folder.write_text("")
+    sentence = refusal("demo", "--virtual", "--folder", folder)
+    assert f"data folder {folder} cannot be written" in sentence
+
+
+@pytest.mark.parametrize("options", [["--virtual"], []], ids=["virtual", "ptys"])
+def test_absent_tiled_is_refused_before_anything_moves(refusal, tmp_path, options):
+    address = "http://127.0.0.1:1"
+    sentence = refusal("demo", *options, "--folder", tmp_path, "--tiled", address)
+    assert f"Tiled at {address} is not reachable" in sentence
+    truth = tmp_path / "truth.jsonl"
+    assert not truth.exists() or not SimulatorLog.read(truth).moved
+
+
+def test_bench_file_with_an_unknown_key_is_refused(refusal, tmp_path):
+    file = tmp_path / "bench.toml"
+    file.write_text('name = "mine"\nramp = 3\n')
+    assert "ramp: Extra inputs" in refusal("sim", "--bench", file)
+
+
+def test_fault_script_that_is_none_is_refused(refusal, tmp_path):
+    file = tmp_path / "faults"
+    file.write_text("at noon do nothing\n")
+    assert "at noon do nothing" in refusal("sim", "--faults", file)
