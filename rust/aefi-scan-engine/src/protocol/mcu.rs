@@ -66,7 +66,14 @@ pub fn write(value: u16, allowance: Nanos) -> Request {
 /// Returns the number in a confirmation line: `m=`, blanks, digits.
 #[must_use]
 pub fn confirmation(line: &[u8]) -> Option<i64> {
-    integer(line.strip_prefix(b"m=")?.trim_ascii())
+    let number = without_return(line).strip_prefix(b"m=")?;
+    let blanks = number.iter().take_while(|byte| **byte == b' ').count();
+    integer(&number[blanks..])
+}
+
+/// Whether a CR precedes the LF is not known (acquisition reference §1).
+fn without_return(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 /// Returns the codes of the data line in `reply`, two lines without terminators.
@@ -86,7 +93,8 @@ pub fn reading(reply: &[u8]) -> Result<[i32; CODES], ProtocolError> {
 fn parse(reply: &[u8]) -> Option<[i32; CODES]> {
     let mut lines = reply.split(|byte| *byte == TERMINATOR);
     confirmation(lines.next()?)?;
-    codes(lines.next()?.trim_ascii_end())
+    let data = without_return(lines.next()?);
+    codes(data.strip_suffix(b"\t").unwrap_or(data))
 }
 
 fn codes(line: &[u8]) -> Option<[i32; CODES]> {
@@ -122,7 +130,7 @@ mod tests {
             reading(LEGACY),
             Ok([3789, 3181, 3071, 3113, 1666, 1987, 2351, 2212])
         );
-        let july = b"m=   10\r\n-1722\t-2517\t-137\t-3476\t-1968\t3794\t-875448\t-875721\r";
+        let july = b"m=   10\r\n-1722\t-2517\t-137\t-3476\t-1968\t3794\t-875448\t-875721\t\r";
         assert_eq!(reading(july).expect("eight codes")[7], -875_721);
     }
 
