@@ -42,51 +42,41 @@ class RecordedRun:
         """Descriptor uid to stream name."""
         return {doc["uid"]: doc["name"] for doc in self.of_kind("descriptor")}
 
+    def _of_stream(self, stream, *kinds):
+        uids = {uid for uid, name in self.descriptors().items() if name == stream}
+        for kind, doc in self.documents:
+            if kind in kinds and doc["descriptor"] in uids:
+                yield kind, doc
+
     def seq_nums(self, stream):
         """Sequence numbers of an event stream, as they came."""
-        uids = {uid for uid, name in self.descriptors().items() if name == stream}
         numbers = []
-        for kind, doc in self.documents:
-            if kind == "event" and doc["descriptor"] in uids:
-                numbers.append(doc["seq_num"])
-            elif kind == "event_page" and doc["descriptor"] in uids:
-                numbers.extend(doc["seq_num"])
+        for kind, doc in self._of_stream(stream, "event", "event_page"):
+            found = doc["seq_num"]
+            numbers.extend([found] if kind == "event" else found)
         return numbers
 
     def sample_ranges(self, stream):
         """Column to the ranges of sequence numbers that it was announced in."""
-        uids = {uid for uid, name in self.descriptors().items() if name == stream}
         columns = {
             doc["uid"]: doc["data_key"] for doc in self.of_kind("stream_resource")
         }
         ranges = {}
-        for doc in self.of_kind("stream_datum"):
-            if doc["descriptor"] in uids:
-                numbers = doc["seq_nums"]
-                column = columns[doc["stream_resource"]]
-                ranges.setdefault(column, []).append(
-                    (numbers["start"], numbers["stop"])
-                )
+        for _kind, doc in self._of_stream(stream, "stream_datum"):
+            span = doc["seq_nums"]["start"], doc["seq_nums"]["stop"]
+            ranges.setdefault(columns[doc["stream_resource"]], []).append(span)
         return ranges
 
     def pages(self, stream):
         """The data of each event page of a stream."""
-        uids = {uid for uid, name in self.descriptors().items() if name == stream}
-        return [
-            doc["data"]
-            for doc in self.of_kind("event_page")
-            if doc["descriptor"] in uids
-        ]
+        return [doc["data"] for _kind, doc in self._of_stream(stream, "event_page")]
 
     def column(self, stream, name):
         """One column of a stream, over pages and events."""
-        uids = {uid for uid, name in self.descriptors().items() if name == stream}
         values = []
-        for kind, doc in self.documents:
-            if kind == "event" and doc["descriptor"] in uids:
-                values.append(doc["data"][name])
-            elif kind == "event_page" and doc["descriptor"] in uids:
-                values.extend(doc["data"][name])
+        for kind, doc in self._of_stream(stream, "event", "event_page"):
+            found = doc["data"][name]
+            values.extend([found] if kind == "event" else found)
         return values
 
     # -- what holds of every run, however it ended ---------------------------

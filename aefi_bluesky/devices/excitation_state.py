@@ -1,5 +1,8 @@
 """What is known of the excitation, for the baseline of each run."""
 
+# ophyd names a dict class of its own here, which its callers do not ask for.
+# pyright: reportIncompatibleMethodOverride=false
+
 from __future__ import annotations
 
 import time

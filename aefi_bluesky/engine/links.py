@@ -7,6 +7,7 @@ from typing import Protocol
 
 from aefi_bluesky.engine import _native
 
+
 @dataclass(frozen=True, slots=True)
 class EngineLinks:
     """Both serial links of a bench.

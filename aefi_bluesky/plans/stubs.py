@@ -4,7 +4,7 @@
 # pyright: reportArgumentType=false
 
 import uuid
-from typing import Any
+from typing import Any, cast
 
 import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
@@ -129,7 +129,7 @@ def fly_lines(flyer: AefiFlyer) -> MsgGenerator[None]:
         yield from come_to_rest(flyer)
         if isinstance(error, FailedStatus):
             # It names the status only; a person wants to know what happened.
-            failure = flyer.complete().exception(_REST_POLL_S)
+            failure = cast("Exception | None", flyer.complete().exception(_REST_POLL_S))
             if failure is not None:
                 raise failure from error
 

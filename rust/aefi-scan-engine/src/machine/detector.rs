@@ -182,13 +182,11 @@ impl DeviceLogic for DetectorMachine {
                 Phase::Measuring => return Turn::Ask(self.measure()),
                 Phase::SwitchingOff(script) => {
                     let writes = &self.plan.excitation_off;
-                    match script.request(writes, self.config.allowance) {
-                        Some(request) => return Turn::Ask(request),
-                        None => {
-                            self.is_off = true;
-                            self.phase = Phase::Over;
-                        }
+                    if let Some(request) = script.request(writes, self.config.allowance) {
+                        return Turn::Ask(request);
                     }
+                    self.is_off = true;
+                    self.phase = Phase::Over;
                 }
                 Phase::Over => return Turn::Over,
             }
