@@ -76,9 +76,19 @@ def _waiting_hook(statuses: Any) -> None:
     _progress(statuses)
 
 
+_STORING_PATIENCE_S = 10.0
+
+
 def _print_link(_name: str, doc: dict[str, Any]) -> None:
-    """Say where the run can be seen, once it is over."""
+    """Say where the run can be seen, once it is over and stored.
+
+    The motion is over too, so that waiting a moment for Tiled delays nothing that
+    moves; a server in trouble is not waited for.
+    """
     _progress.close()
+    writer = session.writer
+    if not writer.health.using_backup and not writer.flush(_STORING_PATIENCE_S):
+        print("Tiled is still storing this run; c[-1] may lack its end.")
     link = session.browse_url(doc["run_start"])
     if link is not None:
         print(f"Tiled: {link}")

@@ -90,6 +90,8 @@ class LinePage:
         return rows
 
 
+_SHARES = ("turnaround", "run_up", "window", "run_down")
+
 _RECEIVED = {"readings": "t_end", "fixes": "t_received"}
 
 
@@ -114,6 +116,7 @@ class FlightLog:
         self._open_rows: list[Row] = []
         self._pages: deque[LinePage] = deque()
         self._frames: dict[int, Row] = {}
+        self._spent = dict.fromkeys(_SHARES, 0.0)
         # Receive times of samples that no page counts yet, and rows counted so far.
         self._uncounted = {stream: deque[int]() for stream in _RECEIVED}
         self._counted = dict.fromkeys(_RECEIVED, 0)
@@ -138,6 +141,8 @@ class FlightLog:
         """Make a page of each line that ended."""
         with self._lock:
             for row in _rows(lines.data):
+                for share in _SHARES:
+                    self._spent[share] += row[share]
                 frames = self._cut(row["line"])
                 counted = self._count_until(round(row["t_end"] * 1e9))
                 self._pages.append(LinePage(frames, [row], counted))
@@ -196,6 +201,19 @@ class FlightLog:
         """Return the oldest page, if there is one."""
         with self._lock:
             return self._pages.popleft() if self._pages else None
+
+    def budget_s(self) -> dict[str, float]:
+        """Return what the flight's bench time was spent on, in s; the sum is all.
+
+        ``other`` is what no line that was flown to its end claims: lines broken off,
+        the way to rest and the end of the flight. The set-up is part of the first
+        turnaround.
+        """
+        with self._lock:
+            spent = dict(self._spent)
+        total = self.results.flight_s if self.results else 0.0
+        spent["other"] = total - sum(spent.values())
+        return {f"budget_{share}_s": seconds for share, seconds in spent.items()}
 
     def map_of(self, column: str) -> npt.NDArray[np.float64]:
         """Return a column of the frames as an image of shape (n_y, n_x), NaN where

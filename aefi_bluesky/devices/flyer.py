@@ -284,6 +284,7 @@ class AefiFlyer(Device):
 
     def stop(self, *, success: bool = False) -> None:
         """End the flight with a ramped stop; returns at once, idempotent."""
+        self._paused = False
         if self._flight is not None:
             self._flight.stop()
 
@@ -302,6 +303,11 @@ class AefiFlyer(Device):
     def pages_waiting(self) -> int:
         """Lines that can be collected."""
         return self._log.pages_waiting if self._log else 0
+
+    @property
+    def has_page(self) -> bool:
+        """Whether a line's page is being handed out; its rows are given only once."""
+        return self._page is not None
 
     def next_page(self) -> bool:
         """Take the next line's page for all streams; return whether there is one."""
@@ -332,7 +338,7 @@ class AefiFlyer(Device):
             return
         pages = self._pages_at_hand()
         if self._paused:
-            pages = self._take_all()
+            pages += self._take_all()
         for page in pages:
             if rows := page.take_frames():
                 yield page_of(rows, _FRAME_COLUMNS)

@@ -185,6 +185,8 @@ class HealthStream(_Stream, Readable[Any]):
             "position_suspect": int(results.position_suspect),
             "excitation_off": int(results.excitation_off),
             **{f"link_{kind}": count for kind, count in results.anomalies.items()},
+            **{f"{name}_s": span for name, span in results.times_s.items()},
+            **self._log().budget_s(),
         }
 
     def describe(self) -> dict[str, Any]:
@@ -195,6 +197,7 @@ class HealthStream(_Stream, Readable[Any]):
                 "source": f"{self.name}:{name}",
                 "dtype": kinds[type(value)],
                 "shape": [],
+                **({"units": "s"} if name.endswith("_s") else {}),
             }
             for name, value in self._values().items()
         }

@@ -167,6 +167,9 @@ class ScanResults:
         Whether the excitation is known to be off.
     anomalies
         What the links did wrong and the flight survived, counted by kind.
+    times_s
+        Quantiles of each link's round trips and periods, and the time it was busy,
+        by name, in seconds.
     """
 
     state: ScanState
@@ -179,3 +182,4 @@ class ScanResults:
     position_suspect: bool
     excitation_off: bool = False
     anomalies: Mapping[str, int] = field(default_factory=dict[str, int])
+    times_s: Mapping[str, float] = field(default_factory=dict[str, float])

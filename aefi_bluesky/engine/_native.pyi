@@ -378,6 +378,15 @@ class FlightEnd:
         """Bytes received that belong to no request, on both links."""
 
     @property
+    def times_ns(self) -> dict[str, int]:
+        """Round trips and periods of each link and its busy time, in ns.
+
+        Keys are ``stage_`` or ``detector_`` and ``round_trip_`` or ``period_`` and
+        ``p50``, ``p99``, ``p999`` or ``max`` (quantiles right within 1/16), and
+        ``stage_busy``, ``detector_busy``: the sum of all round trips.
+        """
+
+    @property
     def lost(self) -> list[int]:
         """Records that the correlator never saw: of the stage, of the detector."""
 

@@ -248,4 +248,5 @@ class RustScanInFlight:
                 "misunderstood": end.misunderstood,
                 "stray_bytes": end.stray_bytes,
             },
+            times_s={name: span * 1e-9 for name, span in end.times_ns.items()},
         )

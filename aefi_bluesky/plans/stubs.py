@@ -65,9 +65,13 @@ def hand_out(flyer: AefiFlyer) -> MsgGenerator[None]:
         Its streams are declared.
     """
     while flyer.next_page():
-        for stream, name in _collected(flyer):
-            yield from bps.collect(stream, name=name, return_payload=False)
-        yield from bps.checkpoint()
+        yield from _collect_page(flyer)
+
+
+def _collect_page(flyer: AefiFlyer) -> MsgGenerator[None]:
+    for stream, name in _collected(flyer):
+        yield from bps.collect(stream, name=name, return_payload=False)
+    yield from bps.checkpoint()
 
 
 def come_to_rest(flyer: AefiFlyer) -> MsgGenerator[None]:
@@ -83,6 +87,8 @@ def come_to_rest(flyer: AefiFlyer) -> MsgGenerator[None]:
         if not flyer.is_flying:
             break
         yield from bps.sleep(_REST_POLL_S)
+    if flyer.has_page:  # one that the interruption may have cut off
+        yield from _collect_page(flyer)
     yield from hand_out(flyer)
 
 

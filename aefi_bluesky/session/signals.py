@@ -9,6 +9,7 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 from bluesky import RunEngine
+from bluesky.utils import SigintHandler
 
 Handler = Callable[[int, FrameType | None], Any] | int | None
 
@@ -18,6 +19,8 @@ class StopOnTermination:
 
     The run's plan stops the motion, closes the run and hands its data out; the
     program leaves by `SystemExit`, so that whoever built something takes it down.
+    With SIGINT among the signals, Ctrl-C does so too: bluesky's own handler, which
+    would wait for the next checkpoint first, is put aside.
 
     Parameters
     ----------
@@ -33,12 +36,18 @@ class StopOnTermination:
         self._engine = engine
         self._signals = signals
         self._before: dict[signal.Signals, Handler] = {}
+        self._managers: list[Any] | None = None
         self.received: signal.Signals | None = None
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for number in self._signals:
                 self._before[number] = signal.signal(number, self._take)
+            if signal.SIGINT in self._signals:
+                self._managers = list(self._engine.context_managers)
+                self._engine.context_managers = [
+                    manager for manager in self._managers if manager is not SigintHandler
+                ]
         return self
 
     def __exit__(
@@ -49,11 +58,15 @@ class StopOnTermination:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if self._managers is not None:
+            self._engine.context_managers = self._managers
 
     def _take(self, number: int, frame: FrameType | None) -> None:
+        is_first, state = self.received is None, self._engine.state
         self.received = signal.Signals(number)
-        if self._engine.state == "running":
+        if state.is_running:
             # Not here: a pause waits for the RunEngine, and a signal handler must not.
             threading.Thread(target=self._engine.request_pause).start()
-        else:
+        elif state.is_idle or (state.is_paused and is_first):
+            # In between the run is ending already, and is not to be torn.
             raise SystemExit(128 + number)

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from aefi_bluesky.domain.bench import BenchDescription
-from aefi_bluesky.domain.errors import DeviceUnavailableError
+from aefi_bluesky.domain.errors import ConfigurationError, DeviceUnavailableError
 from aefi_bluesky.engine import _native
 from aefi_bluesky.session.configuration import BAUD_CODES, BenchConfiguration
 
@@ -40,15 +40,24 @@ class SimulationSettings:
 def simulated_bench(
     bench: BenchConfiguration, settings: SimulationSettings
 ) -> _native.SimulatedBench:
-    """Return a simulated bench as `bench` describes it, in virtual time."""
-    return _native.SimulatedBench(
-        seed=settings.seed,
-        baud_code=BAUD_CODES[bench.stage.baud],
-        paced=settings.paced,
-        stage_turnaround_us=round(bench.stage.turnaround_ms * 1000),
-        start_steps=_middle_steps(bench.description()),
-        script=settings.script,
-    )
+    """Return a simulated bench as `bench` describes it, in virtual time.
+
+    Raises
+    ------
+    ConfigurationError
+        If the fault script is none.
+    """
+    try:
+        return _native.SimulatedBench(
+            seed=settings.seed,
+            baud_code=BAUD_CODES[bench.stage.baud],
+            paced=settings.paced,
+            stage_turnaround_us=round(bench.stage.turnaround_ms * 1000),
+            start_steps=_middle_steps(bench.description()),
+            script=settings.script,
+        )
+    except ValueError as err:
+        raise ConfigurationError(f"fault script: {err}") from err
 
 
 def bench_server(

@@ -192,6 +192,9 @@ def test_flight_ended_midway_hands_out_what_it_has(
         ended = BIG_FRAMES - run.reason["frames"]["not-reached"]
         assert len(frames) == ended
         assert run.column("health", "state") == [run.reason["state"]]
+        for stream in ("readings", "fixes"):
+            taken = run.column("health", f"{stream}_taken")
+            assert taken == [run.stop["num_events"][stream]]
 
 
 def test_flyer_flies_again_after_an_abort(bench, pause_in_flight):

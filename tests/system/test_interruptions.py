@@ -109,8 +109,18 @@ def test_run_ended_after_a_pause_leaves_the_stage_at_rest(paused_bench, end):
     run.check()
     assert run.stop["exit_status"] == "abort"
     assert run.column("primary", "frame") != []
+    if end != "halt":  # which asks no plan for what is left
+        check_all_is_handed_out(run)
     check_stopped(paused_bench.log())
     assert [opens_exclusively(port) for port in paused_bench.ports] == [True, True]
+
+
+def check_all_is_handed_out(run):
+    frames = run.reason["frames"]
+    counts = run.stop["num_events"]
+    assert counts["primary"] == sum(frames.values()) - frames["not-reached"]
+    assert [counts["readings"]] == run.column("health", "readings_taken")
+    assert [counts["fixes"]] == run.column("health", "fixes_taken")
 
 
 def test_paused_stage_rests_until_resumed(paused_bench):

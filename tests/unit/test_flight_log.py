@@ -74,3 +74,16 @@ def test_the_map_has_every_frame_at_its_place():
     assert image.shape == (plan.spec.n_y, plan.spec.n_x)
     x = np.linspace(*plan.spec.zone.along("x"), plan.spec.n_x)
     assert image == pytest.approx(np.tile(x, (plan.spec.n_y, 1)))
+
+
+def test_the_time_budget_adds_up_to_the_flight():
+    _, log = flown(MemorySamples())
+    budget = log.budget_s()
+    assert sum(budget.values()) == pytest.approx(log.results.flight_s)
+    assert set(budget) == {
+        "budget_turnaround_s",
+        "budget_run_up_s",
+        "budget_window_s",
+        "budget_run_down_s",
+        "budget_other_s",
+    }

@@ -1,9 +1,11 @@
 //! `Flight` and its links as Python sees them.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use aefi_scan_engine as engine;
 use engine::clock::MonotonicClock;
+use engine::conversation::LinkHealth;
 use engine::machine::errand::Errand;
 use engine::shell::{self, FlightSetup};
 use engine::transport::serial::{SerialSettings, SerialTransport};
@@ -187,7 +189,25 @@ pub struct FlightEnd {
     timeouts: u64,
     misunderstood: u64,
     stray_bytes: u64,
+    times_ns: BTreeMap<String, i64>,
     lost: Vec<u64>,
+}
+
+fn link_times(link: &str, health: &LinkHealth) -> impl Iterator<Item = (String, i64)> {
+    let spans = [
+        ("round_trip_p50", health.round_trip.p50),
+        ("round_trip_p99", health.round_trip.p99),
+        ("round_trip_p999", health.round_trip.p999),
+        ("round_trip_max", health.round_trip.max),
+        ("period_p50", health.period.p50),
+        ("period_p99", health.period.p99),
+        ("period_p999", health.period.p999),
+        ("period_max", health.period.max),
+        ("busy", health.busy),
+    ];
+    spans
+        .map(|(name, span)| (format!("{link}_{name}"), span.0))
+        .into_iter()
 }
 
 impl FlightEnd {
@@ -209,6 +229,9 @@ impl FlightEnd {
             timeouts: links.iter().map(|link| link.timeouts).sum(),
             misunderstood: links.iter().map(|link| link.misunderstood).sum(),
             stray_bytes: links.iter().map(|link| link.stray_bytes).sum(),
+            times_ns: link_times("stage", &end.stage_link)
+                .chain(link_times("detector", &end.detector_link))
+                .collect(),
             lost: end.unseen.iter().map(|loss| loss.count).collect(),
         }
     }

@@ -5,6 +5,7 @@
 //! a later request. So a resynchronising request follows, whose reply cannot be
 //! mistaken, and all that comes before that reply is discarded.
 
+use crate::health::{Histogram, Summary};
 use crate::protocol::Request;
 use crate::units::Nanos;
 
@@ -85,7 +86,7 @@ enum State {
     Resyncing { request: Request, sent: Nanos },
 }
 
-/// Anomalies of a link, counted.
+/// What became of a link's exchanges.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LinkHealth {
     /// Requests written.
@@ -96,6 +97,12 @@ pub struct LinkHealth {
     pub misunderstood: u64,
     /// Bytes that belonged to no request.
     pub stray_bytes: u64,
+    /// From a request to the end of its reply.
+    pub round_trip: Summary,
+    /// From a request to the next one.
+    pub period: Summary,
+    /// Sum of all round trips: the time spent waiting for the link.
+    pub busy: Nanos,
 }
 
 const BUFFER: usize = 512;
@@ -113,6 +120,9 @@ pub struct Conversation<L> {
     buffer: [u8; BUFFER],
     filled: usize,
     health: LinkHealth,
+    round_trip: Histogram,
+    period: Histogram,
+    last_sent: Option<Nanos>,
 }
 
 impl<L: DeviceLogic> Conversation<L> {
@@ -127,6 +137,9 @@ impl<L: DeviceLogic> Conversation<L> {
             buffer: [0; BUFFER],
             filled: 0,
             health: LinkHealth::default(),
+            round_trip: Histogram::default(),
+            period: Histogram::default(),
+            last_sent: None,
         }
     }
 
@@ -137,12 +150,17 @@ impl<L: DeviceLogic> Conversation<L> {
 
     /// Returns the device's logic and the link's counted anomalies.
     pub fn into_parts(self) -> (L, LinkHealth) {
-        (self.logic, self.health)
+        let health = self.health();
+        (self.logic, health)
     }
 
     /// Returns the link's counted anomalies.
     pub fn health(&self) -> LinkHealth {
-        self.health
+        LinkHealth {
+            round_trip: self.round_trip.summary(),
+            period: self.period.summary(),
+            ..self.health
+        }
     }
 
     /// Returns what the shell is to do at `now`.
@@ -184,6 +202,9 @@ impl<L: DeviceLogic> Conversation<L> {
             return;
         };
         self.health.requests += 1;
+        if let Some(last) = self.last_sent.replace(sent) {
+            self.period.record(sent - last);
+        }
         self.state = if resync {
             State::Resyncing { request, sent }
         } else {
@@ -245,6 +266,8 @@ impl<L: DeviceLogic> Conversation<L> {
             return;
         }
         self.state = State::Idle;
+        self.round_trip.record(received - sent);
+        self.health.busy = self.health.busy + (received - sent);
         let reply = Reply {
             sent,
             received,

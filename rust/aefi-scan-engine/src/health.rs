@@ -48,7 +48,31 @@ fn middle(bucket: usize) -> i64 {
     ((2 * fine + 1) << magnitude) as i64 / 2
 }
 
+/// A histogram in four numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// The median.
+    pub p50: Nanos,
+    /// What 99 % do not exceed.
+    pub p99: Nanos,
+    /// What 99.9 % do not exceed.
+    pub p999: Nanos,
+    /// The longest.
+    pub max: Nanos,
+}
+
 impl Histogram {
+    /// Returns the histogram in four numbers; quantiles are right within 1/16.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        Summary {
+            p50: self.quantile(0.5),
+            p99: self.quantile(0.99),
+            p999: self.quantile(0.999),
+            max: self.max,
+        }
+    }
+
     /// Counts one span; a negative one counts as zero.
     pub fn record(&mut self, span: Nanos) {
         self.buckets[bucket(span.0.max(0) as u64)] += 1;

@@ -37,7 +37,7 @@ fn lit_frames(plan: &FlightPlan, log: &Log, bench: &SimulatedBench) -> Lit {
             })
         });
         for conversion in delivered {
-            let middle = Nanos((conversion.start.0 + conversion.end.0) / 2);
+            let middle = Nanos(i64::midpoint(conversion.start.0, conversion.end.0));
             if middle < ended.began || middle > ended.ended {
                 continue;
             }
@@ -69,10 +69,11 @@ proptest! {
         seed in any::<u64>(),
         stalls in prop::collection::vec((1.0_f64..4.0, 60_i64..420), 0..4),
     ) {
-        let script: String = stalls
+        let script: Vec<_> = stalls
             .iter()
-            .map(|(at, ms)| format!("at {at:.3}s do stall-detector {ms}\n"))
+            .map(|(at, ms)| format!("at {at:.3}s do stall-detector {ms}"))
             .collect();
+        let script = script.join("\n");
         let mut settings = bench(5);
         settings.seed = seed;
         let plan = plan(2, 8);
