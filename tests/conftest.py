@@ -7,8 +7,15 @@ from pathlib import Path
 
 import pytest
 from bluesky import RunEngine
+from hypothesis import HealthCheck, settings
 
 from aefi_bluesky.storage.tiled_server import TiledServer
+
+# These machines are shared: how long an example takes says nothing about the code.
+settings.register_profile(
+    "shared", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("shared")
 
 _GRACE_S = 5.0
 _OURS = ("aefi", "bluesky-run-en")  # what the system keeps of a thread's name

@@ -53,5 +53,5 @@ class ExcitationState(Device):
 
     @property
     def hints(self) -> dict[str, Any]:
-        """No fields: not plotted."""
-        return {"fields": []}
+        """The state: BestEffortCallback prints it before and after a run."""
+        return {"fields": [self.name]}

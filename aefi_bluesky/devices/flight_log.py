@@ -210,7 +210,7 @@ class FlightLog:
         turnaround.
         """
         with self._lock:
-            spent = dict(self._spent)
+            spent: dict[str, float] = {**self._spent}
         total = self.results.flight_s if self.results else 0.0
         spent["other"] = total - sum(spent.values())
         return {f"budget_{share}_s": seconds for share, seconds in spent.items()}

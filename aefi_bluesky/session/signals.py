@@ -46,7 +46,7 @@ class StopOnTermination:
             if signal.SIGINT in self._signals:
                 self._managers = list(self._engine.context_managers)
                 self._engine.context_managers = [
-                    manager for manager in self._managers if manager is not SigintHandler
+                    each for each in self._managers if each is not SigintHandler
                 ]
         return self
 
@@ -62,7 +62,8 @@ class StopOnTermination:
             self._engine.context_managers = self._managers
 
     def _take(self, number: int, frame: FrameType | None) -> None:
-        is_first, state = self.received is None, self._engine.state
+        is_first = self.received is None
+        state: Any = self._engine.state  # a str that also knows its states
         self.received = signal.Signals(number)
         if state.is_running:
             # Not here: a pause waits for the RunEngine, and a signal handler must not.

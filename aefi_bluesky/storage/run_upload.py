@@ -81,7 +81,10 @@ class RunUpload:
         # Any callable with these keywords is as good as the class it asks for.
         normalizer = cast("Any", functools.partial(PageNormalizer, self._note))
         self._client = self._open_client()
-        return TiledWriter(self._client, normalizer=normalizer, batch_size=1)
+        # Every array is stored as one: the stock writer makes text of small ones.
+        return TiledWriter(
+            self._client, normalizer=normalizer, batch_size=1, max_array_size=0
+        )
 
     def _note(self, err: Exception) -> None:
         self.give_up(f"{type(err).__name__}: {err}")

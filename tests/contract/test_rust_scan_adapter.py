@@ -15,8 +15,8 @@ pytest.importorskip(
 from aefi_bluesky.engine import (
     EngineLinks,
     RustScanAdapter,
-    _native,
     VirtualConnection,
+    _native,
 )
 
 LINKS = EngineLinks(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aefi_scan_engine as engine;
 use engine::protocol::mcu::Averaging;
 use engine::{Axis, EngineError, Line, RegisterWrite, Steps};
-use numpy::PyReadonlyArray2;
+use numpy::{PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -77,6 +77,16 @@ impl FlightPlan {
         excitation: Vec<(u16, u16)>,
         excitation_off: Vec<(u16, u16)>,
     ) -> PyResult<Self> {
+        for (name, found, expected) in [
+            ("stations", stations.shape()[1], 4),
+            ("windows", windows.shape()[1], 2),
+        ] {
+            if found != expected {
+                return Err(PyValueError::new_err(format!(
+                    "{name} must have {expected} columns, had {found}"
+                )));
+            }
+        }
         let averaging = Averaging::new(averaging).ok_or_else(|| {
             PyValueError::new_err(format!("averaging must be 1 to 127, was {averaging}"))
         })?;

@@ -48,8 +48,14 @@ fn lit_frames(plan: &FlightPlan, log: &Log, bench: &SimulatedBench) -> Lit {
             };
             let places: Vec<_> = (0..line.frames).filter(may_hold).collect();
             touched.extend(places.iter().map(|place| line.first_frame + place));
-            if let [only] = places[..] {
-                surely_lit.extend(line.place(position).map(|_| line.first_frame + only));
+            // Near the window's ends the estimate may lie outside all frames.
+            let inside = |p: f64| line.place(p).is_some();
+            if let ([only], true, true) = (
+                &places[..],
+                inside(position - reach),
+                inside(position + reach),
+            ) {
+                surely_lit.insert(line.first_frame + only);
             }
         }
     }
