@@ -8,7 +8,7 @@ from recorded_run import RecordedRun
 from simulator_log import SimulatorLog
 
 from aefi_bluesky.application.observed_port import ObservedScanPort
-from aefi_bluesky.devices import AefiFlyer, BenchConstants
+from aefi_bluesky.devices import AefiFlyer, BenchConstants, ExcitationState
 from aefi_bluesky.devices.data_keys import SAMPLE_COLUMNS, SAMPLE_UNITS
 from aefi_bluesky.engine import RustScanAdapter, SerialConnection, VirtualConnection
 from aefi_bluesky.plans import fly_map
@@ -61,8 +61,13 @@ class FlyerBench:
             name="flyer",
         )
         self.run = RecordedRun()
-        constants = BenchConstants(self.description, name="bench")
-        engine.preprocessors.append(SupplementalData(baseline=[constants]))
+        baseline = SupplementalData(
+            baseline=[
+                BenchConstants(self.description, name="bench"),
+                ExcitationState(self.flyer, name="excitation"),
+            ]
+        )
+        engine.preprocessors.append(baseline)
         engine.subscribe(self.run)
 
     def open_samples(self, uid):
@@ -117,9 +122,10 @@ class VirtualBench(FlyerBench):
 class PtyBench(FlyerBench):
     """The simulated bench in real time on ptys, in a process of its own."""
 
-    def __init__(self, engine, folder, **options):
+    def __init__(self, engine, folder, *, script="", **options):
         self.truth = folder / "truth.jsonl"
-        self.simulator = SimulatorProcess("simulated", SimulationSettings(), self.truth)
+        settings = SimulationSettings(script=script)
+        self.simulator = SimulatorProcess("simulated", settings, self.truth)
         self.ports = self.simulator.stage_port, self.simulator.acquisition_port
         links = load_bench("simulated").on_ports(*self.ports).links()
         super().__init__(engine, folder, SerialConnection(links), **options)

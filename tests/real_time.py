@@ -22,7 +22,7 @@ def wait_until(condition, what, patience_s=PATIENCE_S):
     deadline = time.monotonic() + patience_s
     while not condition():
         assert time.monotonic() < deadline, f"waited {patience_s:g} s for {what}"
-        time.sleep(0.01)
+        time.sleep(0.05)
 
 
 def is_in_second_line(truth):

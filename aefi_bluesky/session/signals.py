@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from typing import Any, Self
 
 from bluesky import RunEngine
 from bluesky.utils import SigintHandler
+
+logger = logging.getLogger(__name__)
 
 Handler = Callable[[int, FrameType | None], Any] | int | None
 
@@ -67,7 +70,14 @@ class StopOnTermination:
         self.received = signal.Signals(number)
         if state.is_running:
             # Not here: a pause waits for the RunEngine, and a signal handler must not.
-            threading.Thread(target=self._engine.request_pause).start()
+            threading.Thread(target=self._pause).start()
         elif state.is_idle or (state.is_paused and is_first):
             # In between the run is ending already, and is not to be torn.
             raise SystemExit(128 + number)
+
+    def _pause(self) -> None:
+        try:
+            self._engine.request_pause()
+        except RuntimeError as err:
+            # A second signal, or one at the run's end: it is pausing or ending.
+            logger.info("no pause on %s: %s", self.received, err)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -117,16 +118,24 @@ class SimulatorProcess:
             *([] if settings.paced else ["--unpaced"]),
             *(["--truth", str(truth)] if truth else []),
         ]
+        with tempfile.NamedTemporaryFile("w", suffix=".faults") as script:
+            script.write(settings.script)
+            script.flush()
+            self._process = self._start([*command, "--faults", script.name])
+            # Read by now, so that the file may go.
+            self.stage_port, self.acquisition_port = self._read_ports()
+
+    @staticmethod
+    def _start(command: list[str]) -> subprocess.Popen[str]:
         # Its stdin is the leash: when this process dies, it reads the end and ends.
         # A session of its own keeps the terminal's Ctrl-C from it.
-        self._process = subprocess.Popen(
+        return subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
-        self.stage_port, self.acquisition_port = self._read_ports()
 
     def _read_ports(self) -> tuple[str, str]:
         line = self._process.stdout.readline() if self._process.stdout else ""

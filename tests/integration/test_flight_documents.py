@@ -15,7 +15,7 @@ from aefi_bluesky.domain.errors import (
 )
 from aefi_bluesky.domain.scan_results import FrameState
 
-MESSAGES = 66
+MESSAGES = 72
 """Messages of the plan that flies the small map, from stage to unstage."""
 
 LAST_OF_FLIGHT = 55
@@ -34,6 +34,7 @@ def test_completed_flight_hands_out_every_frame_once(bench):
     run.check_frames_once(FRAMES)
     assert set(run.column("primary", "state")) == {"ok"}
     assert (run.stop["exit_status"], run.stop["reason"]) == ("success", "")
+    assert run.column("baseline", "excitation") == ["unknown", "off"]
 
 
 def test_each_stream_has_its_rows(bench):
@@ -192,6 +193,7 @@ def test_flight_ended_midway_hands_out_what_it_has(
         ended = BIG_FRAMES - run.reason["frames"]["not-reached"]
         assert len(frames) == ended
         assert run.column("health", "state") == [run.reason["state"]]
+        assert run.column("baseline", "excitation") == ["unknown", "off"]
         for stream in ("readings", "fixes"):
             taken = run.column("health", f"{stream}_taken")
             assert taken == [run.stop["num_events"][stream]]
@@ -220,6 +222,7 @@ FAULTS = {
     "at 8s do limit": (MotionFaultError, "limit"),
     "at 8s do alarm": (MotionFaultError, "alarm"),
     "at 8s do errored": (DeviceProtocolError, "ERRORED"),
+    "at 8s do power-cycle": (MotionFaultError, "reports 0 steps"),
     "at 0s do wrong-identity": (DeviceUnavailableError, "2ED07"),
     "at 0s do silence": (DeviceTimeoutError, "stage did not answer"),
 }

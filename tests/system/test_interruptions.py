@@ -12,6 +12,7 @@ import pytest
 from real_time import LINE_SPEED, is_in_second_line, opens_exclusively, wait_until
 from simulator_log import SimulatorLog
 
+from aefi_bluesky.domain.errors import DeviceTimeoutError
 from aefi_bluesky.storage.tiled_client import connect
 from aefi_bluesky.storage.tiled_server import TiledServer
 
@@ -113,6 +114,17 @@ def test_run_ended_after_a_pause_leaves_the_stage_at_rest(paused_bench, end):
         check_all_is_handed_out(run)
     check_stopped(paused_bench.log())
     assert [opens_exclusively(port) for port in paused_bench.ports] == [True, True]
+
+
+def test_detector_that_falls_silent_lets_the_stage_stop(make_pty_bench):
+    bench = make_pty_bench(script="at n250 do silence acquisition")
+    with pytest.raises(DeviceTimeoutError, match="acquisition did not answer"):
+        bench.fly()
+    bench.run.check()
+    assert bench.run.stop["exit_status"] == "fail"
+    assert bench.run.reason["state"] == "failed"
+    check_all_is_handed_out(bench.run)
+    check_stopped(bench.log())
 
 
 def check_all_is_handed_out(run):

@@ -33,18 +33,22 @@ fn faults(script: &str) -> PyResult<FaultScript> {
 impl SimulatedBench {
     #[new]
     #[pyo3(signature = (*, seed=0, baud_code=1, paced=true, stage_turnaround_us=1000,
-                        tick_us=16000, start_steps=(0.0, 0.0), lag_s=0.010,
-                        noise_v=60e-6, script=""))]
+                        stage_tick_us=0, acquisition_baud=1_500_000, tick_us=16000,
+                        start_steps=(0.0, 0.0), lag_s=0.010, noise_v=60e-6,
+                        keep_conversions=true, script=""))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         seed: u64,
         baud_code: u8,
         paced: bool,
         stage_turnaround_us: i64,
+        stage_tick_us: i64,
+        acquisition_baud: u32,
         tick_us: i64,
         start_steps: (f64, f64),
         lag_s: f64,
         noise_v: f64,
+        keep_conversions: bool,
         script: &str,
     ) -> PyResult<Self> {
         let pacing = |turnaround_us, tick_us| {
@@ -63,9 +67,11 @@ impl SimulatedBench {
             ..BenchSettings::default()
         };
         settings.stage.baud_code = baud_code;
-        settings.stage.pacing = pacing(stage_turnaround_us, 0);
+        settings.stage.pacing = pacing(stage_turnaround_us, stage_tick_us);
         settings.stage.start_steps[..2].copy_from_slice(&[start_steps.0, start_steps.1]);
+        settings.acquisition.baud = acquisition_baud;
         settings.acquisition.pacing = pacing(0, tick_us);
+        settings.acquisition.keep_conversions = keep_conversions;
         settings.field.lag_s = lag_s;
         settings.field.noise_v = noise_v;
         let bench =

@@ -7,6 +7,7 @@ use aefi_scan_engine as engine;
 use engine::clock::MonotonicClock;
 use engine::conversation::LinkHealth;
 use engine::machine::errand::Errand;
+use engine::machine::poll::Polling;
 use engine::shell::{self, FlightSetup};
 use engine::transport::serial::{SerialSettings, SerialTransport};
 use engine::{Demand, EngineError, FlightState, FrameState, Nanos};
@@ -74,7 +75,32 @@ impl StageLink {
         .map_err(|error: EngineError| errors::to_python(py, &error))
     }
 
-    /// The same on a simulated bench in virtual time.
+    /// Asks for the position of x, back to back, for a while.
+    fn poll(&self, py: Python<'_>, duration_s: f64) -> PyResult<BTreeMap<String, i64>> {
+        let polled = py.detach(|| {
+            let span = Nanos::from_secs_f64(duration_s);
+            let polling = Polling::new(self.config(), engine::Axis::X, span);
+            let byte_time = byte_time(self.baud, self.paced);
+            let port = self.open()?;
+            Ok(shell::threads::run_polling(
+                polling,
+                byte_time,
+                port,
+                MonotonicClock,
+            ))
+        });
+        let (polling, health) =
+            polled.map_err(|error: EngineError| errors::to_python(py, &error))?;
+        let counts = [
+            ("fixes", polling.fixes() as i64),
+            ("elapsed", polling.elapsed().0),
+            ("timeouts", health.timeouts as i64),
+        ];
+        let named = counts.map(|(name, count)| (format!("stage_{name}"), count));
+        Ok(link_times("stage", &health).chain(named).collect())
+    }
+
+    /// As `clear_errors`, on a simulated bench in virtual time.
     fn clear_errors_virtual(&self, py: Python<'_>, bench: &SimulatedBench) -> PyResult<()> {
         let (mut inner, now) = bench
             .lend()

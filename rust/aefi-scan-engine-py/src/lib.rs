@@ -7,6 +7,7 @@ mod bench_sim;
 mod columns;
 mod errors;
 mod flight;
+mod measure;
 mod plan;
 
 use pyo3::prelude::*;
@@ -17,6 +18,8 @@ mod _native {
     use crate::bench_sim::{BenchServer, SimulatedBench};
     #[pymodule_export]
     use crate::flight::{DetectorLink, Flight, FlightEnd, StageLink};
+    #[pymodule_export]
+    use crate::measure::sample_path;
     #[pymodule_export]
     use crate::plan::FlightPlan;
 }

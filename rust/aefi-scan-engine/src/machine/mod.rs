@@ -3,4 +3,5 @@
 
 pub mod detector;
 pub mod errand;
+pub mod poll;
 pub mod stage;

@@ -13,6 +13,7 @@ use crate::correlator::Correlator;
 use crate::error::Cause;
 use crate::machine::detector::DetectorMachine;
 use crate::machine::errand::Errand;
+use crate::machine::poll::Polling;
 use crate::machine::stage::{Outcome, StageMachine};
 use crate::protocol::Request;
 use crate::protocol::pmx::Command;
@@ -147,6 +148,25 @@ pub fn run_errand<T: Transport, C: Clock>(
     };
     let (errand, _) = link.run(errand, byte_time);
     errand.outcome().cloned().unwrap_or(Ok(()))
+}
+
+/// Polls positions over the stage's open link, on the caller's thread, to the end.
+///
+/// The records go the way of a flight's, into a ring, where nobody takes them out.
+pub fn run_polling<T: Transport, C: Clock>(
+    polling: Polling,
+    byte_time: Nanos,
+    transport: T,
+    clock: C,
+) -> (Polling, LinkHealth) {
+    let (records, _unread) = ring(RECORDS);
+    let mut link = LinkThread {
+        transport,
+        clock,
+        controls: Arc::new(Controls::default()),
+        records,
+    };
+    link.run(polling, byte_time)
 }
 
 fn panicked(thread: &'static str) -> Outcome {

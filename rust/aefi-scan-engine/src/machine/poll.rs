@@ -1,0 +1,119 @@
+//! One position query after the other, for a while: what a link gives; pure.
+
+use crate::conversation::{DeviceLogic, Reply, Turn};
+use crate::protocol::Request;
+use crate::protocol::pmx::{self, Command};
+use crate::records::Fix;
+use crate::units::{Axis, Nanos, Steps};
+
+use super::stage::StageConfig;
+
+/// Failed exchanges in a row after which the stage counts as lost.
+const PATIENCE: u32 = 3;
+
+/// Asks for one axis, back to back, and for nothing else: nothing moves.
+#[derive(Debug)]
+pub struct Polling {
+    config: StageConfig,
+    axis: Axis,
+    span: Nanos,
+    began: Option<Nanos>,
+    last: Nanos,
+    fixes: u64,
+    is_lost: bool,
+}
+
+impl Polling {
+    /// Returns the polling of `axis` for `span`, counted from its first request.
+    #[must_use]
+    pub fn new(config: StageConfig, axis: Axis, span: Nanos) -> Self {
+        Self {
+            config,
+            axis,
+            span,
+            began: None,
+            last: Nanos::ZERO,
+            fixes: 0,
+            is_lost: false,
+        }
+    }
+
+    /// Returns how many positions were understood.
+    #[must_use]
+    pub fn fixes(&self) -> u64 {
+        self.fixes
+    }
+
+    /// Returns the time from the first request to the last reply.
+    #[must_use]
+    pub fn elapsed(&self) -> Nanos {
+        self.last - self.began.unwrap_or(self.last)
+    }
+
+    fn query(&self) -> Command {
+        Command::Position(self.axis)
+    }
+
+    fn fix(&self, reply: &Reply<'_>, counts: Steps) -> Fix {
+        let wire = |bytes: usize| Nanos(self.config.byte_time.0 * bytes as i64);
+        let earliest = reply.sent + wire(reply.request_len);
+        let latest = reply.received - wire(reply.text.len() + 1);
+        Fix {
+            axis: self.axis,
+            sent: reply.sent,
+            received: reply.received,
+            earliest,
+            latest: latest.max(earliest),
+            counts,
+        }
+    }
+}
+
+impl DeviceLogic for Polling {
+    type Record = Fix;
+
+    const TERMINATOR: u8 = pmx::TERMINATOR;
+
+    fn next(&mut self, now: Nanos) -> Turn {
+        let began = *self.began.get_or_insert(now);
+        if self.is_lost || now - began >= self.span {
+            return Turn::Over;
+        }
+        Turn::Ask(
+            self.query()
+                .request(self.config.address, self.config.allowance),
+        )
+    }
+
+    fn is_urgent(&self) -> bool {
+        self.is_lost
+    }
+
+    fn asked(&mut self, _sent: Nanos, _records: &mut dyn FnMut(Fix)) {}
+
+    fn replied(&mut self, reply: Reply<'_>, records: &mut dyn FnMut(Fix)) -> bool {
+        let Ok(counts) = self.query().integer(reply.text) else {
+            return false;
+        };
+        self.fixes += 1;
+        self.last = reply.received;
+        records(self.fix(&reply, Steps(counts)));
+        true
+    }
+
+    fn failed(&mut self, _now: Nanos, failures: u32, _records: &mut dyn FnMut(Fix)) {
+        self.is_lost |= failures >= PATIENCE;
+    }
+
+    fn lost(&mut self, _now: Nanos, _reason: &str, _records: &mut dyn FnMut(Fix)) {
+        self.is_lost = true;
+    }
+
+    fn resync(&self) -> Request {
+        Command::DeviceName.request(self.config.address, self.config.allowance)
+    }
+
+    fn is_resync(&self, line: &[u8]) -> bool {
+        line == self.config.name.as_bytes()
+    }
+}
