@@ -46,8 +46,19 @@ def no_thread_is_left():
 
 @pytest.fixture
 def new_run_engine():
-    """Makes RunEngines; whoever asks for one ends it."""
-    return lambda: RunEngine({}, loop=asyncio.new_event_loop(), context_managers=[])
+    """Makes RunEngines and ends them."""
+    made = []
+
+    def make():
+        loop = asyncio.new_event_loop()
+        made.append(RunEngine({}, loop=loop, context_managers=[]))
+        return made[-1]
+
+    yield make
+    for engine in made:
+        engine.loop.call_soon_threadsafe(engine.loop.stop)
+        engine._th.join()
+        engine.loop.close()
 
 
 @pytest.fixture(scope="session")

@@ -85,20 +85,13 @@ class FlyerBench:
             return True
         return False
 
-    def end_flight(self):
+    def close(self):
         """End the run and the flight."""
         if self.RE.state not in ("idle", "panicked"):
             self.RE.halt()
         self.flyer.stop()
         assert self.flyer.wait_for_end(10.0), "the flight did not come to rest"
         self.flyer._release()
-
-    def close(self):
-        """End the flight and the RunEngine."""
-        self.end_flight()
-        self.RE.loop.call_soon_threadsafe(self.RE.loop.stop)
-        self.RE._th.join()
-        self.RE.loop.close()
 
 
 class VirtualBench(FlyerBench):
@@ -133,7 +126,3 @@ class PtyBench(FlyerBench):
     def log(self):
         """What really happened so far."""
         return SimulatorLog.read(self.truth)
-
-    def close(self):
-        super().close()
-        self.simulator.stop()

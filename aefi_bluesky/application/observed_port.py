@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 from aefi_bluesky.domain.flight_plan import FlightPlan
 from aefi_bluesky.domain.ports import ScanInFlight, ScanObserver, ScanPort
@@ -80,7 +81,16 @@ class ObservedScanPort:
 
     def __init__(self, port: ScanPort, observers: Sequence[ScanObserver]) -> None:
         self._port = port
-        self._observers = tuple(observers)
+        self._observers = list(observers)
+
+    @contextlib.contextmanager
+    def watched_by(self, observer: ScanObserver) -> Generator[None]:
+        """Let one more observer watch the flights that start inside the context."""
+        self._observers.append(observer)
+        try:
+            yield
+        finally:
+            self._observers.remove(observer)
 
     def _tee(self, observer: ScanObserver) -> ScanObserver:
         return (

@@ -10,8 +10,8 @@ from aefi_bluesky.domain.events import ScanId, StudyId
 from aefi_bluesky.domain.feasibility import FeasibilityReport
 from aefi_bluesky.domain.flight_plan import FlightPlan
 from aefi_bluesky.domain.ports import (
+    ScanExecutor,
     ScanObserver,
-    ScanPort,
     StudyEventHandler,
     StudyRepository,
 )
@@ -49,7 +49,7 @@ class StudyService:
     def __init__(
         self,
         repository: StudyRepository,
-        scan_port: ScanPort,
+        scan_port: ScanExecutor,
         plan: Planner,
         handlers: Iterable[StudyEventHandler] = (),
         *,

@@ -13,9 +13,9 @@ from typing import Any
 
 import click
 import matplotlib as mpl
-from bluesky.utils import RunEngineInterrupted
 
 from aefi_bluesky.cli import report as reporting
+from aefi_bluesky.domain.events import ScanId, StudyId
 from aefi_bluesky.domain.scan_results import CHANNELS
 from aefi_bluesky.domain.scan_spec import (
     Excitation,
@@ -24,10 +24,11 @@ from aefi_bluesky.domain.scan_spec import (
     Pattern,
     Zone,
 )
-from aefi_bluesky.plans.fly import fly_spec
+from aefi_bluesky.domain.study import ScanRole
 from aefi_bluesky.session import Session
 from aefi_bluesky.session.signals import StopOnTermination
 from aefi_bluesky.session.simulated import SimulationSettings
+from aefi_bluesky.session.study_runs import study_service
 from aefi_bluesky.views.maps import save_maps
 from aefi_bluesky.views.progress import FlightProgress
 from aefi_bluesky.views.recorder import Recorder
@@ -96,7 +97,6 @@ def demo(
         simulation=SimulationSettings(seed=seed),
         tiled_uri=tiled_uri,
         tiled_key=os.environ.get("TILED_API_KEY"),
-        observers=(recorder,),
     ) as session:
         spec = demo_spec(standard=standard)
         plan = session.flyer.plan(spec)
@@ -104,7 +104,7 @@ def demo(
             f"Flying {plan.n_frames} frames in {len(plan.lines)} lines, "
             f"about {plan.duration_s:.0f} s of bench time; Ctrl-C stops."
         )
-        flown = _fly(session, spec)
+        flown = _fly(session, spec, recorder)
         outcome = _report(session, recorder, flown)
         _show(session, recorder, outcome, json_file, folder)
         _linger(session, flown["uid"], folder)
@@ -112,20 +112,21 @@ def demo(
         sys.exit(130 if flown["signal"] is signal.SIGINT else 1)
 
 
-def _fly(session: Session, spec: FlyScanSpec) -> dict[str, Any]:
-    """Fly, and on Ctrl-C or SIGTERM close the run with its cause."""
+def _fly(session: Session, spec: FlyScanSpec, recorder: Recorder) -> dict[str, Any]:
+    """Fly the one scan of a study; Ctrl-C or SIGTERM closes its run with its cause."""
     engine, progress = session.RE, FlightProgress()
     stops: list[Any] = []
     engine.subscribe(lambda _name, doc: stops.append(doc), "stop")
     # bluesky's own type for it is None.
     engine.waiting_hook = progress  # pyright: ignore[reportAttributeAccessIssue]
+    service, study = study_service(session), StudyId("demo")
+    service.create_study(study, "simulated object")
+    service.add_scan(study, ScanId("map"), spec, ScanRole.OBJECT)
     before = time.monotonic()
     signals = (signal.SIGINT, signal.SIGTERM)
     with StopOnTermination(engine, signals) as interruption:
         try:
-            engine(fly_spec(session.flyer, spec, {"sample": "simulated object"}))
-        except RunEngineInterrupted:
-            engine.abort(f"{interruption.received}")
+            service.execute_next_scan(study, recorder)
         except Exception as err:
             click.echo(f"aefi: {err}", err=True)
     progress.close()

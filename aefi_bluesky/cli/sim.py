@@ -19,6 +19,13 @@ from aefi_bluesky.session.simulated import SimulationSettings, bench_server
 @click.command()
 @click.option("--bench", default="simulated", help="Bench file, or a shipped name.")
 @click.option("--seed", default=0, help="Seed of noise, jitter and tick phase.")
+@click.option("--baud", type=int, help="The stage's rate instead of the file's, Bd.")
+@click.option("--acquisition-baud", type=int, help="The acquisition's, Bd.")
+@click.option(
+    "--stage-turnaround-us", type=int, help="From the stage's request to its reply."
+)
+@click.option("--stage-tick-us", default=0, help="Latency tick of the stage's adapter.")
+@click.option("--tick-us", default=16_000, help="The same of the acquisition's.")
 @click.option("--unpaced", is_flag=True, help="No wire time at all: not physical.")
 @click.option(
     "--truth",
@@ -39,6 +46,11 @@ from aefi_bluesky.session.simulated import SimulationSettings, bench_server
 def sim(
     bench: str,
     seed: int,
+    baud: int | None,
+    acquisition_baud: int | None,
+    stage_turnaround_us: int | None,
+    stage_tick_us: int,
+    tick_us: int,
     unpaced: bool,
     truth: Path | None,
     links: Path | None,
@@ -51,7 +63,16 @@ def sim(
     rate, the acquisition's at 1 500 000 Bd.
     """
     script = faults.read() if faults else ""
-    settings = SimulationSettings(seed=seed, paced=not unpaced, script=script)
+    settings = SimulationSettings(
+        seed=seed,
+        paced=not unpaced,
+        script=script,
+        stage_baud=baud,
+        acquisition_baud=acquisition_baud,
+        stage_turnaround_us=stage_turnaround_us,
+        stage_tick_us=stage_tick_us,
+        tick_us=tick_us,
+    )
     server = bench_server(load_bench(bench), settings, truth=truth, links=links)
     ports = {
         "stage": str(server.stage_path),

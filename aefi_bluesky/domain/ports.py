@@ -104,8 +104,26 @@ class ScanInFlight(Protocol):
         ...
 
 
-class ScanPort(Protocol):
-    """Something that can fly a plan."""
+class ScanExecutor(Protocol):
+    """Something that flies a plan to its end: all that the service needs."""
+
+    def execute_scan(
+        self, flight_plan: FlightPlan, observer: ScanObserver
+    ) -> ScanResults:
+        """Fly and return when the flight is over.
+
+        Raises
+        ------
+        PortBusyError
+            If another flight holds the bench.
+        ScanPortError
+            If a device is missing, another one answers, or the flight fails.
+        """
+        ...
+
+
+class ScanPort(ScanExecutor, Protocol):
+    """Something that can fly a plan and be asked for more while it does."""
 
     def start_scan(
         self, flight_plan: FlightPlan, observer: ScanObserver
@@ -118,18 +136,6 @@ class ScanPort(Protocol):
             If another flight holds the bench.
         DeviceUnavailableError
             If a device is missing or another one answers.
-        """
-        ...
-
-    def execute_scan(
-        self, flight_plan: FlightPlan, observer: ScanObserver
-    ) -> ScanResults:
-        """Fly and return when the flight is over.
-
-        Raises
-        ------
-        ScanPortError
-            As `start_scan` and `ScanInFlight.wait`.
         """
         ...
 

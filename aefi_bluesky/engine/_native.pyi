@@ -24,6 +24,7 @@ __all__ = [
     "FlightPlan",
     "SimulatedBench",
     "StageLink",
+    "sample_path",
 ]
 
 _Table: TypeAlias = dict[str, npt.NDArray[Any]]
@@ -98,6 +99,25 @@ class StageLink:
         ------
         ScanPortError
             If the port can't be opened, or another device or none answers.
+        """
+
+    def poll(self, duration_s: float) -> dict[str, int]:
+        """Ask for the position of x, back to back, on the caller's thread.
+
+        The way of each exchange is that of a flight; nothing moves. Other Python
+        threads run meanwhile; a signal is heard when the time is over.
+
+        Returns
+        -------
+        dict
+            ``stage_fixes`` (positions understood), ``stage_elapsed`` (from the first
+            request to the last reply, in ns), ``stage_timeouts``, and the times of
+            `FlightEnd.times_ns`.
+
+        Raises
+        ------
+        ScanPortError
+            If the port can't be opened.
         """
 
     def clear_errors_virtual(self, bench: SimulatedBench) -> None:
@@ -404,6 +424,11 @@ class SimulatedBench:
         False takes all wire time away: not physical.
     stage_turnaround_us
         Time of the stage controller from request to reply, in us.
+    stage_tick_us
+        Latency tick of the stage's adapter, in us: replies reach the host at its
+        multiples only; 0 for none.
+    acquisition_baud
+        Rate of the acquisition's line, in Bd.
     tick_us
         Latency tick of the acquisition's USB adapter, in us; 0 for none.
     start_steps
@@ -412,6 +437,8 @@ class SimulatedBench:
         Time constant of the lock-in detection, in s.
     noise_v
         Standard deviation of one conversion's noise, in V.
+    keep_conversions
+        False leaves the conversions out of the truth, which they make grow.
     script
         Fault script, one fault a line: ``at 1.5s do lose-reply stage``.
 
@@ -428,10 +455,13 @@ class SimulatedBench:
         baud_code: int = 1,
         paced: bool = True,
         stage_turnaround_us: int = 1000,
+        stage_tick_us: int = 0,
+        acquisition_baud: int = 1500000,
         tick_us: int = 16000,
         start_steps: tuple[float, float] = ...,
         lag_s: float = 0.010,
         noise_v: float = 60e-6,
+        keep_conversions: bool = True,
         script: str = "",
     ) -> SimulatedBench: ...
     def write_truth(self, path: str | PathLike[str]) -> None:
@@ -490,3 +520,18 @@ class BenchServer:
         OSError
             If the bench was served already, or serving fails.
         """
+
+def sample_path(batches: int) -> list[tuple[float, float]]:
+    """Time a position sample without any system call but the clock's.
+
+    Parameters
+    ----------
+    batches
+        How often 16 384 samples are timed.
+
+    Returns
+    -------
+    list
+        For each batch the ns a sample of two stamps, parsing and the push into a ring
+        alone, and of the whole exchange of a conversation.
+    """

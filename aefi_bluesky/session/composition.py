@@ -51,6 +51,8 @@ class Session:
         The bench's description.
     port
         What flies; clears latched errors too.
+    observed
+        The same as the flyer sees it: others may watch its flights.
     flyer, constants, excitation
         The devices.
     RE
@@ -71,6 +73,7 @@ class Session:
 
     bench: BenchDescription
     port: RustScanAdapter
+    observed: ObservedScanPort
     flyer: AefiFlyer
     constants: BenchConstants
     excitation: ExcitationState
@@ -152,8 +155,9 @@ class Session:
             writer = DocumentWriter(lambda: connect(uri, key), folders.backup)
             stack.callback(writer.close)
             description = configuration.description()
+            observed = ObservedScanPort(port, observers)
             flyer = AefiFlyer(
-                ObservedScanPort(port, observers),
+                observed,
                 description,
                 _sample_files(folders),
                 name="flyer",
@@ -162,6 +166,7 @@ class Session:
             session = cls(
                 bench=description,
                 port=port,
+                observed=observed,
                 flyer=flyer,
                 constants=BenchConstants(description, name="bench"),
                 excitation=ExcitationState(flyer, name="excitation"),

@@ -31,11 +31,71 @@ class SimulationSettings:
         False takes all wire time away: not physical.
     script
         Fault script, one fault a line.
+    stage_baud, acquisition_baud
+        Rates of both lines, in Bd; those of the bench file if None.
+    stage_turnaround_us
+        Time of the controller from request to reply, in us; that of the bench file
+        if None.
+    stage_tick_us, tick_us
+        Latency ticks of the stage's and the acquisition's adapter, in us: replies
+        reach the host at their multiples only; 0 for none.
+    keep_conversions
+        False leaves the conversions out of the truth, which they make grow.
     """
 
     seed: int = 0
     paced: bool = True
     script: str = ""
+    stage_baud: int | None = None
+    acquisition_baud: int | None = None
+    stage_turnaround_us: int | None = None
+    stage_tick_us: int = 0
+    tick_us: int = 16_000
+    keep_conversions: bool = True
+
+    def of_bench(self, bench: BenchConfiguration) -> BenchConfiguration:
+        """Return `bench` with the lines chosen here.
+
+        Raises
+        ------
+        ConfigurationError
+            If the controller has no such rate.
+        """
+        stage: dict[str, float] = {}
+        if self.stage_baud is not None:
+            if self.stage_baud not in BAUD_CODES:
+                allowed = ", ".join(map(str, BAUD_CODES))
+                raise ConfigurationError(
+                    f"stage baud must be one of {allowed} Bd, was {self.stage_baud}"
+                )
+            stage["baud"] = self.stage_baud
+        if self.stage_turnaround_us is not None:
+            stage["turnaround_ms"] = self.stage_turnaround_us / 1000
+        baud = self.acquisition_baud or bench.acquisition.baud
+        return bench.model_copy(
+            update={
+                "stage": bench.stage.model_copy(update=stage),
+                "acquisition": bench.acquisition.model_copy(update={"baud": baud}),
+            }
+        )
+
+    def options(self) -> list[str]:
+        """Return the choices as options of ``aefi sim``, but for the fault script."""
+        chosen = {
+            "--seed": self.seed,
+            "--baud": self.stage_baud,
+            "--acquisition-baud": self.acquisition_baud,
+            "--stage-turnaround-us": self.stage_turnaround_us,
+            "--stage-tick-us": self.stage_tick_us,
+            "--tick-us": self.tick_us,
+        }
+        words = [
+            word
+            for name, value in chosen.items()
+            if value is not None
+            for word in (name, str(value))
+        ]
+        return words if self.paced else [*words, "--unpaced"]
 
 
 def simulated_bench(
@@ -48,12 +108,17 @@ def simulated_bench(
     ConfigurationError
         If the fault script is none.
     """
+    bench = settings.of_bench(bench)
     try:
         return _native.SimulatedBench(
             seed=settings.seed,
             baud_code=BAUD_CODES[bench.stage.baud],
             paced=settings.paced,
             stage_turnaround_us=round(bench.stage.turnaround_ms * 1000),
+            stage_tick_us=settings.stage_tick_us,
+            acquisition_baud=bench.acquisition.baud,
+            tick_us=settings.tick_us,
+            keep_conversions=settings.keep_conversions,
             start_steps=_middle_steps(bench.description()),
             script=settings.script,
         )
@@ -114,8 +179,7 @@ class SimulatorProcess:
     ) -> None:
         command = [
             *(sys.executable, "-m", "aefi_bluesky", "sim", "--child"),
-            *("--bench", bench, "--seed", str(settings.seed)),
-            *([] if settings.paced else ["--unpaced"]),
+            *("--bench", bench, *settings.options()),
             *(["--truth", str(truth)] if truth else []),
         ]
         with tempfile.NamedTemporaryFile("w", suffix=".faults") as script:

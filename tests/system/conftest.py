@@ -30,9 +30,9 @@ def make_pty_bench(new_run_engine, tmp_path):
 
     yield make
     for bench in made:
-        bench.end_flight()
-        free = [opens_exclusively(port) for port in bench.ports]
         bench.close()
+        free = [opens_exclusively(port) for port in bench.ports]
+        bench.simulator.stop()
         assert free == [True, True]
 
 

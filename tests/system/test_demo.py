@@ -37,7 +37,15 @@ def test_the_standard_map_is_flown_and_read_back_bit_for_bit(tmp_path):
 
 def test_the_report_has_what_its_readers_expect(tmp_path):
     report, _ = demo(tmp_path, "--virtual")
-    states = "ok late missed duplicate out-of-window aborted not-reached".split()
+    states = [
+        "ok",
+        "late",
+        "missed",
+        "duplicate",
+        "out-of-window",
+        "aborted",
+        "not-reached",
+    ]
     assert list(report["frames"]) == ["planned", *states]
     assert set(report["rates_hz"]) == {"loop", "reading", "fix", "fix_line_limit"}
     position = {"rms_error", "median_interval", "inside_fraction"}

@@ -1,0 +1,124 @@
+"""Studies whose scans are runs: the service over the RunEngine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bluesky import RunEngine
+from bluesky.utils import RunEngineInterrupted
+
+from aefi_bluesky.application.in_memory import InMemoryStudyRepository
+from aefi_bluesky.application.observed_port import ObservedScanPort
+from aefi_bluesky.application.study_service import StudyService
+from aefi_bluesky.devices import AefiFlyer
+from aefi_bluesky.domain.errors import ScanAbortedError
+from aefi_bluesky.domain.events import ScanStarted, StudyEvent
+from aefi_bluesky.domain.flight_plan import FlightPlan
+from aefi_bluesky.domain.planning import plan_flight
+from aefi_bluesky.domain.ports import ScanObserver, StudyRepository
+from aefi_bluesky.domain.scan_results import ScanResults
+from aefi_bluesky.plans.fly import fly_spec
+from aefi_bluesky.session.composition import Session
+
+
+class RunEngineScanExecutor:
+    """Flies each scan as the plan `fly_map` on the RunEngine: every run is stored.
+
+    A handler of the study's events too, so that the run's start document tells the
+    study, the scan, its role and the object.
+
+    Parameters
+    ----------
+    engine
+        Runs the plans.
+    flyer
+        Flies.
+    observed
+        The flyer's port, to let a scan's observer watch.
+    repository
+        Where the studies of the events are.
+    """
+
+    def __init__(
+        self,
+        engine: RunEngine,
+        flyer: AefiFlyer,
+        observed: ObservedScanPort,
+        repository: StudyRepository,
+    ) -> None:
+        self._engine = engine
+        self._flyer = flyer
+        self._observed = observed
+        self._repository = repository
+        self._study: dict[str, Any] = {}
+        self._last_run_uid: str | None = None
+        engine.subscribe(self._take_start, "start")
+
+    def _take_start(self, _name: str, doc: dict[str, Any]) -> None:
+        self._last_run_uid = doc["uid"]
+
+    def last_run_uid(self) -> str | None:
+        """Return the uid of the last scan's run; None if it opened none."""
+        return self._last_run_uid
+
+    def handle(self, event: StudyEvent) -> None:
+        """Keep what the next run's start document says of its study."""
+        if isinstance(event, ScanStarted):
+            study = self._repository.get(event.study_id)
+            scan = study.scan(event.scan_id)
+            self._study = {
+                "study": {
+                    "id": study.id,
+                    "object": study.object_name,
+                    "scan": scan.id,
+                    "role": scan.role.value,
+                }
+            }
+
+    def execute_scan(
+        self, flight_plan: FlightPlan, observer: ScanObserver
+    ) -> ScanResults:
+        """Fly and return when the run is closed; see `ScanExecutor`.
+
+        Raises
+        ------
+        ScanAbortedError
+            If the run was interrupted before its flight began.
+        """
+        self._last_run_uid = None
+        before = self._flyer.results
+        with self._observed.watched_by(observer):
+            try:
+                self._engine(fly_spec(self._flyer, flight_plan.spec, self._study))
+            except RunEngineInterrupted:
+                # Nobody is here who could resume: the run is closed with its cause.
+                self._engine.abort("interrupted")
+        results = self._flyer.results
+        if results is None or results is before:
+            raise ScanAbortedError("the scan was interrupted before its flight began")
+        return results
+
+
+def study_service(
+    session: Session, repository: StudyRepository | None = None
+) -> StudyService:
+    """Return the service whose scans are runs of `session`.
+
+    Parameters
+    ----------
+    session
+        Has the RunEngine and the flyer.
+    repository
+        Keeps the studies; in memory if None.
+    """
+    studies = InMemoryStudyRepository() if repository is None else repository
+    executor = RunEngineScanExecutor(
+        session.RE, session.flyer, session.observed, studies
+    )
+    return StudyService(
+        studies,
+        executor,
+        lambda spec: plan_flight(spec, session.bench),
+        handlers=(executor,),
+        last_run_uid=executor.last_run_uid,
+    )
