@@ -144,6 +144,7 @@ def _report(
     session: Session, recorder: Recorder, flown: dict[str, Any]
 ) -> dict[str, Any]:
     results = recorder.results
+    click.echo("Storing the run and reading it back ...")
     stored = session.writer.flush(60.0) and not session.writer.health.using_backup
     differences = ("Tiled does not have the run",)
     if stored and flown["uid"]:

@@ -18,10 +18,12 @@ Handler = Callable[[int, FrameType | None], Any] | int | None
 
 
 class StopOnTermination:
-    """While entered, SIGTERM pauses the run at once and then ends the program.
+    """While entered, SIGTERM pauses a run at once, and ends the program without one.
 
-    The run's plan stops the motion, closes the run and hands its data out; the
-    program leaves by `SystemExit`, so that whoever built something takes it down.
+    A paused run's motion is stopped. Whoever called the RunEngine gets
+    `RunEngineInterrupted` and ends the run: its plan closes it and hands its data
+    out. At a prompt that is the user, or a second SIGTERM: the program then leaves by
+    `SystemExit`, so that whoever built something takes it down.
     With SIGINT among the signals, Ctrl-C does so too: bluesky's own handler, which
     would wait for the next checkpoint first, is put aside.
 

@@ -46,6 +46,7 @@ def _stream_differences(
         return
     client = run[stream]
     found = {name for name in client if not _is_bluesky_own(name)}
+    table = _event_table(client)
     for name in sorted(found | expected[stream].keys()):
         column = f"{stream}/{name}"
         if name not in expected[stream]:
@@ -53,8 +54,18 @@ def _stream_differences(
         elif name not in found:
             yield f"{column} is not in Tiled"
         else:
-            values = np.asarray(client[name].read())
+            values = table.get(name)
+            if values is None:
+                values = np.asarray(client[name].read())
             yield from _column_differences(column, values, expected[stream][name])
+
+
+def _event_table(client: Any) -> Columns:
+    """Return the columns that Tiled keeps in one table, read at once."""
+    if "internal" not in client.base:
+        return {}
+    table = client.base["internal"].read()
+    return {name: table[name].to_numpy() for name in table.columns}
 
 
 def _is_bluesky_own(column: str) -> bool:

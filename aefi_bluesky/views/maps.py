@@ -8,8 +8,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
-from event_model import DocumentRouter
-from matplotlib.backends.registry import BackendFilter, backend_registry
+from bluesky.callbacks.mpl_plotting import QtAwareCallback
 from matplotlib.figure import Figure
 
 from aefi_bluesky.domain.scan_results import CHANNELS
@@ -97,8 +96,12 @@ def save_maps(
     figure.savefig(path, dpi=110)
 
 
-class LiveMap(DocumentRouter):
-    """A callback that lets the maps of a flown run grow in a window, a page a time."""
+class LiveMap(QtAwareCallback):
+    """A callback that lets the maps of a flown run grow in a window, a page a time.
+
+    The RunEngine calls back on its own thread, where no window system may be touched:
+    bluesky's base class carries the call to Qt's.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -156,6 +159,5 @@ def _index(
 
 
 def has_display() -> bool:
-    """Return whether matplotlib would open windows here."""
-    interactive = backend_registry.list_builtin(BackendFilter.INTERACTIVE)
-    return mpl.get_backend().lower() in interactive
+    """Return whether windows can grow here: bluesky draws live with Qt only."""
+    return "qt" in mpl.get_backend().lower()

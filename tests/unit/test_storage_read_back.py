@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from aefi_bluesky.storage.read_back import differences
@@ -14,9 +17,15 @@ class Column:
         return self.values
 
 
+class Stream(dict):
+    """A stream's client; `base` has the table of events, where there is one."""
+
+    base: ClassVar = {}
+
+
 def run(**streams):
     return {
-        stream: {name: Column(values) for name, values in columns.items()}
+        stream: Stream((name, Column(values)) for name, values in columns.items())
         for stream, columns in streams.items()
     }
 
@@ -95,3 +104,15 @@ def test_blueskys_own_columns_are_not_looked_at():
     values = np.zeros(1)
     found = run(s={"a": values, "ts_a": values, "time": values, "seq_num": values})
     assert differences(found, {"s": {"a": values}}) == ()
+
+
+def test_events_are_read_as_one_table():
+    class Unread:
+        def read(self):
+            raise AssertionError("a column of the table was asked for by itself")
+
+    stream = Stream(a=Unread())
+    stream.base = {"internal": Column(pd.DataFrame({"a": [1, 2], "seq_num": [1, 2]}))}
+    assert differences({"s": stream}, {"s": {"a": np.array([1, 2])}}) == ()
+    (difference,) = differences({"s": stream}, {"s": {"a": np.array([1, 3])}})
+    assert "differs in 1 of 2 values" in difference

@@ -148,7 +148,8 @@ impl AxisTrack {
         let until = speed * (last.latest.0.saturating_sub(earliest.0)) as f64;
         let low = low.max(first.counts - since).max(last.counts - until);
         let high = high.min(first.counts + since).min(last.counts + until);
-        let (low, high) = (low - QUANTISATION, high + QUANTISATION);
+        // A false fix that was believed contradicts the others: then both may be true.
+        let (low, high) = (low.min(high) - QUANTISATION, low.max(high) + QUANTISATION);
         let middle = (earliest.0 + (latest.0 - earliest.0) / 2) as f64;
         Estimate {
             position: self.interpolate(i, j, middle).clamp(low, high),
@@ -232,6 +233,18 @@ mod tests {
             panic!("a resting axis is known");
         };
         assert_eq!((found.low, found.position, found.high), (41.5, 42.0, 42.5));
+    }
+
+    #[test]
+    fn fixes_that_contradict_each_other_widen_the_interval() {
+        let mut track = cruising();
+        track.take_fix(&fix(10_000_000, 10_100_000, 5000));
+        let time = Nanos::from_micros(9_500);
+        let Located::At(found) = track.locate(time, time) else {
+            panic!("two neighbours are there");
+        };
+        assert!(found.low <= found.position && found.position <= found.high);
+        assert!(found.low <= 10.0 && found.high >= 4990.0, "{found:?}");
     }
 
     #[test]
