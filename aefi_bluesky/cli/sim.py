@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
-import threading
 from pathlib import Path
 from typing import TextIO
 
@@ -14,6 +12,7 @@ import click
 
 from aefi_bluesky.session.configuration import load_bench
 from aefi_bluesky.session.simulated import SimulationSettings, bench_server
+from aefi_bluesky.storage.server_process import end_with_parent
 
 
 @click.command()
@@ -79,7 +78,7 @@ def sim(
         "acquisition": str(server.acquisition_path),
     }
     if child:
-        threading.Thread(target=_end_with_parent, daemon=True).start()
+        end_with_parent(sys.stdin.buffer)
         print(json.dumps(ports), flush=True)
     else:
         for name, path in ports.items():
@@ -91,8 +90,3 @@ def sim(
         server.run()
     except KeyboardInterrupt:
         return
-
-
-def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
-    os.kill(os.getpid(), signal.SIGTERM)

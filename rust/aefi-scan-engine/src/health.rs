@@ -80,11 +80,6 @@ impl Histogram {
         self.max = self.max.max(span);
     }
 
-    /// Forgets everything.
-    pub fn clear(&mut self) {
-        *self = Self::default();
-    }
-
     /// Returns how many spans were counted.
     #[must_use]
     pub fn count(&self) -> u64 {

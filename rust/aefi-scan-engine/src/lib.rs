@@ -30,5 +30,5 @@ pub use ledger::FrameState;
 pub use machine::detector::DetectorConfig;
 pub use machine::stage::{Outcome, StageConfig};
 pub use shell::{Flight, Products};
-pub use units::{Axis, Nanos, Steps, StepsPerSecond};
+pub use units::{Axis, Nanos, Steps};
 pub use virtual_bench::{Link, VirtualBench};

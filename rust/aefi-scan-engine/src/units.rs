@@ -55,10 +55,6 @@ impl Sub for Nanos {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Steps(pub i64);
 
-/// A speed in steps per second.
-#[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd)]
-pub struct StepsPerSecond(pub f64);
-
 /// An axis of the stage that this bench uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Axis {
