@@ -7,6 +7,7 @@ import sys
 import click
 
 from aefi_bluesky.cli.demo import demo
+from aefi_bluesky.cli.recover import recover
 from aefi_bluesky.cli.shell import shell
 from aefi_bluesky.cli.sim import sim
 from aefi_bluesky.cli.tiled import tiled
@@ -19,7 +20,7 @@ def aefi() -> None:
     """Fly-scan maps of a low-frequency electric field."""
 
 
-for _command in (demo, shell, sim, tiled):
+for _command in (demo, recover, shell, sim, tiled):
     aefi.add_command(_command)
 
 

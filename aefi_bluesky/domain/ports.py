@@ -136,6 +136,8 @@ class ScanPort(ScanExecutor, Protocol):
             If another flight holds the bench.
         DeviceUnavailableError
             If a device is missing or another one answers.
+        StorageError
+            If what the flight records can't be kept.
         """
         ...
 

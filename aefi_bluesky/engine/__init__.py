@@ -6,5 +6,13 @@ from aefi_bluesky.engine.links import (
     VirtualConnection,
 )
 from aefi_bluesky.engine.rust_scan_adapter import RustScanAdapter
+from aefi_bluesky.engine.spool import SPOOL_SUFFIX, SpooledFlight
 
-__all__ = ["EngineLinks", "RustScanAdapter", "SerialConnection", "VirtualConnection"]
+__all__ = [
+    "SPOOL_SUFFIX",
+    "EngineLinks",
+    "RustScanAdapter",
+    "SerialConnection",
+    "SpooledFlight",
+    "VirtualConnection",
+]

@@ -24,6 +24,7 @@ __all__ = [
     "FlightPlan",
     "SimulatedBench",
     "StageLink",
+    "read_spool",
     "sample_path",
 ]
 
@@ -111,8 +112,8 @@ class StageLink:
         -------
         dict
             ``stage_fixes`` (positions understood), ``stage_elapsed`` (from the first
-            request to the last reply, in ns), ``stage_timeouts``, and the times of
-            `FlightEnd.times_ns`.
+            reply to the last, in ns: one exchange less), ``stage_timeouts``, and the
+            times of `FlightEnd.times_ns`.
 
         Raises
         ------
@@ -252,10 +253,28 @@ class Flight:
     """Names of the frame states; a state's code is its place in this list."""
 
     @staticmethod
-    def start(plan: FlightPlan, stage: StageLink, detector: DetectorLink) -> Flight:
+    def start(
+        plan: FlightPlan,
+        stage: StageLink,
+        detector: DetectorLink,
+        *,
+        spool: str | PathLike[str] | None = None,
+        spool_note: str = "",
+    ) -> Flight:
         """Open both ports exclusively, start to fly and return at once.
 
         The ports are closed when the flight has ended.
+
+        Parameters
+        ----------
+        plan, stage, detector
+            What is flown, and on what.
+        spool
+            New file that gets all records while flying, twice a second, whatever
+            Python does; see `read_spool`. If the disk refuses them, the flight ends
+            with a ramped stop, as failed. None keeps none.
+        spool_note
+            Text kept in the file's header.
 
         Raises
         ------
@@ -263,6 +282,8 @@ class Flight:
             If another program holds a port.
         DeviceUnavailableError
             If a port is missing or refused.
+        StorageError
+            If there is such a file, or it can't be made.
         OSError
             If the system refuses a thread.
         """
@@ -273,13 +294,20 @@ class Flight:
         stage: StageLink,
         detector: DetectorLink,
         bench: SimulatedBench,
+        *,
+        spool: str | PathLike[str] | None = None,
+        spool_note: str = "",
     ) -> Flight:
         """Fly `bench` in virtual time, as fast as the machine can; return at once.
+
+        The spool is that of `start`.
 
         Raises
         ------
         PortBusyError
             If the bench is in flight.
+        StorageError
+            If there is such a file, or it can't be made.
         OSError
             If the system refuses the thread.
         """
@@ -298,6 +326,10 @@ class Flight:
 
         The position is suspect until the axes are referenced again.
         """
+
+    @property
+    def spool(self) -> Path | None:
+        """The file that keeps what is recorded, if there is one."""
 
     @property
     def state(self) -> str:
@@ -410,6 +442,14 @@ class FlightEnd:
     def lost(self) -> list[int]:
         """Records that the correlator never saw: of the stage, of the detector."""
 
+    @property
+    def spool_error(self) -> str | None:
+        """Why the spool ended before the flight; None if it did not."""
+
+    @property
+    def spool_records(self) -> int:
+        """Records of the spool that the disk has acknowledged."""
+
 @final
 class SimulatedBench:
     """Stage controller, microcontroller and field, byte for byte.
@@ -520,6 +560,26 @@ class BenchServer:
         OSError
             If the bench was served already, or serving fails.
         """
+
+def read_spool(path: str | PathLike[str]) -> dict[str, Any]:
+    """Return what a spool holds, of a flight under way, ended or cut off.
+
+    Returns
+    -------
+    dict
+        ``fixes``, ``readings``, ``frames``, ``lines``: as from `Flight.drain`.
+        ``note``: text of the caller. ``began_ns``, ``began_utc_ns``: start of the
+        flight by its own clock, and in ns since 1970. ``torn_bytes``: left out at the
+        end, as they are no whole record. ``is_growing``: whether its flight is under
+        way. ``state``, ``cause``: how the flight ended; None if the file ends before.
+
+    Raises
+    ------
+    OSError
+        If the file can't be read.
+    ValueError
+        If it is no spool.
+    """
 
 def sample_path(batches: int) -> list[tuple[float, float]]:
     """Time a position sample without any system call but the clock's.

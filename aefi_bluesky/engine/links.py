@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from aefi_bluesky.engine import _native
+from aefi_bluesky.engine.spool import new_spool
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,8 @@ class EngineLinks:
 class Connection(Protocol):
     """What the adapter needs of a bench that is reached in one way or another."""
 
-    def start_flight(self, plan: _native.FlightPlan) -> _native.Flight:
-        """Start to fly and return at once."""
+    def start_flight(self, plan: _native.FlightPlan, note: str = "") -> _native.Flight:
+        """Start to fly and return at once; a spool has `note` in its header."""
         ...
 
     def clear_errors(self) -> None:
@@ -83,15 +85,19 @@ class SerialConnection:
     ----------
     links
         The ports and their settings.
+    spool_folder
+        Where each flight's spool goes; None keeps none.
     """
 
-    def __init__(self, links: EngineLinks) -> None:
+    def __init__(self, links: EngineLinks, spool_folder: Path | None = None) -> None:
         self._links = links
+        self._spool_folder = spool_folder
 
-    def start_flight(self, plan: _native.FlightPlan) -> _native.Flight:
+    def start_flight(self, plan: _native.FlightPlan, note: str = "") -> _native.Flight:
         """See `Connection`."""
         stage, detector = self._links.native_stage(), self._links.native_detector()
-        return _native.Flight.start(plan, stage, detector)
+        spool = new_spool(self._spool_folder)
+        return _native.Flight.start(plan, stage, detector, spool=spool, spool_note=note)
 
     def clear_errors(self) -> None:
         """See `Connection`."""
@@ -107,16 +113,27 @@ class VirtualConnection:
         The settings of the links; their ports are not used.
     bench
         The bench.
+    spool_folder
+        Where each flight's spool goes; None keeps none.
     """
 
-    def __init__(self, links: EngineLinks, bench: _native.SimulatedBench) -> None:
+    def __init__(
+        self,
+        links: EngineLinks,
+        bench: _native.SimulatedBench,
+        spool_folder: Path | None = None,
+    ) -> None:
         self._links = links
         self._bench = bench
+        self._spool_folder = spool_folder
 
-    def start_flight(self, plan: _native.FlightPlan) -> _native.Flight:
+    def start_flight(self, plan: _native.FlightPlan, note: str = "") -> _native.Flight:
         """See `Connection`."""
         stage, detector = self._links.native_stage(), self._links.native_detector()
-        return _native.Flight.start_virtual(plan, stage, detector, self._bench)
+        spool = new_spool(self._spool_folder)
+        return _native.Flight.start_virtual(
+            plan, stage, detector, self._bench, spool=spool, spool_note=note
+        )
 
     def clear_errors(self) -> None:
         """See `Connection`."""

@@ -21,6 +21,7 @@ from aefi_bluesky.engine import _native
 from aefi_bluesky.engine.chunks import ChunkConverter
 from aefi_bluesky.engine.links import Connection
 from aefi_bluesky.engine.native_plan import to_native
+from aefi_bluesky.engine.spool import spool_note
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +80,8 @@ class RustScanAdapter:
         native = to_native(flight_plan, self._bench)
         with self._lock:
             self._require_idle()
-            flight = self._connection.start_flight(native)
+            note = spool_note(flight_plan, self._bench)
+            flight = self._connection.start_flight(native, note)
             converter = ChunkConverter(flight_plan, self._bench)
             self._current = RustScanInFlight(flight, flight_plan, converter, observer)
             return self._current
@@ -101,6 +103,10 @@ class RustScanAdapter:
 
 class RustScanInFlight:
     """A native flight as the domain's `ScanInFlight`.
+
+    Its spool, if it has one, is removed when the flight has completed and the
+    observer took every chunk without a failure or a loss; else it is kept, for
+    ``aefi recover``.
 
     Parameters
     ----------
@@ -129,6 +135,7 @@ class RustScanInFlight:
         self._counts = {"readings": 0, "fixes": 0}
         self._results: ScanResults | None = None
         self._error: BaseException | None = None
+        self._observer_failed = False
         self._pump = threading.Lock()
 
     @property
@@ -201,6 +208,9 @@ class RustScanInFlight:
             self._error = end.error
             self._results = results = self._conclude(end)
             self._tell(lambda: self._observer.flight_ended(results))
+            if end.spool_error is not None:
+                logger.warning("%s", end.spool_error)
+            self._drop_spool(results)
 
     def _announce(self, state: ScanState) -> None:
         if state is not self._state:
@@ -228,7 +238,21 @@ class RustScanInFlight:
             say()
         except Exception:
             # A view must not end a flight: it is reported and the flight goes on.
+            self._observer_failed = True
             logger.exception("observer %r failed", type(self._observer).__name__)
+
+    def _drop_spool(self, results: ScanResults) -> None:
+        spool = self._flight.spool
+        complete = results.state is ScanState.COMPLETED
+        if spool is None:
+            return
+        if not complete or self._observer_failed or any(results.n_lost.values()):
+            logger.info("what the flight recorded is kept in %s", spool)
+            return
+        try:
+            spool.unlink(missing_ok=True)
+        except OSError as err:
+            logger.warning("spool %s cannot be removed: %s", spool, err)
 
     def _conclude(self, end: _native.FlightEnd) -> ScanResults:
         lost = dict(self._flight.lost())

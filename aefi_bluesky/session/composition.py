@@ -196,7 +196,7 @@ def _scan_port(
     if kind == "virtual":
         virtual = simulated_bench(configuration, settings)
         links = configuration.links(paced=settings.paced)
-        connection = VirtualConnection(links, virtual)
+        connection = VirtualConnection(links, virtual, folders.spool)
         return RustScanAdapter(description, connection), virtual
     if kind == "ptys":
         simulator = stack.enter_context(
@@ -206,7 +206,8 @@ def _scan_port(
             simulator.stage_port, simulator.acquisition_port
         )
     links = configuration.links(paced=settings.paced)
-    return RustScanAdapter(description, SerialConnection(links)), None
+    connection = SerialConnection(links, folders.spool)
+    return RustScanAdapter(description, connection), None
 
 
 def _sample_files(folders: SessionFolders) -> Any:

@@ -37,7 +37,12 @@ class SessionFolders:
         """
         folders = cls(root.absolute())
         try:
-            for folder in (folders.raw, folders.tiled, folders.backup):
+            for folder in (
+                folders.raw,
+                folders.tiled,
+                folders.backup,
+                folders.spool,
+            ):
                 folder.mkdir(parents=True, exist_ok=True)
             probe = folders.root / ".probe"
             probe.touch()
@@ -63,6 +68,16 @@ class SessionFolders:
     def backup(self) -> Path:
         """Journals of runs that Tiled does not have."""
         return self.root / "backup"
+
+    @property
+    def spool(self) -> Path:
+        """What flights record, while they fly; kept where one did not complete."""
+        return self.root / "spool"
+
+    @property
+    def recovered(self) -> Path:
+        """What was recovered from spools."""
+        return self.root / "recovered"
 
     @property
     def truth(self) -> Path:

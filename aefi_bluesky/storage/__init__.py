@@ -11,6 +11,8 @@ only starts the server doesn't pay for the imports of the writer:
     Bluesky documents to Tiled from a thread of ours, with a journal.
 `run_file`
     One SWMR HDF5 file a run, for the streams too fast for events.
+`run_closing`
+    The end of runs whose process died.
 `consolidator`
     What lets the writer register that file without keeping a row in memory.
 `read_back`

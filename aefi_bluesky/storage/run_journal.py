@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from aefi_bluesky.domain.errors import StorageError
+from aefi_bluesky.storage import file_lock
 from aefi_bluesky.storage.plain_documents import json_line
 
 KEPT_SUFFIX = ".jsonl"
@@ -60,6 +61,7 @@ class RunJournal:
             if self._file is None:
                 self._folder.mkdir(parents=True, exist_ok=True)
                 self._file = self._path.open("a", encoding="utf-8")
+                file_lock.hold(self._file)
             self._file.write(json_line(name, document))
             self._file.flush()
         except OSError as err:
@@ -77,7 +79,7 @@ class RunJournal:
         """
         if not self._kept:
             self.close()
-            kept = self._unused_name()
+            kept = kept_path(self._path)
             if self._path.exists():
                 self._path.rename(kept)
             self._path = kept
@@ -101,13 +103,22 @@ class RunJournal:
             self._file.close()
             self._file = None
 
-    def _unused_name(self) -> Path:
-        path = self._folder / f"{self._stem}{KEPT_SUFFIX}"
-        number = 1
-        while path.exists():
-            number += 1
-            path = self._folder / f"{self._stem}.{number}{KEPT_SUFFIX}"
-        return path
+
+def kept_path(path: Path) -> Path:
+    """Return an unused lasting name for the journal of a run under way.
+
+    Parameters
+    ----------
+    path
+        The journal, of `OPEN_SUFFIX`.
+    """
+    stem = path.name.removesuffix(OPEN_SUFFIX)
+    kept = path.with_name(f"{stem}{KEPT_SUFFIX}")
+    number = 1
+    while kept.exists():
+        number += 1
+        kept = path.with_name(f"{stem}.{number}{KEPT_SUFFIX}")
+    return kept
 
 
 def journal_documents(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

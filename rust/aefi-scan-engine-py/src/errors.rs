@@ -1,6 +1,7 @@
 //! The one match from the engine's errors to Python's classes.
 
 use aefi_scan_engine::{Cause, EngineError, OpenError};
+use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 
 /// Returns the Python class that stands for `error`.
@@ -17,8 +18,10 @@ fn class(error: &EngineError) -> &'static str {
             | Cause::PositionJump { .. }
             | Cause::Unstoppable { .. } => "MotionFaultError",
             Cause::LinkLost { .. } | Cause::Identity { .. } => "DeviceUnavailableError",
+            Cause::Spool(_) => "DataLossError",
             _ => "ScanPortError",
         },
+        EngineError::Spool(_) => "StorageError",
         // A missing or refused port, and what a later engine may add.
         _ => "DeviceUnavailableError",
     }
@@ -26,7 +29,10 @@ fn class(error: &EngineError) -> &'static str {
 
 /// Returns the Python exception for `error`.
 pub fn to_python(py: Python<'_>, error: &EngineError) -> PyErr {
-    named(py, class(error), &error.to_string())
+    match error {
+        EngineError::Thread { .. } => PyOSError::new_err(error.to_string()),
+        _ => named(py, class(error), &error.to_string()),
+    }
 }
 
 /// Returns an exception of the class called `name` in `aefi_bluesky.domain.errors`.

@@ -1,6 +1,7 @@
 //! `Flight` and its links as Python sees them.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Mutex;
 
 use aefi_scan_engine as engine;
@@ -9,9 +10,9 @@ use engine::conversation::LinkHealth;
 use engine::machine::errand::Errand;
 use engine::machine::poll::Polling;
 use engine::shell::{self, FlightSetup};
+use engine::spool::SpoolTarget;
 use engine::transport::serial::{SerialSettings, SerialTransport};
 use engine::{Demand, EngineError, FlightState, FrameState, Nanos};
-use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -182,15 +183,25 @@ impl DetectorLink {
     }
 }
 
-fn setup(plan: &FlightPlan, stage: &StageLink, detector: &DetectorLink) -> FlightSetup {
+fn setup(
+    plan: &FlightPlan,
+    stage: &StageLink,
+    detector: &DetectorLink,
+    spool: Option<PathBuf>,
+    note: &str,
+) -> FlightSetup {
     FlightSetup {
         plan: plan.inner.clone(),
         stage: stage.config(),
         detector: detector.config(),
+        spool: spool.map(|path| SpoolTarget {
+            path,
+            note: note.to_owned(),
+        }),
     }
 }
 
-fn state_name(state: FlightState) -> &'static str {
+pub fn state_name(state: FlightState) -> &'static str {
     match state {
         FlightState::Preparing => "preparing",
         FlightState::Flying => "flying",
@@ -217,6 +228,8 @@ pub struct FlightEnd {
     stray_bytes: u64,
     times_ns: BTreeMap<String, i64>,
     lost: Vec<u64>,
+    spool_error: Option<String>,
+    spool_records: u64,
 }
 
 fn link_times(link: &str, health: &LinkHealth) -> impl Iterator<Item = (String, i64)> {
@@ -259,6 +272,8 @@ impl FlightEnd {
                 .chain(link_times("detector", &end.detector_link))
                 .collect(),
             lost: end.unseen.iter().map(|loss| loss.count).collect(),
+            spool_error: end.spool.error.as_ref().map(ToString::to_string),
+            spool_records: end.spool.records,
         }
     }
 }
@@ -266,12 +281,15 @@ impl FlightEnd {
 #[pyclass(frozen)]
 pub struct Flight {
     inner: Mutex<shell::Flight>,
+    #[pyo3(get)]
+    spool: Option<PathBuf>,
 }
 
 impl Flight {
-    fn new(flight: shell::Flight) -> Self {
+    fn new(flight: shell::Flight, setup: FlightSetup) -> Self {
         Self {
             inner: Mutex::new(flight),
+            spool: setup.spool.map(|spool| spool.path),
         }
     }
 
@@ -292,39 +310,45 @@ impl Flight {
 #[pymethods]
 impl Flight {
     #[staticmethod]
+    #[pyo3(signature = (plan, stage, detector, *, spool=None, spool_note=""))]
     fn start(
         py: Python<'_>,
         plan: &FlightPlan,
         stage: &StageLink,
         detector: &DetectorLink,
+        spool: Option<PathBuf>,
+        spool_note: &str,
     ) -> PyResult<Self> {
-        let ports = py.detach(|| Ok((stage.open()?, detector.open()?)));
-        let (stage_port, detector_port) =
-            ports.map_err(|error: EngineError| errors::to_python(py, &error))?;
-        shell::threads::start(
-            &setup(plan, stage, detector),
-            stage_port,
-            detector_port,
-            MonotonicClock,
-        )
-        .map(Self::new)
-        .map_err(|error| PyOSError::new_err(error.to_string()))
+        let setup = setup(plan, stage, detector, spool, spool_note);
+        let started = py.detach(|| {
+            let (stage, detector) = (stage.open()?, detector.open()?);
+            shell::threads::start(&setup, stage, detector, MonotonicClock)
+        });
+        started
+            .map(|flight| Self::new(flight, setup))
+            .map_err(|error| errors::to_python(py, &error))
     }
 
     #[staticmethod]
+    #[pyo3(signature = (plan, stage, detector, bench, *, spool=None,
+                        spool_note=""))]
     fn start_virtual(
         py: Python<'_>,
         plan: &FlightPlan,
         stage: &StageLink,
         detector: &DetectorLink,
         bench: &SimulatedBench,
+        spool: Option<PathBuf>,
+        spool_note: &str,
     ) -> PyResult<Self> {
         let (inner, now) = bench
             .lend()
             .ok_or_else(|| errors::named(py, "PortBusyError", "the bench is in flight"))?;
-        shell::virtual_time::start(&setup(plan, stage, detector), inner, now, bench.taker())
-            .map(Self::new)
-            .map_err(|error| PyOSError::new_err(error.to_string()))
+        let setup = setup(plan, stage, detector, spool, spool_note);
+        let taker = bench.taker();
+        py.detach(|| shell::virtual_time::start(&setup, inner, now, taker))
+            .map(|flight| Self::new(flight, setup))
+            .map_err(|error| errors::to_python(py, &error))
     }
 
     fn pause(&self, py: Python<'_>) {

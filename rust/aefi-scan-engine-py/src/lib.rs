@@ -9,6 +9,7 @@ mod errors;
 mod flight;
 mod measure;
 mod plan;
+mod spool;
 
 use pyo3::prelude::*;
 
@@ -22,4 +23,6 @@ mod _native {
     use crate::measure::sample_path;
     #[pymodule_export]
     use crate::plan::FlightPlan;
+    #[pymodule_export]
+    use crate::spool::read_spool;
 }

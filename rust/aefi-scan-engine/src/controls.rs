@@ -28,7 +28,8 @@ pub enum FlightState {
 }
 
 impl FlightState {
-    const ALL: [Self; 8] = [
+    /// All states; the place in this list is the state's code.
+    pub(crate) const ALL: [Self; 8] = [
         Self::Preparing,
         Self::Flying,
         Self::Pausing,
@@ -73,6 +74,7 @@ pub struct Controls {
     detector_ready: AtomicBool,
     stage_over: AtomicBool,
     detector_fault: OnceLock<Cause>,
+    spool_fault: OnceLock<Cause>,
 }
 
 impl Controls {
@@ -166,6 +168,14 @@ impl Controls {
 
     pub(crate) fn detector_fault(&self) -> Option<&Cause> {
         self.detector_fault.get()
+    }
+
+    pub(crate) fn set_spool_fault(&self, cause: Cause) {
+        let _ = self.spool_fault.set(cause);
+    }
+
+    pub(crate) fn spool_fault(&self) -> Option<&Cause> {
+        self.spool_fault.get()
     }
 
     /// Counts a break of the flight and returns its number, from 1.

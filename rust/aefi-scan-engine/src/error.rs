@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::protocol::ProtocolError;
+use crate::spool::SpoolError;
 
 /// Why a port could not be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +29,14 @@ pub enum OpenError {
         /// The system's words.
         reason: String,
     },
+}
+
+impl EngineError {
+    pub(crate) fn thread(error: &io::Error) -> Self {
+        Self::Thread {
+            reason: error.to_string(),
+        }
+    }
 }
 
 impl OpenError {
@@ -198,6 +207,9 @@ pub enum Cause {
         /// Time since the first stop.
         after_ms: i64,
     },
+    /// What the flight records can't be kept.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
     /// A thread of the engine died.
     #[error("the engine's {thread} thread panicked")]
     Panicked {
@@ -219,4 +231,13 @@ pub enum EngineError {
     /// A device refused or failed.
     #[error(transparent)]
     Device(#[from] Cause),
+    /// A flight's spool could not be made.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// The system refused a thread.
+    #[error("the system refuses a thread: {reason}")]
+    Thread {
+        /// The system's words.
+        reason: String,
+    },
 }

@@ -2,7 +2,8 @@
 //!
 //! The logic is pure: [`conversation`] pairs requests and replies on a link,
 //! [`machine`] knows what the stage and the detector do next, [`correlator`] gives
-//! readings their place and keeps the ledger. Two thin shells drive it: threads on
+//! readings their place and keeps the ledger, [`spool`] is what of it survives the
+//! host. Two thin shells drive it: threads on
 //! real ports, and an event queue in virtual time ([`shell`]).
 
 pub mod clock;
@@ -19,6 +20,7 @@ pub mod protocol;
 pub mod records;
 pub mod ring;
 pub mod shell;
+pub mod spool;
 pub mod transport;
 pub mod units;
 pub mod virtual_bench;

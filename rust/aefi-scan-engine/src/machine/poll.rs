@@ -18,6 +18,7 @@ pub struct Polling {
     axis: Axis,
     span: Nanos,
     began: Option<Nanos>,
+    first: Option<Nanos>,
     last: Nanos,
     fixes: u64,
     is_lost: bool,
@@ -32,6 +33,7 @@ impl Polling {
             axis,
             span,
             began: None,
+            first: None,
             last: Nanos::ZERO,
             fixes: 0,
             is_lost: false,
@@ -44,10 +46,11 @@ impl Polling {
         self.fixes
     }
 
-    /// Returns the time from the first request to the last reply.
+    /// Returns the time from the first reply to the last: that of one exchange less
+    /// than there were fixes, whatever the first one had to wait for.
     #[must_use]
     pub fn elapsed(&self) -> Nanos {
-        self.last - self.began.unwrap_or(self.last)
+        self.last - self.first.unwrap_or(self.last)
     }
 
     fn query(&self) -> Command {
@@ -96,6 +99,7 @@ impl DeviceLogic for Polling {
             return false;
         };
         self.fixes += 1;
+        self.first.get_or_insert(reply.received);
         self.last = reply.received;
         records(self.fix(&reply, Steps(counts)));
         true

@@ -199,16 +199,18 @@ impl StageMachine {
         self.enter(Phase::Halting(halt));
     }
 
-    /// Turns what the owner or the detector demands into a halt.
+    /// Turns what the owner, the detector or the spool demands into a halt.
     fn obey(&mut self) {
         if matches!(
             self.phase,
             Phase::Preparing(_) | Phase::Positioning(_) | Phase::Flying(_) | Phase::SeekingGaps
         ) {
-            let demand = self.controls.demanded();
+            let controls = &self.controls;
+            let demand = controls.demanded();
+            let fault = controls.detector_fault().or(controls.spool_fault());
             if demand != Demand::Fly {
                 self.begin_halt(Halt::demanded(demand));
-            } else if let Some(cause) = self.controls.detector_fault() {
+            } else if let Some(cause) = fault {
                 self.begin_halt(Halt::fault(cause.clone()));
             }
         }

@@ -6,6 +6,7 @@ pub mod virtual_time;
 use std::sync::Arc;
 use std::thread::{JoinHandle, Thread};
 
+use crate::clock::Clock;
 use crate::controls::{Controls, Demand, FlightState};
 use crate::conversation::LinkHealth;
 use crate::correlator::Product;
@@ -14,6 +15,7 @@ use crate::machine::detector::DetectorConfig;
 use crate::machine::stage::{Outcome, StageConfig};
 use crate::records::{EndedFrame, EndedLine, Fix, PlacedReading};
 use crate::ring::{Consumer, Loss, Producer, ring};
+use crate::spool::{RecordedEnd, SpoolError, SpoolOutcome, SpoolTarget, SpoolWriter};
 use crate::units::Nanos;
 
 /// Everything a flight is started with but its links.
@@ -25,6 +27,8 @@ pub struct FlightSetup {
     pub stage: StageConfig,
     /// The microcontroller.
     pub detector: DetectorConfig,
+    /// Where what is recorded is kept while flying, if anywhere.
+    pub spool: Option<SpoolTarget>,
 }
 
 /// Fixes and readings held for a consumer that sleeps: ten seconds at 10 k/s.
@@ -36,6 +40,7 @@ struct ProductsIn {
     readings: Producer<PlacedReading>,
     frames: Producer<EndedFrame>,
     lines: Producer<EndedLine>,
+    spool: Option<SpoolWriter>,
 }
 
 /// The consumer's ends of a flight's rings.
@@ -51,19 +56,24 @@ pub struct Products {
     pub lines: Consumer<EndedLine>,
 }
 
-fn products(plan: &FlightPlan) -> (ProductsIn, Products) {
+/// Returns where the products of a flight that begins now go, and whence they come.
+fn products(setup: &FlightSetup, began: Nanos) -> Result<(ProductsIn, Products), SpoolError> {
+    let plan = &setup.plan;
+    let spool = setup.spool.as_ref();
+    let spool = spool.map(|target| SpoolWriter::create(target, began));
     let (fixes_in, fixes) = ring(SAMPLES);
     let (readings_in, readings) = ring(SAMPLES);
     // A frame ends once, a line once a pass: these two can never overflow.
     let (frames_in, frames) = ring(plan.frames());
     let passes = plan.extra_passes as usize + 1;
     let (lines_in, lines) = ring(plan.lines.len() * passes);
-    (
+    Ok((
         ProductsIn {
             fixes: fixes_in,
             readings: readings_in,
             frames: frames_in,
             lines: lines_in,
+            spool: spool.transpose()?,
         },
         Products {
             fixes,
@@ -71,16 +81,42 @@ fn products(plan: &FlightPlan) -> (ProductsIn, Products) {
             frames,
             lines,
         },
-    )
+    ))
 }
 
 impl ProductsIn {
     fn push(&mut self, product: Product) {
+        if let Some(spool) = &mut self.spool {
+            spool.take(&product);
+        }
         match product {
             Product::Fix(fix) => self.fixes.push(fix),
             Product::Reading(reading) => self.readings.push(reading),
             Product::Frame(frame) => self.frames.push(frame),
             Product::Line(line) => self.lines.push(line),
+        }
+    }
+
+    /// Flushes the spool if it is time to; if it can't be, the flight has to end.
+    fn tick(&mut self, clock: &impl Clock, controls: &Controls) {
+        let spool = self.spool.as_mut();
+        if let Some(Err(error)) = spool.map(|spool| spool.tick(clock.now())) {
+            controls.set_spool_fault(error.into());
+        }
+    }
+
+    /// Closes the spool of a flight that is over. What was flown to its end but can't
+    /// be kept is no completed flight.
+    fn close_spool(&mut self, end: &mut FlightEnd) {
+        let Some(spool) = self.spool.take() else {
+            return;
+        };
+        end.spool = spool.finish(&end.recorded());
+        if let (FlightState::Completed, Some(error)) = (end.outcome.state, &end.spool.error) {
+            end.outcome = Outcome {
+                state: FlightState::Failed,
+                cause: Some(error.clone().into()),
+            };
         }
     }
 
@@ -113,6 +149,21 @@ pub struct FlightEnd {
     pub detector_link: LinkHealth,
     /// Records that the correlator never saw: stage, detector.
     pub unseen: [Loss; 2],
+    /// What became of the spool; nothing if there was none.
+    pub spool: SpoolOutcome,
+}
+
+impl FlightEnd {
+    fn recorded(&self) -> RecordedEnd {
+        let cause = self.outcome.cause.as_ref();
+        RecordedEnd {
+            state: self.outcome.state,
+            totals: self.totals,
+            ended: self.ended,
+            excitation_off: self.excitation_off,
+            cause: cause.map(ToString::to_string).unwrap_or_default(),
+        }
+    }
 }
 
 /// A flight under way; dropping it stops the motion.
@@ -207,6 +258,7 @@ impl Flight {
             stage_link: LinkHealth::default(),
             detector_link: LinkHealth::default(),
             unseen: [Loss::default(); 2],
+            spool: SpoolOutcome::default(),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::controls::{Controls, Demand, FlightState};
 use crate::conversation::{Conversation, DeviceLogic, LinkHealth, Output};
 use crate::correlator::Correlator;
-use crate::error::Cause;
+use crate::error::{Cause, EngineError};
 use crate::machine::detector::DetectorMachine;
 use crate::machine::errand::Errand;
 use crate::machine::poll::Polling;
@@ -18,7 +18,8 @@ use crate::machine::stage::{Outcome, StageMachine};
 use crate::protocol::Request;
 use crate::protocol::pmx::Command;
 use crate::records::{DetectorRecord, StageRecord};
-use crate::ring::{Consumer, Producer, ring};
+use crate::ring::{Consumer, Loss, Producer, ring};
+use crate::spool::SpoolOutcome;
 use crate::transport::Transport;
 use crate::units::Nanos;
 
@@ -37,8 +38,13 @@ const LONGEST_WAIT: Nanos = Nanos::from_millis(20);
 ///
 /// # Errors
 ///
-/// If the system refuses a thread.
-pub fn start<S, D, C>(setup: &FlightSetup, stage: S, detector: D, clock: C) -> io::Result<Flight>
+/// If the spool can't be made, or the system refuses a thread.
+pub fn start<S, D, C>(
+    setup: &FlightSetup,
+    stage: S,
+    detector: D,
+    clock: C,
+) -> Result<Flight, EngineError>
 where
     S: Transport + 'static,
     D: Transport + 'static,
@@ -47,7 +53,7 @@ where
     let controls = Arc::new(Controls::default());
     let began = clock.now();
     controls.set_now(began);
-    let (output, products) = products(&setup.plan);
+    let (output, products) = products(setup, began)?;
     let (stage_in, stage_out) = ring(RECORDS);
     let (detector_in, detector_out) = ring(RECORDS);
     let stage_link = StageLink {
@@ -79,14 +85,16 @@ where
     let detector_byte = setup.detector.byte_time;
     let stage_thread = thread::Builder::new()
         .name("aefi-stage".into())
-        .spawn(move || stage_link.run())?;
+        .spawn(move || stage_link.run())
+        .map_err(|error| EngineError::thread(&error))?;
     let detector_thread = thread::Builder::new()
         .name("aefi-detector".into())
         .spawn(move || {
             let (machine, health) = detector_link.run(machine, detector_byte);
             (machine.is_excitation_off(), health)
-        })?;
-    let desk = Desk {
+        })
+        .map_err(|error| EngineError::thread(&error))?;
+    let mut desk = Desk {
         correlator: Correlator::new(Arc::clone(&setup.plan), Arc::clone(&controls), began),
         stage: stage_out,
         detector: detector_out,
@@ -97,15 +105,14 @@ where
         .name("aefi-correlator".into())
         .spawn(move || {
             let over = OverGuard(Arc::clone(&shared));
-            let (desk, losses) = desk.run();
+            let losses = desk.run(&clock, &shared);
             drop(over);
             let (outcome, stage_link) = stage_thread
                 .join()
                 .unwrap_or_else(|_| (panicked("stage"), LinkHealth::default()));
             let (excitation_off, detector_link) = detector_thread.join().unwrap_or_default();
             shared.set_now(clock.now());
-            shared.set_state(outcome.state);
-            FlightEnd {
+            let mut end = FlightEnd {
                 outcome,
                 totals: desk.correlator.ledger().totals(),
                 began,
@@ -114,8 +121,13 @@ where
                 stage_link,
                 detector_link,
                 unseen: losses,
-            }
-        })?;
+                spool: SpoolOutcome::default(),
+            };
+            desk.output.close_spool(&mut end);
+            shared.set_state(end.outcome.state);
+            end
+        })
+        .map_err(|error| EngineError::thread(&error))?;
     Ok(Flight {
         controls,
         products,
@@ -267,7 +279,8 @@ struct Desk {
 }
 
 impl Desk {
-    fn run(mut self) -> (Self, [crate::ring::Loss; 2]) {
+    /// Correlates until both links are over; returns what found no room.
+    fn run(&mut self, clock: &impl Clock, controls: &Controls) -> [Loss; 2] {
         loop {
             // Asked before emptying: what is over has nothing more to say.
             let stage_over = self.stage.is_closed();
@@ -282,9 +295,9 @@ impl Desk {
             if stage_over && detector_over {
                 let output = &mut self.output;
                 self.correlator.finish(&mut |product| output.push(product));
-                let losses = [self.stage.loss(), self.detector.loss()];
-                return (self, losses);
+                return [self.stage.loss(), self.detector.loss()];
             }
+            output.tick(clock, controls);
             thread::sleep(CORRELATION_PERIOD);
         }
     }

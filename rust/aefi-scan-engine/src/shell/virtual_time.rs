@@ -4,19 +4,20 @@
 //! run; an hour passes in less than a second; and whoever steps through the events
 //! can demand something at each single one.
 
-use std::io;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use crate::clock::MonotonicClock;
 use crate::controls::{Controls, Demand};
 use crate::conversation::{Conversation, DeviceLogic, Output};
 use crate::correlator::{Correlator, Product};
-use crate::error::Cause;
+use crate::error::{Cause, EngineError};
 use crate::machine::detector::DetectorMachine;
 use crate::machine::errand::Errand;
 use crate::machine::stage::{Outcome, StageMachine};
 use crate::ring::Loss;
+use crate::spool::SpoolOutcome;
 use crate::units::Nanos;
 use crate::virtual_bench::{Link, VirtualBench};
 
@@ -207,6 +208,7 @@ impl<B: VirtualBench> VirtualFlight<B> {
             stage_link: self.stage.talk.health(),
             detector_link: self.detector.talk.health(),
             unseen: [Loss::default(); 2],
+            spool: SpoolOutcome::default(),
         }
     }
 }
@@ -238,21 +240,27 @@ pub fn run_errand<B: VirtualBench>(
 /// Starts a flight in virtual time on a thread of its own and returns at once.
 ///
 /// `done` gets the bench back, after the flight's last event and before its end is
-/// known to the owner.
+/// known to the owner, or at once if the spool can't be made.
 ///
 /// # Errors
 ///
-/// If the system refuses the thread.
+/// If the spool can't be made, or the system refuses the thread.
 pub fn start<B>(
     setup: &FlightSetup,
     bench: B,
     now: Nanos,
     done: impl FnOnce(B, Nanos) + Send + 'static,
-) -> io::Result<Flight>
+) -> Result<Flight, EngineError>
 where
     B: VirtualBench + Send + 'static,
 {
-    let (mut output, products) = products(&setup.plan);
+    let (mut output, products) = match products(setup, now) {
+        Ok(ends) => ends,
+        Err(error) => {
+            done(bench, now);
+            return Err(error.into());
+        }
+    };
     let mut flight = VirtualFlight::new(setup, bench, now);
     let controls = Arc::clone(flight.controls());
     let shared = Arc::clone(&controls);
@@ -260,6 +268,8 @@ where
         .name("aefi-virtual".into())
         .spawn(move || {
             loop {
+                // Real time: a spool is for the death of the host.
+                output.tick(&MonotonicClock, &shared);
                 let abandoned = output.is_abandoned();
                 let ending = shared.demanded() >= Demand::Stop;
                 let crowded = output.is_crowded() && !abandoned && !ending;
@@ -274,10 +284,13 @@ where
                     break;
                 }
             }
-            let end = flight.finish(&mut |product| output.push(product));
+            let mut end = flight.finish(&mut |product| output.push(product));
+            output.close_spool(&mut end);
+            shared.set_state(end.outcome.state);
             done(flight.into_bench(), end.ended);
             end
-        })?;
+        })
+        .map_err(|error| EngineError::thread(&error))?;
     Ok(Flight {
         controls,
         products,

@@ -84,6 +84,7 @@ pub fn setup(plan: FlightPlan, settings: &BenchSettings) -> FlightSetup {
             allowance: Nanos::from_millis(150),
             conversion: Nanos::from_millis(1),
         },
+        spool: None,
     }
 }
 

@@ -1,0 +1,37 @@
+"""Whether a living process writes a file: its lock ends with it, however it dies."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, TextIO
+
+if sys.platform == "win32":
+
+    def hold(file: TextIO) -> None:
+        """Do nothing: this system lets nobody rename an open file."""
+
+    def is_held(path: Path) -> bool:
+        """Return False: that an open file can't be renamed says the same."""
+        return False
+
+else:
+    import fcntl
+
+    def hold(file: TextIO) -> None:
+        """Lock an open file until it is closed; nothing where files have no locks."""
+        _lock(file)
+
+    def is_held(path: Path) -> bool:
+        """Return whether another opening of the file is locked."""
+        with path.open("rb") as file:
+            return not _lock(file)
+
+    def _lock(file: Any) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return True

@@ -1,0 +1,104 @@
+"""The end of runs whose process died before it could write one."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from aefi_bluesky.domain.errors import StorageError
+from aefi_bluesky.storage import file_lock
+from aefi_bluesky.storage.plain_documents import json_line
+from aefi_bluesky.storage.run_journal import (
+    OPEN_SUFFIX,
+    journal_documents,
+    kept_path,
+)
+
+Documents = list[tuple[str, dict[str, Any]]]
+
+
+def abandoned_journals(folder: Path) -> list[Path]:
+    """Return the journals of runs without an end that no living process writes.
+
+    Parameters
+    ----------
+    folder
+        Where journals are; may be absent.
+    """
+    paths = sorted(folder.glob(f"*{OPEN_SUFFIX}"))
+    return [path for path in paths if not file_lock.is_held(path)]
+
+
+def close_journal(path: Path) -> tuple[str, Path]:
+    """Close a run whose process died.
+
+    Its journal gets a stop document that says so, unless it has one, and the name of
+    a journal that is kept. If this is interrupted, it can be done again.
+
+    Parameters
+    ----------
+    path
+        One of `abandoned_journals`.
+
+    Returns
+    -------
+    tuple
+        Uid of the run and where its journal is now.
+
+    Raises
+    ------
+    StorageError
+        If the journal can't be read or written, or holds no run.
+    """
+    documents = list(journal_documents(path))
+    if not documents or documents[0][0] != "start":
+        raise StorageError(f"journal {path} does not begin with a start document")
+    uid = documents[0][1]["uid"]
+    if documents[-1][0] != "stop":
+        documents.append(("stop", _stop(uid, documents)))
+    kept = kept_path(path)
+    closed = path.with_name(f"{path.name}.closed")
+    try:
+        # Without a last line that was cut short.
+        closed.write_text("".join(json_line(*each) for each in documents), "utf-8")
+        closed.replace(path)
+        path.rename(kept)
+    except OSError as err:
+        raise StorageError(f"journal {path} cannot be closed: {err}") from err
+    return uid, kept
+
+
+def _stop(uid: str, documents: Documents) -> dict[str, Any]:
+    return {
+        "uid": str(uuid.uuid4()),
+        "run_start": uid,
+        "time": time.time(),
+        "exit_status": "fail",
+        "reason": json.dumps({"cause": "process died"}),
+        "num_events": _events(documents),
+    }
+
+
+def _events(documents: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, int]:
+    """Return the rows of each stream, as far as documents tell of them."""
+    stream_of: dict[str, str] = {}
+    counts: dict[str, int] = {}
+    for name, document in documents:
+        if name == "descriptor":
+            stream_of[document["uid"]] = document["name"]
+            counts.setdefault(document["name"], 0)
+            continue
+        stream = stream_of.get(document.get("descriptor", ""))
+        if stream is None:
+            continue
+        if name == "event":
+            counts[stream] += 1
+        elif name == "event_page":
+            counts[stream] += len(document["seq_num"])
+        elif name == "stream_datum":
+            counts[stream] = max(counts[stream], document["indices"]["stop"])
+    return counts

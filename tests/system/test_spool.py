@@ -1,0 +1,232 @@
+"""The host dies, or its disk is full: what was flown stays, and the stage stops.
+
+In real time on ptys. The simulated bench is a process of its own and outlives the
+host. Tolerance: a second is what may be lost, 0.2 s for a slow flush.
+"""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import spool_host
+from real_time import LINE_SPEED, opens_exclusively, wait_until
+from simulator_log import SimulatorLog
+
+from aefi_bluesky.engine import SpooledFlight, _native
+from aefi_bluesky.session.configuration import load_bench
+from aefi_bluesky.session.simulated import SimulationSettings, SimulatorProcess
+from aefi_bluesky.storage.run_journal import journal_documents
+
+pytestmark = pytest.mark.realtime
+
+MOST_LOST_S = 1.2
+
+
+class Host:
+    """A program that flies, and the bench that it flies."""
+
+    def __init__(self, folder, *limit):
+        self.folder = folder
+        self.truth = folder / "truth.jsonl"
+        self.simulator = SimulatorProcess("simulated", SimulationSettings(), self.truth)
+        self.ports = self.simulator.stage_port, self.simulator.acquisition_port
+        self.process = subprocess.Popen(
+            [
+                *(sys.executable, spool_host.__file__),
+                *(*self.ports, str(folder / "spool"), *map(str, limit)),
+            ],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    @property
+    def spool(self):
+        (path,) = (self.folder / "spool").iterdir()
+        return path
+
+    def is_in_line(self, number):
+        """Whether the stage crosses this window now, the first one being 1."""
+        if not self.truth.exists():
+            return False
+        return self.log().cruises("y", LINE_SPEED) == (number, True)
+
+    def log(self):
+        return SimulatorLog.read(self.truth)
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        self.simulator.stop()
+
+
+@pytest.fixture
+def start_host(tmp_path):
+    started = []
+
+    def start(*limit):
+        started.append(Host(tmp_path, *limit))
+        return started[-1]
+
+    yield start
+    for host in started:
+        host.close()
+
+
+def recover(folder):
+    done = subprocess.run(
+        [sys.executable, "-m", "aefi_bluesky", "recover", str(folder)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("limit", "line"),
+    [
+        pytest.param((), 2, id="in its second line"),
+        pytest.param(("stall",), 5, id="stalled since it began"),
+    ],
+)
+def test_host_killed_in_mid_line_loses_at_most_the_last_second(
+    start_host, record_property, capsys, limit, line
+):
+    host = start_host(*limit)
+    wait_until(lambda: host.is_in_line(line), f"line {line}")
+    killed_ns = time.monotonic_ns()
+    host.process.send_signal(signal.SIGKILL)
+    host.process.wait()
+
+    spool = _native.read_spool(host.spool)
+    assert spool["state"] is None
+    assert not spool["is_growing"]
+    fixes = spool["fixes"]
+    received = fixes["t_received"] + spool["began_ns"]
+    lost_s = (killed_ns - received.max()) * 1e-9
+    record_property("lost_s", lost_s)
+    with capsys.disabled():
+        print(
+            f"\nspool: killed in line {line}, the last {lost_s:.3f} s are lost of "
+            f"{(received.max() - spool['began_ns']) * 1e-9:.1f} s, "
+            f"{len(received)} fixes and {len(spool['readings']['frame'])} readings; "
+            f"{spool['torn_bytes']} bytes torn"
+        )
+    assert lost_s <= MOST_LOST_S
+    wait_until(lambda: host.log().at_rest, "rest", 10.0)
+    check_fixes(fixes, spool["began_ns"], host.log())
+    first_line_ns = spool["began_ns"] + spool["lines"]["began"][0]
+    flown = received[received > first_line_ns]
+    assert np.diff(flown).max() < 0.25e9, "no fix is missing in between"
+
+    # Nobody tells the stage to stop: the line's end is its target.
+    assert host.log().stops == []
+    assert host.log().segments["y"][-1]["p0"] == pytest.approx(
+        end_of_line(line - 1), abs=1
+    )
+    assert [opens_exclusively(port) for port in host.ports] == [True, True]
+
+    assert "flight cut off" in recover(host.folder)
+    check_recovered(host.folder, host.spool)
+    assert "as before" in recover(host.folder)
+
+
+def check_fixes(fixes, began_ns, log):
+    """Each fix is what the true counter was at some time of its exchange, and within
+    the step that a counter lags at most.
+    """
+    rows = zip(*(fixes[name].tolist() for name in fixes), strict=True)
+    for sent, received, axis, counts in rows:
+        ends = [log.position("xy"[axis], began_ns + at) for at in (sent, received)]
+        assert min(ends) - 1 <= counts <= max(ends) + 1
+
+
+def end_of_line(index):
+    um_per_step = load_bench("simulated").description().y.um_per_step
+    return round(spool_host.a_plan().lines[index].end_mm * 1000 / um_per_step)
+
+
+def check_recovered(folder, spool):
+    flight = SpooledFlight.read(spool)
+    with h5py.File(folder / "recovered" / f"{spool.stem}.h5", swmr=True) as file:
+        for stream, table in flight.tables.items():
+            for name, values in table.items():
+                np.testing.assert_array_equal(file[stream][name], values)
+        assert set(file["primary"]["state"]) <= {0}
+        x = file["primary/x"][...]
+        assert np.all((x > 610) & (x < 660))
+    summary = json.loads((folder / "recovered" / f"{spool.stem}.json").read_text())
+    assert summary["state"] is None
+    assert summary["note"]["frames_planned"] == 45
+
+
+def test_full_disk_ends_the_flight_by_its_name_with_a_ramped_stop(start_host):
+    most_bytes = 100_000
+    host = start_host(most_bytes)
+    out, _ = host.process.communicate(timeout=60)
+    ended = json.loads(out)
+    assert ended["state"] == "failed"
+    kind, message = ended["error"]
+    assert kind == "DataLossError"
+    assert str(host.spool) in message
+    assert "File too large" in message
+
+    spool = _native.read_spool(host.spool)
+    assert spool["torn_bytes"] == 0
+    assert spool["state"] is None, "nothing is written after the error"
+    size = host.spool.stat().st_size
+    assert most_bytes - 200 < size <= most_bytes
+    log = host.log()
+    assert log.at_rest
+    assert log.stops[0]["command"].startswith("STOP")
+    last_ns = spool["began_ns"] + int(spool["fixes"]["t_received"].max())
+    assert (log.stops[0]["t_ns"] - last_ns) * 1e-9 < MOST_LOST_S
+    ramp_steps = (LINE_SPEED + 1000) / 2 * 0.3
+    assert log.way_after(log.stops[0]["t_ns"]) <= ramp_steps + LINE_SPEED * 0.020
+
+
+def test_spool_of_a_completed_flight_is_removed(start_host):
+    host = start_host()
+    wait_until(lambda: (host.folder / "spool").exists(), "the spool")
+    out, _ = host.process.communicate(timeout=60)
+    assert json.loads(out) == {"state": "completed", "error": None}
+    assert list((host.folder / "spool").iterdir()) == []
+
+
+def test_run_of_a_killed_session_is_closed_by_recovery(start_demo):
+    demo = start_demo(start_new_session=True)
+    demo.wait_for_second_line()
+    wait_until(lambda: journal(demo.folder).stat().st_size > 0, "a journal")
+    in_flight = recover(demo.folder)
+    assert "in flight" in in_flight
+    assert "closed" not in in_flight
+    demo.send(signal.SIGKILL)
+    demo.process.wait()
+    wait_until(lambda: demo.children() == [], "the session's own processes", 20.0)
+
+    told = recover(demo.folder)
+    assert "flight cut off" in told
+    (closed,) = (demo.folder / "backup").iterdir()
+    assert f"-> {closed}" in told
+    documents = list(journal_documents(closed))
+    (name, stop) = documents[-1]
+    assert [each for each, _ in documents].count("stop") == 1
+    assert (name, stop["exit_status"]) == ("stop", "fail")
+    assert json.loads(stop["reason"]) == {"cause": "process died"}
+    assert stop["run_start"] == documents[0][1]["uid"]
+    before = sorted(demo.folder.rglob("*"))
+    assert "closed" not in recover(demo.folder)
+    assert sorted(demo.folder.rglob("*")) == before
+
+
+def journal(folder):
+    (path,) = Path(folder / "backup").glob("*.jsonl.part")
+    return path
