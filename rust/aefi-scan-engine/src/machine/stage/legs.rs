@@ -1,0 +1,226 @@
+//! The steps of a move from rest to rest, and what follows its end.
+
+use crate::conversation::{DeviceLogic, Turn};
+use crate::error::Cause;
+use crate::protocol::pmx::Command;
+use crate::records::StageRecord;
+use crate::units::{Axis, Nanos, Steps};
+
+use super::belief::Belief;
+use super::halt::Halt;
+use super::{Leg, Phase, RESENDS, REST_BELIEVED, SHORT_REST, StageMachine};
+use crate::controls::FlightState;
+
+impl StageMachine {
+    pub(super) fn next_in_preparation(&mut self, now: Nanos, step: usize) -> Turn {
+        if let Some(command) = self.script.get(step) {
+            return self.ask(*command);
+        }
+        if !self.controls.is_detector_ready() {
+            return Turn::Rest(now + SHORT_REST);
+        }
+        self.enter(Phase::Positioning(Leg::Speed));
+        self.next(now)
+    }
+
+    pub(super) fn next_in_leg(&mut self, now: Nanos, leg: Leg) -> Turn {
+        match (leg, self.leg_command(leg)) {
+            (Leg::Travel, _) => self.next_in_travel(now),
+            (Leg::Settle, _) => self.ask(Command::Status),
+            (_, Some(command)) => self.ask(command),
+            (_, None) => {
+                self.next_leg();
+                self.next(now)
+            }
+        }
+    }
+
+    /// The command of a leg, unless what it asks for is so already.
+    pub(super) fn leg_command(&self, leg: Leg) -> Option<Command> {
+        let (fast, slow) = (self.plan.fast, self.plan.slow());
+        match leg {
+            Leg::Speed => {
+                let speed = self.leg_speed();
+                (speed != self.high_speed).then_some(Command::SetHighSpeed(fast, speed))
+            }
+            Leg::Slow => self.move_command(slow, self.current_line().slow),
+            Leg::Fast => self.move_command(fast, self.leg_target()),
+            Leg::Travel | Leg::Settle => None,
+        }
+    }
+
+    pub(super) fn leg_speed(&self) -> u32 {
+        match self.phase {
+            Phase::Flying(_) => self.plan.speed,
+            _ => self.plan.positioning_speed,
+        }
+    }
+
+    pub(super) fn leg_target(&self) -> Steps {
+        match self.phase {
+            Phase::Flying(_) => self.current_line().end,
+            _ => self.current_line().run_up(self.place),
+        }
+    }
+
+    pub(super) fn move_command(&self, axis: Axis, target: Steps) -> Option<Command> {
+        (self.positions[axis.index()] != target).then_some(Command::MoveTo(axis, target))
+    }
+
+    pub(super) fn next_leg(&mut self) {
+        let following = |leg| match leg {
+            Leg::Speed => Leg::Slow,
+            Leg::Slow => Leg::Fast,
+            Leg::Fast => Leg::Travel,
+            Leg::Travel | Leg::Settle => Leg::Settle,
+        };
+        match &mut self.phase {
+            Phase::Positioning(leg) | Phase::Flying(leg) => *leg = following(*leg),
+            _ => {}
+        }
+    }
+
+    pub(super) fn at_target(&self) -> bool {
+        self.positions == self.targets
+    }
+
+    /// The hot query asks for the moving axis only; status and all positions come
+    /// in turn, a few times a second.
+    pub(super) fn next_in_travel(&mut self, now: Nanos) -> Turn {
+        if self.at_target() {
+            self.next_leg();
+            return self.ask(Command::Status);
+        }
+        if now >= self.next_status {
+            self.next_status = now + Nanos(self.config.status_period.0 / 2);
+            self.status_turn = !self.status_turn;
+            return self.ask(if self.status_turn {
+                Command::Status
+            } else {
+                Command::Positions
+            });
+        }
+        self.ask(match self.phase {
+            Phase::Flying(_) => Command::Position(self.plan.fast),
+            _ => Command::Positions,
+        })
+    }
+
+    pub(super) fn after_status(
+        &mut self,
+        leg: Leg,
+        moving: bool,
+        now: Nanos,
+        records: &mut dyn FnMut(StageRecord),
+    ) {
+        if moving {
+            self.idle_since = None;
+        } else if self.at_target() {
+            if leg == Leg::Settle {
+                self.arrive(now, records);
+            }
+        } else {
+            let since = *self.idle_since.get_or_insert(now);
+            if now - since >= REST_BELIEVED {
+                self.send_again_or_fail();
+            }
+        }
+    }
+
+    pub(super) fn send_again_or_fail(&mut self) {
+        self.idle_since = None;
+        if self.resends < RESENDS {
+            self.resends += 1;
+            if let Phase::Positioning(leg) | Phase::Flying(leg) = &mut self.phase {
+                *leg = Leg::Slow;
+            }
+            return;
+        }
+        let axis = if self.positions[0] == self.targets[0] {
+            Axis::Y
+        } else {
+            Axis::X
+        };
+        self.begin_halt(Halt::fault(Cause::Stalled {
+            axis: axis.letter(),
+            target: self.targets[axis.index()].0,
+            found: self.positions[axis.index()].0,
+        }));
+    }
+
+    pub(super) fn arrive(&mut self, now: Nanos, records: &mut dyn FnMut(StageRecord)) {
+        if !matches!(self.phase, Phase::Flying(_)) {
+            self.enter(Phase::Flying(Leg::Speed));
+            return;
+        }
+        self.line_open = false;
+        records(StageRecord::LineEnded {
+            at: now,
+            exchanges: self.exchanges,
+        });
+        self.line += 1;
+        self.place = 0;
+        if !self.filling_gaps && self.line < self.plan.lines.len() {
+            self.enter(Phase::Positioning(Leg::Speed));
+        } else if self.plan.extra_passes > 0 {
+            self.seek_gaps(now, records);
+        } else {
+            self.finish(FlightState::Completed, None, true, records);
+        }
+    }
+
+    /// Asks the correlator, which knows the frames, where to fly next.
+    pub(super) fn seek_gaps(&mut self, at: Nanos, records: &mut dyn FnMut(StageRecord)) {
+        let epoch = self.controls.next_break();
+        self.filling_gaps = true;
+        self.awaited_break = Some(epoch);
+        self.enter(Phase::SeekingGaps);
+        records(StageRecord::LinesFlown { at, epoch });
+    }
+
+    pub(super) fn record_move(&mut self, at: Nanos, records: &mut dyn FnMut(StageRecord)) {
+        let Command::MoveTo(axis, target) = self.asked else {
+            return;
+        };
+        let from = self.positions[axis.index()];
+        self.targets[axis.index()] = target;
+        let speed = if axis == self.plan.fast {
+            self.leg_speed()
+        } else {
+            self.plan.positioning_speed
+        };
+        self.beliefs[axis.index()] = Some(Belief::new(from, at, f64::from(speed)));
+        if self.resends == 0 {
+            records(StageRecord::Motion {
+                axis,
+                at,
+                from,
+                speed: f64::from(speed),
+            });
+        }
+        if matches!(self.phase, Phase::Flying(Leg::Fast)) && self.resends == 0 {
+            self.exchanges = 0;
+            self.line_open = true;
+            records(StageRecord::LineBegan {
+                line: self.line,
+                place: self.place,
+                at,
+            });
+        }
+    }
+
+    /// Goes to the next step after a reply that changed nothing else.
+    pub(super) fn proceed(&mut self) {
+        match &mut self.phase {
+            Phase::Preparing(step) => *step += 1,
+            Phase::Positioning(leg) | Phase::Flying(leg) if *leg < Leg::Travel => {
+                if let Command::SetHighSpeed(_, speed) = self.asked {
+                    self.high_speed = speed;
+                }
+                self.next_leg();
+            }
+            Phase::Halting(halt) => halt.acknowledged(self.asked),
+            _ => {}
+        }
+    }
+}

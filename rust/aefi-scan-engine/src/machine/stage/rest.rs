@@ -1,0 +1,92 @@
+//! Coming to rest, resting, and going on from there.
+
+use crate::controls::{Demand, FlightState};
+use crate::conversation::{DeviceLogic, Turn};
+use crate::error::Cause;
+use crate::protocol::pmx::Command;
+use crate::records::StageRecord;
+use crate::units::Nanos;
+
+use super::halt::Halt;
+use super::{Leg, PAUSED_PERIOD, Phase, StageMachine};
+
+impl StageMachine {
+    pub(super) fn next_in_pause(&mut self, now: Nanos) -> Turn {
+        match self.controls.demanded() {
+            Demand::Pause if now >= self.next_status => {
+                self.next_status = now + PAUSED_PERIOD;
+                self.ask(Command::Positions)
+            }
+            Demand::Pause => Turn::Rest(self.next_status),
+            Demand::Fly => self.next_in_resume(now),
+            // The stage rests: what ends the flight is only said once more, so that
+            // the end leaves through a reply like every other.
+            Demand::Stop | Demand::Abort => {
+                self.begin_halt(Halt::demanded(self.controls.demanded()));
+                self.next(now)
+            }
+        }
+    }
+
+    pub(super) fn next_in_resume(&mut self, now: Nanos) -> Turn {
+        if let Some(epoch) = self.awaited_break {
+            let Some(frame) = self.controls.resume_frame(epoch) else {
+                // Further fixes let the correlator place the last readings.
+                return self.ask(Command::Positions);
+            };
+            let (line, place) = self.plan.locate(frame);
+            // Behind the last line come the gaps of those before.
+            self.filling_gaps |= line < self.line;
+            (self.line, self.place) = (line, place);
+            self.awaited_break = None;
+        }
+        if self.line == self.plan.lines.len() {
+            self.begin_halt(Halt::complete());
+        } else {
+            self.enter(Phase::Positioning(Leg::Speed));
+        }
+        self.next(now)
+    }
+
+    /// A halt ends with a look at where the axes came to rest.
+    pub(super) fn after_positions(&mut self, records: &mut dyn FnMut(StageRecord)) {
+        let Phase::Halting(halt) = &self.phase else {
+            return;
+        };
+        if halt.is_at_rest() {
+            let halt = halt.clone();
+            self.targets = self.positions;
+            self.rest(&halt, records);
+        }
+    }
+
+    /// Gives the line in flight up, if there is one.
+    pub(super) fn break_line(&mut self, at: Nanos, records: &mut dyn FnMut(StageRecord)) {
+        if !std::mem::take(&mut self.line_open) {
+            return;
+        }
+        let epoch = self.controls.next_break();
+        self.awaited_break = Some(epoch);
+        records(StageRecord::LineBroken { at, epoch });
+    }
+
+    pub(super) fn rest(&mut self, halt: &Halt, records: &mut dyn FnMut(StageRecord)) {
+        self.break_line(halt.now(), records);
+        if let Some(outcome) = halt.outcome(self.controls.demanded()) {
+            self.finish(outcome.state, outcome.cause, halt.is_believed(), records);
+        } else {
+            self.next_status = halt.now() + PAUSED_PERIOD;
+            self.enter(Phase::Paused);
+        }
+    }
+
+    pub(super) fn give_up(
+        &mut self,
+        cause: Cause,
+        now: Nanos,
+        records: &mut dyn FnMut(StageRecord),
+    ) {
+        self.break_line(now, records);
+        self.finish(FlightState::Failed, Some(cause), false, records);
+    }
+}
