@@ -125,4 +125,4 @@ class PtyBench(FlyerBench):
 
     def log(self):
         """What really happened so far."""
-        return SimulatorLog.read(self.truth)
+        return SimulatorLog.whole(self.truth)

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 
 @dataclass
 class SimulatorLog:
-    """Motion of each axis and the stops that were received, in the order of time."""
+    """Motion of each axis and the stops that were received, in the order of time.
+
+    Whole until `until_ns` of the bench's clock.
+    """
 
     segments: dict[str, list[dict]]
     stops: list[dict]
+    until_ns: int = 0
 
     @classmethod
     def read(cls, path: Path):
-        segments, stops = {}, []
+        segments, stops, until_ns = {}, [], 0
         for line in path.read_text().splitlines(keepends=True):
             if not line.endswith("\n"):
                 break  # torn
@@ -25,11 +30,22 @@ class SimulatorLog:
                 segments.setdefault(entry["axis"], {})[entry["t0_ns"]] = entry
             elif "command" in entry:
                 stops.append(entry)
+            elif "until_ns" in entry:
+                until_ns = entry["until_ns"]
         ordered = {
             axis: [rows[start] for start in sorted(rows)]
             for axis, rows in segments.items()
         }
-        return cls(ordered, stops)
+        return cls(ordered, stops, until_ns)
+
+    @classmethod
+    def whole(cls, path: Path, patience_s: float = 5.0):
+        """Read when the simulator has written all that happened before this call."""
+        called_ns = time.monotonic_ns()
+        while (log := cls.read(path)).until_ns < called_ns:
+            assert time.monotonic_ns() - called_ns < patience_s * 1e9, "no truth"
+            time.sleep(0.02)
+        return log
 
     @property
     def moved(self):

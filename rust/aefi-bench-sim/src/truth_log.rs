@@ -4,11 +4,13 @@
 //! {"axis":"x","t0_ns":5,"t1_ns":null,"p0":0.0,"v":1000.0,"a":1666.6}
 //! {"conversion":[5,1000005]}
 //! {"command":"STOP","axis":null,"t_ns":9}
+//! {"until_ns":10}
 //! ```
 //!
 //! A segment is written when it has begun, with `t1_ns` null, and again when it
 //! has ended: for the same axis and `t0_ns` the later line holds. Position at t is
-//! p0 + v·s + a·s²/2 with s = (t - t0)/10⁹, in machine steps.
+//! p0 + v·s + a·s²/2 with s = (t - t0)/10⁹, in machine steps. All that happened until
+//! `until_ns` stands before it.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -67,6 +69,7 @@ impl TruthLog {
             write_stop(&mut self.file, stop)?;
         }
         self.stops = stops.len();
+        writeln!(self.file, "{{\"until_ns\":{}}}", now.0)?;
         self.file.flush()
     }
 
