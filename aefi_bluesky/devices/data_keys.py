@@ -19,6 +19,7 @@ FRAME_UNITS: Mapping[str, str] = {
     "y_nominal": "mm",
     **_PLACE_UNITS,
     "t": "s",
+    "late": "s",
     "count": "",
     **{f"{channel}{kind}": "V" for channel in CHANNELS for kind in ("", "_std")},
 }
@@ -29,7 +30,11 @@ LINE_UNITS: Mapping[str, str] = {
     "pass": "",
     "slow": "mm",
     **dict.fromkeys(
-        ("t_start", "t_end", "run_up", "window", "run_down", "turnaround"), "s"
+        (
+            *("t_start", "t_end", "run_up", "window", "run_down", "turnaround"),
+            *("link", "host"),
+        ),
+        "s",
     ),
     **dict.fromkeys(("n_ok", "n_not_ok", "n_readings", "n_fixes"), ""),
     **dict.fromkeys(("reading_rate", "fix_rate", "loop_rate"), "Hz"),
@@ -47,10 +52,11 @@ SAMPLE_COLUMNS: Mapping[str, Mapping[str, np.dtype[Any]]] = {
         **dict.fromkeys(("t_start", "t_end"), np.dtype("<i8")),
         **dict.fromkeys(_PLACE_UNITS, np.dtype("<f8")),
         **{f"code_{number}": np.dtype("<i4") for number in range(1, 9)},
-        "frame": np.dtype("<i8"),
+        **dict.fromkeys(("frame", "flags"), np.dtype("<i8")),
     },
     "fixes": {
-        name: np.dtype("<i8") for name in ("t_sent", "t_received", "axis", "counts")
+        name: np.dtype("<i8")
+        for name in ("t_sent", "t_received", "axis", "counts", "flags")
     },
 }
 """Columns of the sample file's streams and their types."""

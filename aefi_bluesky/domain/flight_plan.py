@@ -101,7 +101,7 @@ class FlightPlan:
     @property
     def digest(self) -> str:
         """SHA-256 over everything that is flown, as hexadecimal text."""
-        sha = hashlib.sha256()
+        sha, spec = hashlib.sha256(), self.spec
         sha.update(
             repr(
                 (
@@ -111,6 +111,8 @@ class FlightPlan:
                     self.start_speed_mm_per_s,
                     self.ramp_s,
                     self.lines,
+                    (spec.n_avg, spec.min_readings_per_frame, spec.gap_fill_passes),
+                    (spec.trigger, spec.excitation),
                 )
             ).encode()
         )

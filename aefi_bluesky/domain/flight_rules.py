@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from aefi_bluesky.domain.bench import BenchDescription, MotionDescription
 from aefi_bluesky.domain.feasibility import Violation
-from aefi_bluesky.domain.scan_spec import AxisName, FlyScanSpec
+from aefi_bluesky.domain.scan_spec import AxisName, FlyScanSpec, TriggerKind
 
 MARGIN_STEPS = 2
 """Room between ramp and window, in steps, beside the way of two fix periods."""
@@ -17,6 +17,14 @@ MIN_ACCELERATION_STEPS_PER_S2 = 50
 
 _ROUNDING = 1e-9
 """Relative difference of speeds that mean the same."""
+
+_WIRING = {
+    TriggerKind.SYNC_OUTPUT: "an encoder on the axis, and a detector that reads on the "
+    "edge of DO1 to DO4",
+    TriggerKind.DIGITAL_OUTPUT: "a detector that reads on the edge of an output",
+    TriggerKind.LATCH: "a detector whose edge reaches a latch input, DI4 to DI6",
+}
+"""What the hardware triggers need; no bench has it (Arcus reference §7)."""
 
 OTHER_AXIS: dict[AxisName, AxisName] = {"x": "y", "y": "x"}
 """The slow axis of each fast one."""
@@ -36,6 +44,7 @@ def broken_rules(spec: FlyScanSpec, bench: BenchDescription) -> Iterator[Violati
     yield from _ramp_violations(spec, bench)
     yield from _travel_violations(spec, bench)
     yield from _reading_violations(spec, bench)
+    yield from _trigger_violations(spec, bench)
 
 
 def _speed_violations(
@@ -136,8 +145,7 @@ def _reading_violations(
     pitch = spec.pitch_mm(spec.effective_fast_axis)
     rate = reading_rate_hz(spec, bench)
     found = pitch * rate / spec.speed_mm_per_s
-    # One reading more than asked for: the first may begin before the frame does.
-    needed = spec.min_readings_per_frame + 1
+    needed = _readings_needed(spec)
     if found < needed:
         yield Violation(
             "readings per frame",
@@ -146,9 +154,47 @@ def _reading_violations(
             "readings",
             f"{found:.3g} readings fall into a frame of {pitch:g} mm at "
             f"{spec.speed_mm_per_s:g} mm/s and {rate:.3g} readings/s; "
-            f"{needed} are needed for {spec.min_readings_per_frame} whole ones",
+            f"{needed:g} are needed for {spec.min_readings_per_frame} whole ones",
             _slower(pitch * rate / needed, spec, bench),
         )
+
+
+def _readings_needed(spec: FlyScanSpec) -> float:
+    """Return how many readings must fit into a frame for enough whole ones."""
+    if spec.trigger.kind is TriggerKind.POSITIONS:
+        # Each is aimed; a quarter of the time between two is what it may be late.
+        return 1.25 * spec.min_readings_per_frame
+    # One more than asked for: the first may begin before the frame does.
+    return spec.min_readings_per_frame + 1
+
+
+def _trigger_violations(
+    spec: FlyScanSpec, bench: BenchDescription
+) -> Iterator[Violation]:
+    kind = spec.trigger.kind
+    if kind in _WIRING:
+        able = ", ".join(each for each in TriggerKind if each not in _WIRING)
+        yield Violation(
+            "trigger",
+            math.nan,
+            math.nan,
+            "",
+            f"readings triggered by {kind.value} need wiring that bench {bench.name!r} "
+            f"does not have: {_WIRING[kind]}",
+            f"use one of {able}",
+        )
+    if kind is TriggerKind.PERIODIC:
+        shortest_s = 1 / detector_rate_hz(spec, bench)
+        if spec.trigger.period_s < shortest_s * (1 - _ROUNDING):
+            yield Violation(
+                "trigger period",
+                spec.trigger.period_s,
+                shortest_s,
+                "s",
+                f"a reading each {spec.trigger.period_s:g} s is faster than the "
+                f"detector, which takes {shortest_s:.3g} s for one",
+                f"use a period of {shortest_s:.9g} s or more",
+            )
 
 
 def _slower(speed_mm_per_s: float, spec: FlyScanSpec, bench: BenchDescription) -> str:
@@ -172,6 +218,14 @@ def _floored(value: float) -> float:
 
 
 def reading_rate_hz(spec: FlyScanSpec, bench: BenchDescription) -> float:
-    """Return the readings a second that `spec`'s averaging leaves, in Hz."""
+    """Return the readings a second that `spec` gets from the detector, in Hz."""
+    rate = detector_rate_hz(spec, bench)
+    if spec.trigger.kind is TriggerKind.PERIODIC:
+        return min(rate, 1 / spec.trigger.period_s)
+    return rate
+
+
+def detector_rate_hz(spec: FlyScanSpec, bench: BenchDescription) -> float:
+    """Return the readings a second that the detector can give at best, in Hz."""
     integration_s = spec.n_avg / bench.detector.conversion_rate_hz
     return min(bench.detector.reading_rate_hz, 1 / integration_s)

@@ -85,8 +85,9 @@ class FrameChunk(Chunk):
     `FRAME_STATES`), ``x_nominal``, ``y_nominal`` (planned centre, mm), ``x``,
     ``y``, ``x_lo``, ``x_hi``, ``y_lo``, ``y_hi`` (estimated position and guaranteed
     interval in mm, NaN without readings), ``t`` (s since the flight's start),
-    ``count`` and, for each channel, mean and standard deviation in V: ``x_I`` …
-    ``z_Q``, ``x_I_std`` … ``z_Q_std``.
+    ``late`` (s, how late the latest reading was that was due in it), ``count`` and,
+    for each channel, mean and standard deviation in V: ``x_I`` … ``z_Q``,
+    ``x_I_std`` … ``z_Q_std``.
     """
 
     __slots__ = ()
@@ -95,7 +96,8 @@ class FrameChunk(Chunk):
 class ReadingChunk(Chunk):
     """Readings: ``t_start``, ``t_end`` (ns since the flight's start), ``x``, ``y``,
     ``x_lo``, ``x_hi``, ``y_lo``, ``y_hi`` (mm), ``code_1`` … ``code_8`` (raw),
-    ``frame`` (identifier, -1 outside all frames).
+    ``frame`` (identifier, -1 outside all frames), ``flags`` (a sum of 1: no place, 2:
+    its interval is wider than a frame, 4: a voltage at an end of the range).
     """  # noqa: D205
 
     __slots__ = ()
@@ -103,7 +105,8 @@ class ReadingChunk(Chunk):
 
 class FixChunk(Chunk):
     """Position replies: ``t_sent``, ``t_received`` (ns since the flight's start),
-    ``axis`` (0 x, 1 y), ``counts`` (steps).
+    ``axis`` (0 x, 1 y), ``counts`` (steps), ``flags`` (1: known much worse than is
+    usual, not interpolated from; 2: impossible, not used at all).
     """  # noqa: D205
 
     __slots__ = ()
@@ -111,7 +114,9 @@ class FixChunk(Chunk):
 
 class LineChunk(Chunk):
     """Lines flown: ``line``, ``pass``, ``slow`` (mm), ``t_start``, ``t_end`` (s),
-    ``run_up``, ``window``, ``run_down``, ``turnaround`` (s), ``n_ok``,
+    ``run_up``, ``window``, ``run_down``, ``turnaround`` (s; they sum to the time since
+    the line before ended), ``link``, ``host`` (s; the same time, spent in exchanges and
+    between them), ``n_ok``,
     ``n_not_ok``, ``n_readings``, ``n_fixes``, ``reading_rate``, ``fix_rate``,
     ``loop_rate`` (Hz), ``period_p50``, ``period_p99``, ``period_max`` (ms).
     """  # noqa: D205

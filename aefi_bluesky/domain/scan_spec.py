@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Self, TypeVar
 
@@ -32,6 +32,23 @@ class Pattern(StrEnum):
     """All lines ascend."""
     COMB = "comb"
     """`RASTER` with fast axis y, whatever axis is given."""
+
+
+class TriggerKind(StrEnum):
+    """What decides when a reading is taken."""
+
+    FREE_RUNNING = "free-running"
+    """One reading after the other, as fast as they come."""
+    PERIODIC = "periodic"
+    """One reading a period."""
+    POSITIONS = "positions"
+    """At predicted positions spaced evenly in each frame, the lead compensated."""
+    SYNC_OUTPUT = "sync-output"
+    """By the controller's position compare on an encoder (Arcus reference §7 A)."""
+    DIGITAL_OUTPUT = "digital-output"
+    """By an output that the host sets on the controller (§7 C)."""
+    LATCH = "latch"
+    """By the detector, whose edge latches the controller's position (§7 F)."""
 
 
 class ExcitationMode(StrEnum):
@@ -132,6 +149,32 @@ class Excitation:
 
 
 @dataclass(frozen=True, slots=True)
+class Trigger:
+    """When readings are taken.
+
+    Parameters
+    ----------
+    kind
+        What decides.
+    period_s
+        Time from one reading to the next, 1 us to 60 s; only for `PERIODIC`, else 0.
+    """
+
+    kind: TriggerKind = TriggerKind.FREE_RUNNING
+    period_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require_member("trigger", TriggerKind, self.kind)
+        if self.kind is TriggerKind.PERIODIC:
+            require_number("trigger: period", self.period_s, "s", 1e-6, 60)
+        elif self.period_s != 0:
+            raise InvalidScanSpecError(
+                f"trigger: only 'periodic' has a period, {self.kind.value!r} was given "
+                f"{self.period_s!r} s"
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class FlyScanSpec:
     """A map flown line by line.
 
@@ -157,6 +200,8 @@ class FlyScanSpec:
         Frames in another state than ok that a success may have.
     gap_fill_passes
         Extra passes over frames that are not ok, at most; 0 to 10.
+    trigger
+        When readings are taken.
 
     Raises
     ------
@@ -175,11 +220,13 @@ class FlyScanSpec:
     min_readings_per_frame: int = 1
     allowed_bad_frames: int = 0
     gap_fill_passes: int = 0
+    trigger: Trigger = field(default_factory=Trigger)
 
     def __post_init__(self) -> None:
         _require_member("zone", Zone, self.zone)
         _require_member("pattern", Pattern, self.pattern)
         _require_member("excitation", Excitation, self.excitation)
+        _require_member("trigger", Trigger, self.trigger)
         require_number("speed", self.speed_mm_per_s, "mm/s", 1e-6, 1e6)
         require_count("conversions averaged", self.n_avg, 1, 127)
         require_count("readings per frame", self.min_readings_per_frame, 1, 1_000_000)
@@ -253,6 +300,7 @@ class FlyScanSpec:
         plain = dataclasses.asdict(self)
         plain["pattern"] = self.pattern.value
         plain["excitation"]["mode"] = self.excitation.mode.value
+        plain["trigger"]["kind"] = self.trigger.kind.value
         return plain
 
     @classmethod
@@ -270,6 +318,10 @@ class FlyScanSpec:
         mode = _member("excitation mode", ExcitationMode, excitation["mode"])
         levels = {key: excitation[key] for key in excitation if key != "mode"}
         values["excitation"] = Excitation(mode=mode, **levels)
+        if "trigger" in values:
+            trigger = _known("trigger", Trigger, values["trigger"])
+            kind = _member("trigger", TriggerKind, trigger.get("kind", "free-running"))
+            values["trigger"] = Trigger(kind, trigger.get("period_s", 0.0))
         values["pattern"] = _member("pattern", Pattern, values["pattern"])
         return cls(**values)
 
@@ -278,14 +330,15 @@ def _known(what: str, cls: type, plain: Any) -> dict[str, Any]:
     """Return the mapping if its keys are those of the dataclass `cls`."""
     if not isinstance(plain, Mapping):
         raise InvalidScanSpecError(f"{what} must be a mapping, was {plain!r}")
-    fields = {field.name: field for field in dataclasses.fields(cls)}
+    known = {each.name: each for each in dataclasses.fields(cls)}
     for key in plain:
-        if key not in fields:
-            near = difflib.get_close_matches(str(key), fields, n=1)
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise InvalidScanSpecError(f"{what}: unknown key {key!r}{hint}")
-    for name, field in fields.items():
-        if name not in plain and field.default is dataclasses.MISSING:
+    for name, each in known.items():
+        defaults = (each.default, each.default_factory)
+        if name not in plain and defaults == (dataclasses.MISSING,) * 2:
             raise InvalidScanSpecError(f"{what}: key {name!r} is missing")
     return {str(key): value for key, value in plain.items()}
 

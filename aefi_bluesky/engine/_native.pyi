@@ -50,8 +50,14 @@ class StageLink:
         RS-485 address that commands begin with, 0 to 99.
     reply_allowance_ms
         Time from request to reply beyond the wire time, at most, in ms.
+    reply_delay_us
+        A counter is latched at least this long before its reply begins, in us: what
+        is known of the controller's own delay; 0 if nothing is.
     status_period_ms
         Period of status and full position queries in flight, in ms.
+    host_watch_ms
+        The controller reports a host that is silent for so long (``TOC``), in ms;
+        0 leaves its watch alone.
     """
 
     def __new__(
@@ -63,7 +69,9 @@ class StageLink:
         name: str,
         address: int,
         reply_allowance_ms: int,
+        reply_delay_us: int,
         status_period_ms: int,
+        host_watch_ms: int,
     ) -> StageLink: ...
     @property
     def port(self) -> str:
@@ -90,8 +98,16 @@ class StageLink:
         """Time from request to reply beyond the wire time, at most, in ms."""
 
     @property
+    def reply_delay_us(self) -> int:
+        """Time from a latch to its reply, at least, in us."""
+
+    @property
     def status_period_ms(self) -> int:
         """Period of status queries in flight, in ms."""
+
+    @property
+    def host_watch_ms(self) -> int:
+        """Silence of the host that the controller reports, in ms; 0 for none."""
 
     def clear_errors(self) -> None:
         """Let the stage forget latched limit and alarm errors.
@@ -207,6 +223,9 @@ class FlightPlan:
         Readings that a frame needs to be ok; at least 1.
     extra_passes
         Passes over frames that are not ok, at most, beyond the first.
+    trigger
+        What decides when a reading is taken, ``"free-running"``, ``"periodic"`` or
+        ``"positions"``, and the period in ns (0 but for ``"periodic"``).
     excitation
         Registers (address, value) of the microcontroller written before the first
         line.
@@ -216,7 +235,8 @@ class FlightPlan:
     Raises
     ------
     ValueError
-        If the axis is neither ``"x"`` nor ``"y"``, or `averaging` is out of range.
+        If the axis is neither ``"x"`` nor ``"y"``, `averaging` is out of range, or
+        the trigger is none of the three.
     InvalidScanSpecError
         If there is no line, a line's stations are not in the order they are passed,
         or a number is outside its range.
@@ -235,6 +255,7 @@ class FlightPlan:
         averaging: int,
         min_readings: int,
         extra_passes: int,
+        trigger: tuple[str, int],
         excitation: _Registers,
         excitation_off: _Registers,
     ) -> FlightPlan: ...

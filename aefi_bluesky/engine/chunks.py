@@ -58,6 +58,7 @@ class ChunkConverter:
                 **self._place(table),
                 **{f"code_{n}": table[f"code_{n}"] for n in range(1, 9)},
                 "frame": table["frame"],
+                "flags": table["flags"],
             }
         )
 
@@ -68,6 +69,7 @@ class ChunkConverter:
         columns["y_nominal"] = self._plan.frame_y_mm[table["frame"]]
         columns |= self._place(table)
         columns["t"] = table["t"] * _NS
+        columns["late"] = table["late"] * _NS
         columns["count"] = table["count"]
         for number, channel in enumerate(CHANNELS, start=1):
             columns[channel] = table[f"mean_{number}"] * self._volts
@@ -92,6 +94,8 @@ class ChunkConverter:
                 "window": left - entered,
                 "run_down": ended - left,
                 "turnaround": began - table["turnaround_from"] * _NS,
+                "link": table["link"] * _NS,
+                "host": ended - (table["turnaround_from"] + table["link"]) * _NS,
                 **{
                     name: table[name]
                     for name in ("n_ok", "n_not_ok", "n_readings", "n_fixes")

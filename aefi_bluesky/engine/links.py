@@ -26,8 +26,14 @@ class EngineLinks:
         The controller's device name (``DN``); its last two digits are its address.
     stage_allowance_ms, acquisition_allowance_ms
         Time from request to reply beyond wire and conversions, at most, in ms.
+    stage_reply_delay_us
+        A counter is latched at least this long before its reply begins, in us: what
+        is known of the controller's own delay; 0 if nothing is.
     status_period_ms
         Period of status and full position queries in flight, in ms.
+    host_watch_ms
+        The controller reports a host that is silent for so long (``TOC``), in ms;
+        0 leaves its watch alone.
     conversion_ns
         Period of one conversion, in ns.
     """
@@ -40,7 +46,9 @@ class EngineLinks:
     stage_name: str
     stage_allowance_ms: int
     acquisition_allowance_ms: int
+    stage_reply_delay_us: int
     status_period_ms: int
+    host_watch_ms: int
     conversion_ns: int
 
     def native_stage(self) -> _native.StageLink:
@@ -52,7 +60,9 @@ class EngineLinks:
             name=self.stage_name,
             address=int(self.stage_name[-2:]),
             reply_allowance_ms=self.stage_allowance_ms,
+            reply_delay_us=self.stage_reply_delay_us,
             status_period_ms=self.status_period_ms,
+            host_watch_ms=self.host_watch_ms,
         )
 
     def native_detector(self) -> _native.DetectorLink:

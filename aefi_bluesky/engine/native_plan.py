@@ -54,6 +54,10 @@ def to_native(plan: FlightPlan, bench: BenchDescription) -> _native.FlightPlan:
         averaging=plan.spec.n_avg,
         min_readings=plan.spec.min_readings_per_frame,
         extra_passes=plan.spec.gap_fill_passes,
+        trigger=(
+            plan.spec.trigger.kind.value,
+            round(plan.spec.trigger.period_s * 1e9),
+        ),
         excitation=[
             *converter_writes(bench.detector),
             *excitation_writes(plan.spec.excitation),

@@ -20,6 +20,8 @@ from aefi_bluesky.domain.scan_spec import (
     ExcitationMode,
     FlyScanSpec,
     Pattern,
+    Trigger,
+    TriggerKind,
     Zone,
 )
 from aefi_bluesky.plans.stubs import fly_lines, read_results
@@ -46,6 +48,15 @@ def fly_map(
     min_readings_per_frame: int = 1,
     allowed_bad_frames: int = 0,
     gap_fill_passes: int = 0,
+    trigger: Literal[
+        "free-running",
+        "periodic",
+        "positions",
+        "sync-output",
+        "digital-output",
+        "latch",
+    ] = "free-running",
+    trigger_period_s: float = 0.0,
     md: dict[str, Any] | None = None,
 ) -> MsgGenerator[str]:
     """Fly a map line by line.
@@ -81,6 +92,13 @@ def fly_map(
         Frames that may be otherwise than ok in a success.
     gap_fill_passes
         Extra passes over frames that are not ok, at most; 0 to 10.
+    trigger
+        What decides when a reading is taken. ``free-running``: one after the other.
+        ``periodic``: one each `trigger_period_s`. ``positions``: at predicted places
+        spaced evenly in each frame. The others need wiring; a bench without it
+        refuses them by name.
+    trigger_period_s
+        Time from one reading to the next, in s; only for ``periodic``.
     md
         More for the start document.
 
@@ -113,6 +131,7 @@ def fly_map(
         min_readings_per_frame=min_readings_per_frame,
         allowed_bad_frames=allowed_bad_frames,
         gap_fill_passes=gap_fill_passes,
+        trigger=Trigger(TriggerKind(trigger), trigger_period_s),
     )
     return (yield from fly_spec(flyer, spec, md))
 

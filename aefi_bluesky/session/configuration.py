@@ -26,6 +26,15 @@ PositiveInt = Annotated[int, Field(gt=0)]
 BAUD_CODES = {9600: 1, 19200: 2, 38400: 3, 57600: 4, 115200: 5}
 """The controller's rates and their ``DB`` codes (manual §5.2.2)."""
 
+SHORTEST_WATCH_MS = 1000
+"""A shorter watch on the host would report a resynchronisation, or a pause."""
+
+STATUS_SHARE = 0.05
+"""Share of the line that status and full position queries may take in flight."""
+
+_STATUS_EXCHANGES_BYTES = 45
+"""``MST`` and ``PP`` with their replies, of usual length (Arcus reference §8.1)."""
+
 _HOT_EXCHANGE_BYTES = 12
 """``@00PY`` CR and a position of five digits with CR (Arcus reference §8.1)."""
 
@@ -53,7 +62,9 @@ class StageTable(_Table):
     baud: int
     turnaround_ms: float = Field(ge=0, le=100)
     reply_allowance_ms: PositiveInt
+    reply_delay_us: int = Field(default=0, ge=0, le=100_000)
     status_period_ms: PositiveInt
+    host_watch_ms: int = Field(default=0, ge=0, le=600_000)
     start_speed_steps_per_s: PositiveInt
     ramp_ms: PositiveInt
     positioning_speed_steps_per_s: PositiveInt
@@ -61,6 +72,15 @@ class StageTable(_Table):
     max_speed_steps_per_s: PositiveInt
     x: AxisTable
     y: AxisTable
+
+    @pydantic.field_validator("host_watch_ms")
+    @classmethod
+    def _bears_a_pause(cls, watch_ms: int) -> int:
+        if 0 < watch_ms < SHORTEST_WATCH_MS:
+            raise ValueError(
+                f"must be 0 (off) or {SHORTEST_WATCH_MS} to 600000 ms, was {watch_ms}"
+            )
+        return watch_ms
 
     @pydantic.field_validator("baud")
     @classmethod
@@ -148,9 +168,16 @@ class BenchConfiguration(_Table):
             stage_name=self.stage.device_name,
             stage_allowance_ms=self.stage.reply_allowance_ms,
             acquisition_allowance_ms=self.acquisition.reply_allowance_ms,
-            status_period_ms=self.stage.status_period_ms,
+            stage_reply_delay_us=self.stage.reply_delay_us,
+            status_period_ms=self._status_period_ms(),
+            host_watch_ms=self.stage.host_watch_ms,
             conversion_ns=round(1e9 / self.acquisition.conversion_rate_hz),
         )
+
+    def _status_period_ms(self) -> int:
+        """Return the period asked for, or a longer one where the line is slow."""
+        both_s = self._exchange_s(_STATUS_EXCHANGES_BYTES) + self._exchange_s(0)
+        return max(self.stage.status_period_ms, round(both_s / STATUS_SHARE * 1000))
 
     def on_ports(self, stage: str, acquisition: str) -> BenchConfiguration:
         """Return the configuration with other ports."""

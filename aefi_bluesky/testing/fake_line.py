@@ -125,6 +125,7 @@ class FakeLine:
                 "code_7": unused,
                 "code_8": unused.copy(),
                 "frame": np.repeat(self._frames, self._per_frame),
+                "flags": np.zeros(count, dtype=np.int64),
             }
         )
 
@@ -139,6 +140,7 @@ class FakeLine:
                 "t_received": _nanoseconds(times + 1e-3),
                 "axis": np.full(len(times), int(fast == "y"), dtype=np.int64),
                 "counts": counts,
+                "flags": np.zeros(len(times), dtype=np.int64),
             }
         )
 
@@ -155,6 +157,7 @@ class FakeLine:
             "y_nominal": self.plan.frame_y_mm[frames],
             **self._place(times),
             "t": times,
+            "late": np.zeros(count),
             "count": np.full(count, self._per_frame, dtype=np.int64),
         }
         volts = self._codes() * volts_per_code(VREF_V, GAIN)
@@ -178,6 +181,8 @@ class FakeLine:
             "window": window_s,
             "run_down": self._run_s,
             "turnaround": self.turnaround_s,
+            "link": 0.0,
+            "host": self.turnaround_s + whole_s,
             "n_ok": n_frames,
             "n_not_ok": 0,
             "n_readings": n_readings,

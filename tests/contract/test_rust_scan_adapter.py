@@ -28,7 +28,9 @@ LINKS = EngineLinks(
     stage_name="4EX00",
     stage_allowance_ms=100,
     acquisition_allowance_ms=150,
+    stage_reply_delay_us=0,
     status_period_ms=250,
+    host_watch_ms=0,
     conversion_ns=1_000_000,
 )
 

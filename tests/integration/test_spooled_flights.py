@@ -145,7 +145,7 @@ def test_recovery_writes_each_spool_once(stopped, spool, tmp_path):
 def test_recovery_passes_over_what_is_no_spool(folder, tmp_path):
     folder.mkdir()
     (folder / "a.spool").write_bytes(b"")
-    (folder / "b.spool").write_bytes(b"AEFISPL\n\x01\0\0\0\x05")
+    (folder / "b.spool").write_bytes(b"AEFISPL\n\x02\0\0\0\x05")
     told = run_recover(tmp_path)
     assert "a.spool: spool" in told
     assert "it does not begin as a spool does" in told

@@ -36,6 +36,8 @@ def written(tmp_path, old, new):
     [
         ("ramp_ms = 300", "ramp_ms = -1", "stage.ramp_ms: .* greater than 0, was -1"),
         ("baud = 115200", "baud = 115201", "must be one of 9600, .* was 115201"),
+        ("ramp_ms", "host_watch_ms = 200\nramp_ms", "1000 to 600000 ms, was 200"),
+        ("ramp_ms", "reply_delay_us = -1\nramp_ms", "reply_delay_us: .* was -1"),
         ("vref_v = 2.442", "vref_v = nan", "vref_v: .* was nan"),
         ("gain = 1", "gian = 1", "gian: Extra inputs"),
         ("name =", "name", "bench file"),
@@ -59,3 +61,9 @@ def test_other_ports_leave_the_rest_as_it_is():
         "/dev/pts/9",
     )
     assert moved.description() == bench.description()
+
+
+@pytest.mark.parametrize(("baud", "period_ms"), [(115200, 250), (9600, 978)])
+def test_status_queries_leave_the_line_to_the_fixes(tmp_path, baud, period_ms):
+    bench = load_bench(written(tmp_path, "baud = 115200", f"baud = {baud}"))
+    assert bench.links().status_period_ms == period_ms

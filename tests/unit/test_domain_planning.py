@@ -15,7 +15,14 @@ from aefi_bluesky.domain.feasibility import FeasibilityReport
 from aefi_bluesky.domain.flight_plan import FlightPlan
 from aefi_bluesky.domain.flight_rules import approach_mm, reading_rate_hz
 from aefi_bluesky.domain.planning import move_duration_s, plan_flight
-from aefi_bluesky.domain.scan_spec import Excitation, FlyScanSpec, Pattern, Zone
+from aefi_bluesky.domain.scan_spec import (
+    Excitation,
+    FlyScanSpec,
+    Pattern,
+    Trigger,
+    TriggerKind,
+    Zone,
+)
 from aefi_bluesky.testing.builders import a_bench, a_plan, a_spec
 
 BENCH = a_bench()
@@ -120,6 +127,38 @@ def test_too_few_readings_per_frame_says_how_fast_at_most():
     (violation,) = report.violations
     assert violation.limit == 6
     assert violation.suggestion == "fly at 26.04 mm/s at most"
+
+
+@pytest.mark.parametrize("kind", ["sync-output", "digital-output", "latch"])
+def test_trigger_without_its_wiring_is_refused_by_name(kind):
+    report = plan_flight(a_spec(trigger=Trigger(TriggerKind(kind))), BENCH)
+    assert isinstance(report, FeasibilityReport)
+    (violation,) = report.violations
+    assert violation.rule == "trigger"
+    assert f"triggered by {kind} need wiring that bench 'test bench'" in str(violation)
+    assert "use one of free-running, periodic, positions" in str(violation)
+
+
+def test_period_shorter_than_a_reading_is_refused():
+    trigger = Trigger(TriggerKind.PERIODIC, 0.01)
+    report = plan_flight(a_spec(trigger=trigger), BENCH)
+    assert isinstance(report, FeasibilityReport)
+    assert [v.rule for v in report.violations] == ["trigger period"]
+    assert report.violations[0].limit == pytest.approx(1 / 62.5)
+
+
+def test_period_decides_how_many_readings_meet_a_frame():
+    trigger = Trigger(TriggerKind.PERIODIC, 0.05)
+    report = plan_flight(a_spec(trigger=trigger), BENCH)
+    assert isinstance(report, FeasibilityReport)
+    assert [v.rule for v in report.violations] == ["readings per frame"]
+
+
+def test_aimed_readings_may_be_fewer_than_free_running_ones():
+    wanted = {"min_readings_per_frame": 3, "speed_mm_per_s": 40.0}
+    assert isinstance(plan_flight(a_spec(**wanted), BENCH), FeasibilityReport)
+    aimed = a_spec(**wanted, trigger=Trigger(TriggerKind.POSITIONS))
+    assert isinstance(plan_flight(aimed, BENCH), FlightPlan)
 
 
 def test_ramp_that_the_controller_would_shorten_is_refused():

@@ -1,5 +1,6 @@
 """What a scan spec accepts, refuses and means."""
 
+import json
 import math
 
 import numpy as np
@@ -11,6 +12,8 @@ from aefi_bluesky.domain.scan_spec import (
     ExcitationMode,
     FlyScanSpec,
     Pattern,
+    Trigger,
+    TriggerKind,
     Zone,
 )
 from aefi_bluesky.testing.builders import a_plan, a_spec
@@ -223,3 +226,19 @@ def test_optional_keys_have_their_defaults():
     plain = a_spec().to_plain()
     del plain["min_readings_per_frame"], plain["allowed_bad_frames"]
     assert FlyScanSpec.from_plain(plain) == a_spec()
+
+
+def test_only_a_periodic_trigger_has_a_period():
+    with pytest.raises(InvalidScanSpecError, match="only 'periodic' has a period"):
+        Trigger(TriggerKind.POSITIONS, 0.1)
+    with pytest.raises(InvalidScanSpecError, match="trigger: period"):
+        Trigger(TriggerKind.PERIODIC)
+
+
+def test_trigger_survives_plain_values():
+    for trigger in (Trigger(), Trigger(TriggerKind.PERIODIC, 0.02)):
+        spec = a_spec(trigger=trigger)
+        assert FlyScanSpec.from_plain(json.loads(json.dumps(spec.to_plain()))) == spec
+    plain = a_spec().to_plain() | {"trigger": {"kind": "position"}}
+    with pytest.raises(InvalidScanSpecError, match="trigger must be one of free-runn"):
+        FlyScanSpec.from_plain(plain)

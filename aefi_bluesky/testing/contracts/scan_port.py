@@ -40,16 +40,20 @@ PATIENCE_S = 60.0
 _PLACE = {"x", "x_lo", "x_hi", "y", "y_lo", "y_hi"}
 _CODES = {f"code_{number}" for number in range(1, 9)}
 _VOLTS = {*CHANNELS, *(f"{channel}_std" for channel in CHANNELS)}
-_TIMES = {"run_up", "window", "run_down", "turnaround", "t_start", "t_end"}
+_TIMES = {
+    *("run_up", "window", "run_down", "turnaround", "t_start", "t_end"),
+    *("link", "host"),
+}
 _COUNTS = {"n_ok", "n_not_ok", "n_readings", "n_fixes"}
 _RATES = {"reading_rate", "fix_rate", "loop_rate"}
 _PERIODS = {"period_p50", "period_p99", "period_max"}
 
 COLUMNS = {
-    "fixes_taken": {"t_sent", "t_received", "axis", "counts"},
-    "readings_taken": {"t_start", "t_end", "frame", *_PLACE, *_CODES},
+    "fixes_taken": {"t_sent", "t_received", "axis", "counts", "flags"},
+    "readings_taken": {"t_start", "t_end", "frame", "flags", *_PLACE, *_CODES},
     "frames_ended": {
-        *("frame", "line", "pass", "state", "t", "count", "x_nominal", "y_nominal"),
+        *("frame", "line", "pass", "state", "t", "late", "count"),
+        *("x_nominal", "y_nominal"),
         *_PLACE,
         *_VOLTS,
     },

@@ -52,6 +52,7 @@ pub fn fixes<'py>(py: Python<'py>, rows: &[Fix], zero: Nanos) -> PyResult<Bound<
         .column("t_received", |fix| (fix.received - zero).0)?
         .column("axis", |fix| fix.axis.index() as i64)?
         .column("counts", |fix| fix.counts.0)?
+        .column("flags", |fix| i64::from(fix.flags))?
         .columns)
 }
 
@@ -64,7 +65,8 @@ pub fn readings<'py>(
         .column("t_start", |row| (row.reading.sent - zero).0)?
         .column("t_end", |row| (row.reading.received - zero).0)?
         .place(|row| row.place)?
-        .column("frame", |row| row.frame.map_or(-1, |frame| frame as i64))?;
+        .column("frame", |row| row.frame.map_or(-1, |frame| frame as i64))?
+        .column("flags", |row| i64::from(row.flags))?;
     for channel in 0..8 {
         table = table.column(&format!("code_{}", channel + 1), |row| {
             row.reading.codes[channel]
@@ -85,6 +87,7 @@ pub fn frames<'py>(
         .column("state", |row| i64::from(row.state.code()))?
         .column("count", |row| i64::from(row.count))?
         .column("t", |row| (row.at - zero).0)?
+        .column("late", |row| row.late.0)?
         .place(|row| row.place)?;
     for channel in 0..6 {
         table = table
@@ -114,6 +117,7 @@ pub fn lines<'py>(
         .column("n_readings", |row| i64::from(row.readings))?
         .column("n_fixes", |row| i64::from(row.fixes))?
         .column("n_exchanges", |row| i64::from(row.exchanges))?
+        .column("link", |row| row.link.0)?
         .column("period_p50", |row| row.period[0].0)?
         .column("period_p99", |row| row.period[1].0)?
         .column("period_max", |row| row.period[2].0)?

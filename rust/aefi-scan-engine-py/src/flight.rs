@@ -37,14 +37,17 @@ pub struct StageLink {
     name: String,
     address: u8,
     reply_allowance_ms: i64,
+    reply_delay_us: i64,
     status_period_ms: i64,
+    host_watch_ms: u32,
 }
 
 #[pymethods]
 impl StageLink {
     #[new]
     #[pyo3(signature = (*, port, baud, paced, name, address, reply_allowance_ms,
-                        status_period_ms))]
+                        reply_delay_us, status_period_ms, host_watch_ms))]
+    #[allow(clippy::too_many_arguments)]
     fn new(
         port: String,
         baud: u32,
@@ -52,7 +55,9 @@ impl StageLink {
         name: String,
         address: u8,
         reply_allowance_ms: i64,
+        reply_delay_us: i64,
         status_period_ms: i64,
+        host_watch_ms: u32,
     ) -> Self {
         Self {
             port,
@@ -61,7 +66,9 @@ impl StageLink {
             name,
             address,
             reply_allowance_ms,
+            reply_delay_us,
             status_period_ms,
+            host_watch_ms,
         }
     }
 
@@ -124,7 +131,9 @@ impl StageLink {
             address: self.address,
             byte_time: byte_time(self.baud, self.paced),
             allowance: Nanos::from_millis(self.reply_allowance_ms),
+            reply_delay: Nanos::from_micros(self.reply_delay_us),
             status_period: Nanos::from_millis(self.status_period_ms),
+            host_watch_ms: self.host_watch_ms,
         }
     }
 

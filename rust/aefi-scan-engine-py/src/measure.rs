@@ -48,6 +48,7 @@ fn stamp_parse_push(ring: &mut Producer<Fix>) {
             earliest: sent,
             latest: received,
             counts: Steps(query.integer(text).unwrap_or_default()),
+            flags: 0,
         });
     }
 }
@@ -71,6 +72,8 @@ fn config() -> StageConfig {
         address: 0,
         byte_time: Nanos::ZERO,
         allowance: Nanos::from_millis(100),
+        reply_delay: Nanos::ZERO,
         status_period: Nanos::from_millis(250),
+        host_watch_ms: 0,
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aefi_scan_engine as engine;
 use engine::protocol::mcu::Averaging;
-use engine::{Axis, EngineError, Line, RegisterWrite, Steps};
+use engine::{Axis, EngineError, Line, Nanos, RegisterWrite, Steps, Trigger};
 use numpy::{PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -20,6 +20,17 @@ fn axis(name: &str) -> PyResult<Axis> {
         "y" => Ok(Axis::Y),
         _ => Err(PyValueError::new_err(format!(
             "axis must be 'x' or 'y', was '{name}'"
+        ))),
+    }
+}
+
+fn source(name: &str, period: Nanos) -> PyResult<Trigger> {
+    match name {
+        "free-running" => Ok(Trigger::FreeRunning),
+        "periodic" => Ok(Trigger::Periodic(period)),
+        "positions" => Ok(Trigger::Positions),
+        _ => Err(PyValueError::new_err(format!(
+            "trigger must be 'free-running', 'periodic' or 'positions', was '{name}'"
         ))),
     }
 }
@@ -59,7 +70,7 @@ fn lines(stations: &PyReadonlyArray2<'_, i64>, windows: &PyReadonlyArray2<'_, f6
 impl FlightPlan {
     #[new]
     #[pyo3(signature = (*, fast_axis, speed, positioning_speed, start_speed, ramp_ms,
-                        stations, windows, averaging, min_readings, extra_passes, excitation,
+                        stations, windows, averaging, min_readings, extra_passes, trigger, excitation,
                         excitation_off))]
     #[allow(clippy::too_many_arguments)]
     fn new(
@@ -74,6 +85,7 @@ impl FlightPlan {
         averaging: u8,
         min_readings: u32,
         extra_passes: u32,
+        trigger: (String, i64),
         excitation: Vec<(u16, u16)>,
         excitation_off: Vec<(u16, u16)>,
     ) -> PyResult<Self> {
@@ -100,6 +112,7 @@ impl FlightPlan {
             averaging,
             min_readings,
             extra_passes,
+            trigger: source(&trigger.0, Nanos(trigger.1))?,
             excitation: registers(excitation),
             excitation_off: registers(excitation_off),
         };

@@ -17,8 +17,10 @@ fn config() -> StageConfig {
         name: "4EX00".into(),
         address: 0,
         byte_time: Nanos::ZERO,
+        reply_delay: Nanos::ZERO,
         allowance: Nanos::from_millis(100),
         status_period: Nanos::from_millis(250),
+        host_watch_ms: 0,
     }
 }
 
@@ -52,6 +54,7 @@ fn place(c: &mut Criterion) {
             earliest: at,
             latest: at,
             counts: Steps(n),
+            flags: 0,
         });
     }
     let time = Nanos::from_micros(15_500);

@@ -16,6 +16,7 @@ const FIX: Fix = Fix {
     earliest: Nanos(2),
     latest: Nanos(3),
     counts: Steps(5),
+    flags: 0,
 };
 
 const READING: Reading = Reading {
@@ -24,6 +25,8 @@ const READING: Reading = Reading {
     earliest: Nanos(2),
     latest: Nanos(3),
     codes: [0; 8],
+    due: Nanos(0),
+    aim: None,
 };
 
 fn through_a_ring<T: Copy>(c: &mut Criterion, name: &str, record: T) {

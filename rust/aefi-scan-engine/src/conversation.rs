@@ -42,7 +42,7 @@ pub trait DeviceLogic {
     const TERMINATOR: u8;
 
     /// Returns what to do at `now`.
-    fn next(&mut self, now: Nanos) -> Turn;
+    fn next(&mut self, now: Nanos, records: &mut dyn FnMut(Self::Record)) -> Turn;
 
     /// Returns whether the next request must not wait for a resynchronisation.
     fn is_urgent(&self) -> bool;
@@ -166,7 +166,7 @@ impl<L: DeviceLogic> Conversation<L> {
     /// Returns what the shell is to do at `now`.
     pub fn poll(&mut self, now: Nanos, records: &mut dyn FnMut(L::Record)) -> Output {
         match self.state {
-            State::Idle => self.begin(now),
+            State::Idle => self.begin(now, records),
             State::Asking { request, .. } => Output::Write(request),
             State::Waiting { request, sent } | State::Resyncing { request, sent } => {
                 let deadline = self.deadline(&request, sent);
@@ -175,16 +175,16 @@ impl<L: DeviceLogic> Conversation<L> {
                 }
                 self.health.timeouts += 1;
                 self.fail(now, records);
-                self.begin(now)
+                self.begin(now, records)
             }
         }
     }
 
-    fn begin(&mut self, now: Nanos) -> Output {
+    fn begin(&mut self, now: Nanos, records: &mut dyn FnMut(L::Record)) -> Output {
         if self.out_of_step && !self.logic.is_urgent() {
             return self.ask(self.logic.resync(), true);
         }
-        match self.logic.next(now) {
+        match self.logic.next(now, records) {
             Turn::Ask(request) => self.ask(request, false),
             Turn::Rest(until) => Output::Wait(until),
             Turn::Over => Output::Over,

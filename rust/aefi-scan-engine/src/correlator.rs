@@ -12,9 +12,12 @@ use crate::controls::Controls;
 use crate::estimator::{AxisTrack, Located};
 use crate::flight_plan::FlightPlan;
 use crate::ledger::{FrameState, Ledger};
+use crate::protocol::mcu::is_at_rail;
 use crate::records::{
     DetectorRecord, EndedFrame, EndedLine, Estimate, Fix, PlacedReading, Reading, StageRecord,
+    VOLTAGES,
 };
+use crate::trigger::Trigger;
 use crate::units::{Axis, Nanos};
 
 use line_clock::{LineClock, LineTimes};
@@ -91,6 +94,8 @@ pub struct Correlator {
     detector_horizon: Nanos,
     flying: Option<Flying>,
     tallies: Vec<Tally>,
+    /// What a reading may be late.
+    tolerance: Nanos,
     ledger: Ledger,
     /// The pass being flown, from 0, and the frame behind its last line.
     pass: u32,
@@ -106,6 +111,7 @@ impl Correlator {
         let frames = plan.frames();
         let longest = plan.lines.iter().map(|line| line.frames).max();
         Self {
+            tolerance: plan.trigger.tolerance(&plan),
             plan,
             controls,
             tracks: Default::default(),
@@ -132,13 +138,7 @@ impl Correlator {
     /// Takes a record of the stage.
     pub fn take_stage(&mut self, record: StageRecord, out: &mut dyn FnMut(Product)) {
         match record {
-            StageRecord::Fix(fix) => {
-                self.tracks[fix.axis.index()].take_fix(&fix);
-                if fix.axis == self.plan.fast {
-                    self.clock.take_fix(&fix);
-                }
-                out(Product::Fix(fix));
-            }
+            StageRecord::Fix(fix) => self.take_fix(fix, out),
             StageRecord::Motion {
                 axis,
                 at,
@@ -150,12 +150,16 @@ impl Correlator {
                 self.clock.begin(self.plan.lines[line], at);
                 self.events.push_back(LineEvent::Began { line, place, at });
             }
-            StageRecord::LineEnded { at, exchanges } => {
-                let times = self.clock.end(at, exchanges);
+            StageRecord::LineEnded {
+                at,
+                exchanges,
+                busy,
+            } => {
+                let times = self.clock.end(at, exchanges, busy);
                 self.events.push_back(LineEvent::Ended { times });
             }
             StageRecord::LineBroken { at, epoch } => {
-                let times = self.clock.end(at, 0);
+                let times = self.clock.end(at, 0, Nanos::ZERO);
                 self.events.push_back(LineEvent::Broken { times, epoch });
             }
             StageRecord::LinesFlown { at, epoch } => {
@@ -167,6 +171,18 @@ impl Correlator {
                 }
             }
         }
+    }
+
+    fn take_fix(&mut self, mut fix: Fix, out: &mut dyn FnMut(Product)) {
+        if fix.flags == 0 {
+            if self.tracks[fix.axis.index()].take_fix(&fix) {
+                fix.flags |= Fix::WIDE;
+            }
+            if fix.axis == self.plan.fast {
+                self.clock.take_fix(&fix);
+            }
+        }
+        out(Product::Fix(fix));
     }
 
     /// Takes a record of the detector.
@@ -240,7 +256,8 @@ impl Correlator {
         for axis in Axis::BOTH {
             let track = &mut self.tracks[axis.index()];
             track.forget_before(reading.earliest);
-            if track.locate(reading.earliest, reading.latest) == Located::NotYet {
+            let located = track.locate(reading.earliest, reading.latest);
+            if located == Located::NotYet || !track.is_settled(reading.latest) {
                 return None;
             }
         }
@@ -294,11 +311,44 @@ impl Correlator {
             flying.readings += 1;
             self.tallies[at].add(&reading, &place);
         }
+        let frame = frame.map(|(first, at)| first + at);
+        self.note_stray(&reading, frame);
         out(Product::Reading(PlacedReading {
             reading,
             place,
-            frame: frame.map(|(first, at)| first + at),
+            frame,
+            flags: self.flags(&reading, &place),
         }));
+    }
+
+    /// A reading that was taken for a frame and met another place is that frame's loss.
+    fn note_stray(&mut self, reading: &Reading, met: Option<usize>) {
+        let (Some(aim), Some(flying)) = (reading.aim, &self.flying) else {
+            return;
+        };
+        let line = &self.plan.lines[flying.line];
+        if met != Some(aim) && (line.first_frame..line.first_frame + line.frames).contains(&aim) {
+            self.tallies[aim - line.first_frame].add_stray();
+        }
+    }
+
+    fn flags(&self, reading: &Reading, place: &[Estimate; 2]) -> u8 {
+        let fast = place[self.plan.fast.index()];
+        let line = &self.plan.lines[0];
+        let mut flags = 0;
+        if place.iter().any(|estimate| estimate.position.is_nan()) {
+            flags |= PlacedReading::UNPLACED;
+        }
+        if fast.high - fast.low > (line.edge(1) - line.edge(0)).abs() {
+            flags |= PlacedReading::WIDE;
+        }
+        if reading.codes[..VOLTAGES]
+            .iter()
+            .any(|code| is_at_rail(*code))
+        {
+            flags |= PlacedReading::RAIL;
+        }
+        flags
     }
 
     /// Returns the frame of a reading: the line's first one and the place in it.
@@ -369,16 +419,28 @@ impl Correlator {
             ended: times.ended,
             fixes: times.fixes,
             exchanges: times.exchanges,
+            link: times.link,
             period: times.period,
         }));
         self.controls.set_done(self.lines_done, self.frames_done);
     }
 
+    /// What became of a frame that was passed, by the readings in it and for it.
     fn passed_state(&self, at: usize) -> FrameState {
-        if self.tallies[at].count() >= self.plan.min_readings {
-            FrameState::Ok
-        } else {
+        let tally = &self.tallies[at];
+        let (count, needed) = (tally.count(), self.plan.min_readings);
+        let aims = self.plan.trigger == Trigger::Positions;
+        if aims && count > needed {
+            // One of them was another frame's.
+            FrameState::Duplicate
+        } else if count < needed && tally.strays() > 0 {
+            FrameState::OutOfWindow
+        } else if count < needed {
             FrameState::Missed
+        } else if tally.late() > self.tolerance {
+            FrameState::Late
+        } else {
+            FrameState::Ok
         }
     }
 

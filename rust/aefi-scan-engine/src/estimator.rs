@@ -14,15 +14,26 @@
 //! with e and l the earliest and latest instant of a latch. No acceleration enters,
 //! so the interval also holds through a start speed, a ramp, an abort or a limit.
 
+mod live;
+
 use std::collections::VecDeque;
 
 use crate::records::{Estimate, Fix};
 use crate::units::{Nanos, Steps};
 
+pub use live::LiveTrack;
+
 /// A step counter stands within half a step of the commanded position.
 const QUANTISATION: f64 = 0.5;
 /// The controller's crystal and the rounding of its pulse rate, with room to spare.
 const SPEED_TOLERANCE: f64 = 1.001;
+/// A latch known this many times worse than is usual tells little of its instant.
+const WIDE: f64 = 3.0;
+/// How fast the usual width follows: a share of itself a fix, up or down, so that it
+/// settles at the median.
+const WIDTH_RATE: f64 = 0.02;
+/// Fixes that a wide one is waited out for, at most.
+const PATIENCE: usize = 3;
 /// Fixes kept: more than pass during the longest reading at the fastest link.
 const CAPACITY: usize = 8192;
 
@@ -33,6 +44,8 @@ struct Point {
     counts: f64,
     /// Highest speed since the point before, in steps/ns.
     speed: f64,
+    /// Whether it bounds the position only.
+    is_wide: bool,
 }
 
 impl Point {
@@ -57,6 +70,8 @@ pub enum Located {
 pub struct AxisTrack {
     points: VecDeque<Point>,
     speed: f64,
+    /// The usual width of a latch's span, in ns; zero before the first.
+    usual_width: f64,
 }
 
 impl Default for AxisTrack {
@@ -64,31 +79,46 @@ impl Default for AxisTrack {
         Self {
             points: VecDeque::with_capacity(CAPACITY),
             speed: 0.0,
+            usual_width: 0.0,
         }
     }
 }
 
 impl AxisTrack {
-    /// Takes a fix; fixes come in the order of time.
-    pub fn take_fix(&mut self, fix: &Fix) {
-        self.push(fix.earliest, fix.latest, fix.counts);
+    /// Takes a fix and returns whether its latch is known much worse than is usual;
+    /// fixes come in the order of time.
+    pub fn take_fix(&mut self, fix: &Fix) -> bool {
+        let is_wide = self.is_wide((fix.latest - fix.earliest).0 as f64);
+        self.push(fix.earliest, fix.latest, fix.counts, is_wide);
+        is_wide
+    }
+
+    fn is_wide(&mut self, width: f64) -> bool {
+        if self.usual_width <= 0.0 {
+            self.usual_width = width;
+        }
+        let is_wide = width > WIDE * self.usual_width;
+        let towards = (width - self.usual_width).signum();
+        self.usual_width *= 1.0 + WIDTH_RATE * towards;
+        is_wide
     }
 
     /// Takes notice that the axis rested at `from` until `at` and may from then on
     /// move at up to `speed` steps/s.
     pub fn take_motion(&mut self, at: Nanos, from: Steps, speed: f64) {
-        self.push(at, at, from);
+        self.push(at, at, from, false);
         self.speed = speed * SPEED_TOLERANCE * 1e-9;
     }
 
     /// Takes notice that the axis stays for ever where the last fix saw it.
     pub fn take_rest(&mut self) {
         if let Some(last) = self.points.back().copied() {
-            self.push(Nanos::NEVER, Nanos::NEVER, Steps(last.counts as i64));
+            let there = Steps(last.counts as i64);
+            self.push(Nanos::NEVER, Nanos::NEVER, there, false);
         }
     }
 
-    fn push(&mut self, earliest: Nanos, latest: Nanos, counts: Steps) {
+    fn push(&mut self, earliest: Nanos, latest: Nanos, counts: Steps, is_wide: bool) {
         if self.points.len() == CAPACITY {
             self.points.pop_front();
         }
@@ -97,6 +127,7 @@ impl AxisTrack {
             latest,
             counts: counts.0 as f64,
             speed: self.speed,
+            is_wide,
         });
     }
 
@@ -135,6 +166,17 @@ impl AxisTrack {
         }
     }
 
+    /// Returns whether fixes to come would not better what [`Self::locate`] says of a
+    /// time up to `latest`.
+    #[must_use]
+    pub fn is_settled(&self, latest: Nanos) -> bool {
+        let after = self.points.iter().position(|p| p.earliest >= latest);
+        after.is_some_and(|after| {
+            let mut behind = self.points.range(after..);
+            behind.len() > PATIENCE || behind.any(|point| !point.is_wide)
+        })
+    }
+
     fn estimate(&self, i: usize, j: usize, earliest: Nanos, latest: Nanos) -> Estimate {
         let (first, last) = (self.points[i], self.points[j]);
         let mut speed = 0.0_f64;
@@ -158,21 +200,25 @@ impl AxisTrack {
         }
     }
 
-    /// Linear between the middles of the two fixes around `time`.
+    /// Linear between the middles of the fixes around `time` whose latch is known as
+    /// well as is usual, or else of those that are there.
     fn interpolate(&self, i: usize, j: usize, time: f64) -> f64 {
-        let mut left = self.points[i];
-        for right in self.points.range(i + 1..=j) {
-            if right.middle() >= time {
-                let span = right.middle() - left.middle();
-                if span <= 0.0 {
-                    return right.counts;
-                }
-                let share = (time - left.middle()) / span;
-                return left.counts + share * (right.counts - left.counts);
-            }
-            left = *right;
+        let right = (i + 1..=j).find(|at| self.points[*at].middle() >= time);
+        let Some(right) = right else {
+            return self.points[j].counts;
+        };
+        let is_good = |at: &usize| !self.points[*at].is_wide;
+        let near = right.saturating_sub(1 + PATIENCE);
+        let far = (right + PATIENCE).min(self.points.len() - 1);
+        let left = (near..right).rev().find(is_good).unwrap_or(right - 1);
+        let right = (right..=far).find(is_good).unwrap_or(right);
+        let (left, right) = (self.points[left], self.points[right]);
+        let span = right.middle() - left.middle();
+        if span <= 0.0 {
+            return right.counts;
         }
-        left.counts
+        let share = (time - left.middle()) / span;
+        left.counts + share * (right.counts - left.counts)
     }
 }
 
@@ -189,6 +235,7 @@ mod tests {
             earliest: Nanos(earliest),
             latest: Nanos(latest),
             counts: Steps(counts),
+            flags: 0,
         }
     }
 
@@ -245,6 +292,22 @@ mod tests {
         };
         assert!(found.low <= found.position && found.position <= found.high);
         assert!(found.low <= 10.0 && found.high >= 4990.0, "{found:?}");
+    }
+
+    #[test]
+    fn a_wide_fix_bounds_the_position_and_is_not_interpolated_from() {
+        let mut track = cruising();
+        // Its reply came 5 ms late, so that the middle of its span is 2.5 ms off.
+        let wide = fix(9_900_000, 15_100_000, 10);
+        assert!(track.take_fix(&wide));
+        let time = Nanos::from_micros(9_500);
+        assert!(!track.is_settled(time), "a better fix may follow");
+        assert!(!track.take_fix(&fix(15_900_000, 16_100_000, 16)));
+        assert!(track.is_settled(time));
+        let Located::At(found) = track.locate(time, time) else {
+            panic!("neighbours are there");
+        };
+        assert!((found.position - 9.5).abs() < 1e-9, "{found:?}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::error::PlanError;
 use crate::protocol::mcu::Averaging;
+use crate::trigger::Trigger;
 use crate::units::{Axis, Nanos, Steps};
 
 /// One traverse of the fast axis: run-up, window, run-down.
@@ -104,6 +105,8 @@ pub struct FlightPlan {
     pub averaging: Averaging,
     /// Readings a frame needs to be ok.
     pub min_readings: u32,
+    /// When readings are taken.
+    pub trigger: Trigger,
     /// Extra passes over frames that are not ok, at most.
     pub extra_passes: u32,
     /// Registers written before the first line: the excitation.
@@ -148,6 +151,15 @@ impl FlightPlan {
                     found: f64::from(speed),
                 });
             }
+        }
+        if let Trigger::Periodic(period) = self.trigger
+            && period <= Nanos::ZERO
+        {
+            return Err(PlanError::OutOfRange {
+                what: "period of readings in s",
+                range: "above 0",
+                found: period.as_secs_f64(),
+            });
         }
         if self.min_readings == 0 {
             return Err(PlanError::OutOfRange {

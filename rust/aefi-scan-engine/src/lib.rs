@@ -1,7 +1,8 @@
 //! Flies a stage over an object and keeps the truth about every frame.
 //!
 //! The logic is pure: [`conversation`] pairs requests and replies on a link,
-//! [`machine`] knows what the stage and the detector do next, [`correlator`] gives
+//! [`machine`] knows what the stage and the detector do next, [`trigger`] when a reading
+//! is due, [`correlator`] gives
 //! readings their place and keeps the ledger, [`spool`] is what of it survives the
 //! host. Two thin shells drive it: threads on
 //! real ports, and an event queue in virtual time ([`shell`]).
@@ -22,6 +23,7 @@ pub mod ring;
 pub mod shell;
 pub mod spool;
 pub mod transport;
+pub mod trigger;
 pub mod units;
 pub mod virtual_bench;
 
@@ -32,5 +34,6 @@ pub use ledger::FrameState;
 pub use machine::detector::DetectorConfig;
 pub use machine::stage::{Outcome, StageConfig};
 pub use shell::{Flight, Products};
+pub use trigger::Trigger;
 pub use units::{Axis, Nanos, Steps};
 pub use virtual_bench::{Link, VirtualBench};

@@ -23,6 +23,22 @@ pub struct Fix {
     pub latest: Nanos,
     /// The counter.
     pub counts: Steps,
+    /// What is to be said against it: a sum of the flags below, zero for nothing.
+    pub flags: u8,
+}
+
+impl Fix {
+    /// Returns the middle of what is known of the latch's instant.
+    #[must_use]
+    pub fn middle(&self) -> Nanos {
+        Nanos(i64::midpoint(self.earliest.0, self.latest.0))
+    }
+
+    /// Its latch is known much less well than is usual on this link: it bounds the
+    /// position, but nothing is interpolated from it.
+    pub const WIDE: u8 = 1;
+    /// The axis can't be there: kept, and not used.
+    pub const IMPOSSIBLE: u8 = 2;
 }
 
 /// One detector reply.
@@ -41,6 +57,24 @@ pub struct Reading {
     pub latest: Nanos,
     /// The raw codes of all channels.
     pub codes: [i32; CODES],
+    /// When its request was due; `sent` where nothing asked for an instant.
+    pub due: Nanos,
+    /// The frame it was taken for, where the trigger source aims at one.
+    pub aim: Option<usize>,
+}
+
+impl Reading {
+    /// Returns how long after its due time the request left.
+    #[must_use]
+    pub fn late(&self) -> Nanos {
+        (self.sent - self.due).max(Nanos::ZERO)
+    }
+
+    /// Returns the middle of what is known of its instant.
+    #[must_use]
+    pub fn middle(&self) -> Nanos {
+        Nanos(i64::midpoint(self.earliest.0, self.latest.0))
+    }
 }
 
 /// What the stage's thread reports, in the order of time.
@@ -80,6 +114,8 @@ pub enum StageRecord {
         at: Nanos,
         /// Exchanges on the stage's link since the line began.
         exchanges: u32,
+        /// Time that the link took for exchanges since the line before ended.
+        busy: Nanos,
     },
     /// The line was left before its end.
     LineBroken {
@@ -140,6 +176,17 @@ pub struct PlacedReading {
     pub place: [Estimate; 2],
     /// The frame it was counted in, if any.
     pub frame: Option<usize>,
+    /// What is to be said against it: a sum of the flags below, zero for nothing.
+    pub flags: u8,
+}
+
+impl PlacedReading {
+    /// Its place is not known.
+    pub const UNPLACED: u8 = 1;
+    /// The interval of its place is wider than a frame.
+    pub const WIDE: u8 = 2;
+    /// A voltage stands at an end of the converter's range.
+    pub const RAIL: u8 = 4;
 }
 
 /// The number of voltages in a reading: channels 1 to 6.
@@ -160,6 +207,8 @@ pub struct EndedFrame {
     pub count: u32,
     /// Mean time of its readings.
     pub at: Nanos,
+    /// How late the request of its latest reading left.
+    pub late: Nanos,
     /// Mean position of its readings, X first; the interval holds the mean truth.
     pub place: [Estimate; 2],
     /// Mean code of each voltage.
@@ -196,6 +245,9 @@ pub struct EndedLine {
     pub fixes: u32,
     /// Exchanges on the stage's link.
     pub exchanges: u32,
+    /// Time that the stage's link took for exchanges since the line before ended;
+    /// what is left of the line's time, the host took.
+    pub link: Nanos,
     /// Period between requests for the fast axis: median, 99th percentile, maximum.
     pub period: [Nanos; 3],
 }

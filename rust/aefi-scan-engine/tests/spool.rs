@@ -41,7 +41,8 @@ fn place() -> impl Strategy<Value = [Estimate; 2]> {
 
 fn fix() -> impl Strategy<Value = Product> {
     let axis = prop_oneof![Just(Axis::X), Just(Axis::Y)];
-    (axis, [nanos(), nanos(), nanos(), nanos()], any::<i64>()).prop_map(|(axis, times, counts)| {
+    let times = [nanos(), nanos(), nanos(), nanos()];
+    (axis, times, any::<i64>(), any::<u8>()).prop_map(|(axis, times, counts, flags)| {
         Product::Fix(Fix {
             axis,
             sent: times[0],
@@ -49,14 +50,16 @@ fn fix() -> impl Strategy<Value = Product> {
             earliest: times[2],
             latest: times[3],
             counts: Steps(counts),
+            flags,
         })
     })
 }
 
 fn reading() -> impl Strategy<Value = Product> {
-    let times = [nanos(), nanos(), nanos(), nanos()];
-    let frame = proptest::option::of(0..usize::MAX >> 1);
-    (times, any::<[i32; 8]>(), place(), frame).prop_map(|(times, codes, place, frame)| {
+    let times = [nanos(), nanos(), nanos(), nanos(), nanos()];
+    let frame = || proptest::option::of(0..usize::MAX >> 1);
+    let frames = (frame(), frame(), any::<u8>());
+    (times, any::<[i32; 8]>(), place(), frames).prop_map(|(times, codes, place, frames)| {
         Product::Reading(PlacedReading {
             reading: Reading {
                 sent: times[0],
@@ -64,9 +67,12 @@ fn reading() -> impl Strategy<Value = Product> {
                 earliest: times[2],
                 latest: times[3],
                 codes,
+                due: times[4],
+                aim: frames.0,
             },
             place,
-            frame,
+            frame: frames.1,
+            flags: frames.2,
         })
     })
 }
@@ -74,15 +80,16 @@ fn reading() -> impl Strategy<Value = Product> {
 fn frame() -> impl Strategy<Value = Product> {
     let state = proptest::sample::select(FrameState::ALL.to_vec());
     let values = any::<[[f64; VOLTAGES]; 2]>();
-    let numbers = (any::<[usize; 2]>(), any::<[u32; 2]>(), nanos());
-    (numbers, state, place(), values).prop_map(|((ids, counts, at), state, place, values)| {
+    let numbers = (any::<[usize; 2]>(), any::<[u32; 2]>(), [nanos(), nanos()]);
+    (numbers, state, place(), values).prop_map(|((ids, counts, times), state, place, values)| {
         Product::Frame(EndedFrame {
             frame: ids[0],
             line: ids[1],
             pass: counts[0],
             state,
             count: counts[1],
-            at,
+            at: times[0],
+            late: times[1],
             place,
             mean: values[0],
             deviation: values[1],
@@ -91,7 +98,7 @@ fn frame() -> impl Strategy<Value = Product> {
 }
 
 fn line() -> impl Strategy<Value = Product> {
-    (any::<usize>(), any::<[i64; 8]>(), any::<[u32; 6]>()).prop_map(|(line, times, counts)| {
+    (any::<usize>(), any::<[i64; 9]>(), any::<[u32; 6]>()).prop_map(|(line, times, counts)| {
         Product::Line(EndedLine {
             line,
             pass: counts[0],
@@ -105,6 +112,7 @@ fn line() -> impl Strategy<Value = Product> {
             readings: counts[3],
             fixes: counts[4],
             exchanges: counts[5],
+            link: Nanos(times[8]),
             period: [times[5], times[6], times[7]].map(Nanos),
         })
     })
@@ -226,6 +234,8 @@ fn some_products() -> Vec<Product> {
         earliest: times,
         latest: times,
         codes: [-1; 8],
+        due: times,
+        aim: None,
     };
     let fix = |counts| {
         Product::Fix(Fix {
@@ -235,6 +245,7 @@ fn some_products() -> Vec<Product> {
             earliest: times,
             latest: times,
             counts: Steps(counts),
+            flags: Fix::WIDE,
         })
     };
     let reading = |frame| {
@@ -242,6 +253,7 @@ fn some_products() -> Vec<Product> {
             reading,
             place,
             frame,
+            flags: PlacedReading::UNPLACED,
         })
     };
     vec![
@@ -328,8 +340,8 @@ fn a_changed_byte_ends_the_records_and_invents_none() {
 #[test]
 fn what_is_no_spool_is_said_so() {
     assert_eq!(decode(b""), Err(FormatError::NotASpool));
-    assert_eq!(decode(b"AEFISPL\n\x02\0\0\0"), Err(FormatError::Version(2)));
-    assert_eq!(decode(b"AEFISPL\n\x01\0\0\0"), Err(FormatError::Header));
+    assert_eq!(decode(b"AEFISPL\n\x03\0\0\0"), Err(FormatError::Version(3)));
+    assert_eq!(decode(b"AEFISPL\n\x02\0\0\0"), Err(FormatError::Header));
 }
 
 // -- the disk ------------------------------------------------------------------------

@@ -15,6 +15,7 @@ pub(super) struct LineTimes {
     pub(super) ended: Nanos,
     pub(super) fixes: u32,
     pub(super) exchanges: u32,
+    pub(super) link: Nanos,
     pub(super) period: [Nanos; 3],
 }
 
@@ -78,7 +79,7 @@ impl LineClock {
     }
 
     /// Ends the line in flight, if there is one, and returns its times.
-    pub(super) fn end(&mut self, at: Nanos, exchanges: u32) -> LineTimes {
+    pub(super) fn end(&mut self, at: Nanos, exchanges: u32, link: Nanos) -> LineTimes {
         self.line = None;
         let entered = self.entered.unwrap_or(at);
         LineTimes {
@@ -89,6 +90,7 @@ impl LineClock {
             ended: at,
             fixes: self.fixes,
             exchanges,
+            link,
             period: [
                 self.period.quantile(0.5),
                 self.period.quantile(0.99),

@@ -8,6 +8,8 @@ use crate::units::Nanos;
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Tally {
     count: u32,
+    strays: u32,
+    late: Nanos,
     time: f64,
     place: [[f64; 3]; 2],
     mean: [f64; VOLTAGES],
@@ -19,11 +21,25 @@ impl Tally {
         self.count
     }
 
+    /// Returns how many readings were taken for the frame and met another place.
+    pub(super) fn strays(&self) -> u32 {
+        self.strays
+    }
+
+    pub(super) fn add_stray(&mut self) {
+        self.strays += 1;
+    }
+
+    /// Returns how late the latest reading was.
+    pub(super) fn late(&self) -> Nanos {
+        self.late
+    }
+
     pub(super) fn add(&mut self, reading: &Reading, place: &[Estimate; 2]) {
         self.count += 1;
         let share = 1.0 / f64::from(self.count);
-        let middle = reading.earliest.0 + (reading.latest.0 - reading.earliest.0) / 2;
-        self.time += (middle as f64 - self.time) * share;
+        self.late = self.late.max(reading.late());
+        self.time += (reading.middle().0 as f64 - self.time) * share;
         for (sum, now) in self.place.iter_mut().zip(place) {
             for (mean, value) in sum.iter_mut().zip([now.position, now.low, now.high]) {
                 *mean += (value - *mean) * share;
@@ -53,6 +69,7 @@ impl Tally {
             state,
             count: self.count,
             at: Nanos(self.time as i64),
+            late: self.late,
             place: self.place.map(|[position, low, high]| Estimate {
                 position: known(position),
                 low: known(low),
@@ -91,11 +108,14 @@ mod tests {
                 earliest: Nanos(time),
                 latest: Nanos(time),
                 codes: [code; 8],
+                due: Nanos(time - 7),
+                aim: None,
             };
             tally.add(&reading, &place);
         }
         let frame = tally.ended(3, 1, 0, FrameState::Ok);
         assert_eq!((frame.count, frame.at), (3, Nanos(200)));
+        assert_eq!(frame.late, Nanos(7));
         assert!((frame.mean[0] - 6.0).abs() < 1e-12);
         assert!((frame.deviation[5] - 2.0).abs() < 1e-12);
         assert_eq!(frame.place[0].low.to_bits(), 9.0_f64.to_bits());

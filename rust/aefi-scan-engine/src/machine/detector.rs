@@ -7,7 +7,9 @@ use crate::conversation::{DeviceLogic, Reply, Turn};
 use crate::error::Cause;
 use crate::flight_plan::{FlightPlan, RegisterWrite};
 use crate::protocol::{Request, mcu};
-use crate::records::{DetectorRecord, Reading};
+use crate::records::{DetectorRecord, Reading, StageRecord};
+use crate::ring::{Consumer, Producer, ring};
+use crate::trigger::{Due, Shot, TriggerSource};
 use crate::units::Nanos;
 
 /// What the engine must know of the microcontroller and its link.
@@ -21,6 +23,32 @@ pub struct DetectorConfig {
     pub conversion: Nanos,
 }
 
+impl DetectorConfig {
+    fn wire(&self, bytes: usize) -> Nanos {
+        Nanos(self.byte_time.0 * bytes as i64)
+    }
+
+    fn integration(&self, plan: &FlightPlan) -> Nanos {
+        Nanos(self.conversion.0 * i64::from(plan.averaging.get()))
+    }
+}
+
+/// Where the detector's trigger source hears of the motion, if it wants to.
+#[derive(Debug)]
+pub struct MotionNews(Option<Producer<StageRecord>>);
+
+impl MotionNews {
+    /// Passes on what the stage reports. Never waits: news that find no room are
+    /// older than those that follow.
+    pub fn tell(&mut self, record: StageRecord) {
+        if let Some(news) = &mut self.0 {
+            news.push(record);
+        }
+    }
+}
+
+/// Records of the stage held for the detector during its longest exchange.
+const NEWS: usize = 4096;
 const DEVICE: &str = "acquisition";
 /// Failed exchanges in a row after which the detector counts as dead.
 const PATIENCE: u32 = 3;
@@ -74,19 +102,39 @@ pub struct DetectorMachine {
     controls: Arc<Controls>,
     phase: Phase,
     is_off: bool,
+    source: Box<dyn TriggerSource>,
+    /// What the source is told of the motion.
+    motion: Consumer<StageRecord>,
+    /// What the reading under way is taken for.
+    shot: Shot,
 }
 
 impl DetectorMachine {
-    /// Returns the logic before its first request.
+    /// Returns the logic before its first request, and where it hears of the motion.
     #[must_use]
-    pub fn new(plan: Arc<FlightPlan>, config: DetectorConfig, controls: Arc<Controls>) -> Self {
-        Self {
+    pub fn new(
+        plan: Arc<FlightPlan>,
+        config: DetectorConfig,
+        controls: Arc<Controls>,
+    ) -> (Self, MotionNews) {
+        let follows = plan.trigger.follows_the_motion();
+        let (news, motion) = ring(if follows { NEWS } else { 1 });
+        let request = mcu::measure(plan.averaging, config.allowance);
+        let lead = config.wire(request.bytes().len()) + Nanos(config.integration(&plan).0 / 2);
+        let machine = Self {
+            source: plan.trigger.source(&plan, lead),
+            motion,
+            shot: Shot {
+                due: Nanos::ZERO,
+                aim: None,
+            },
             plan,
             config,
             controls,
             phase: Phase::SwitchingOn(Script::default()),
             is_off: false,
-        }
+        };
+        (machine, MotionNews(follows.then_some(news)))
     }
 
     /// Returns whether the device has acknowledged every write that takes the
@@ -96,12 +144,8 @@ impl DetectorMachine {
         self.is_off
     }
 
-    fn integration(&self) -> Nanos {
-        Nanos(self.config.conversion.0 * i64::from(self.plan.averaging.get()))
-    }
-
     fn measure(&self) -> Request {
-        let allowance = self.config.allowance + self.integration();
+        let allowance = self.config.allowance + self.config.integration(&self.plan);
         mcu::measure(self.plan.averaging, allowance)
     }
 
@@ -109,17 +153,31 @@ impl DetectorMachine {
     fn reading(&self, reply: &Reply<'_>, codes: [i32; mcu::CODES]) -> Reading {
         let line = reply.text.rsplit(|byte| *byte == mcu::TERMINATOR).next();
         let data = line.map_or(0, <[u8]>::len) + 1;
-        let half = Nanos(self.integration().0 / 2);
-        let byte = self.config.byte_time.0;
-        let earliest = reply.sent + Nanos(byte * reply.request_len as i64) + half;
-        let latest = reply.received - Nanos(byte * data as i64) - half;
+        let half = Nanos(self.config.integration(&self.plan).0 / 2);
+        let earliest = reply.sent + self.config.wire(reply.request_len) + half;
+        let latest = reply.received - self.config.wire(data) - half;
         Reading {
             sent: reply.sent,
             received: reply.received,
             earliest: earliest.min(latest),
             latest: latest.max(earliest),
             codes,
+            due: self.shot.due.min(reply.sent),
+            aim: self.shot.aim,
         }
+    }
+
+    /// Asks the source; while nothing is due, no older reading will come.
+    fn next_in_measurement(&mut self, now: Nanos, records: &mut dyn FnMut(DetectorRecord)) -> Turn {
+        while let Some(record) = self.motion.pop() {
+            self.source.observe(&record);
+        }
+        let due = self.source.due(now);
+        match due {
+            Due::Now(shot) => self.shot = shot,
+            Due::NotBefore(_) => records(DetectorRecord::Horizon(now)),
+        }
+        due.turn(self.measure())
     }
 
     fn advance(&mut self) {
@@ -152,7 +210,7 @@ impl DetectorMachine {
             device: DEVICE,
             command: String::from_utf8_lossy(self.measure().bytes()).into_owned(),
             attempts: failures,
-            waited_ms: (self.config.allowance + self.integration()).0 / 1_000_000,
+            waited_ms: (self.config.allowance + self.config.integration(&self.plan)).0 / 1_000_000,
         }
     }
 }
@@ -162,7 +220,7 @@ impl DeviceLogic for DetectorMachine {
 
     const TERMINATOR: u8 = mcu::TERMINATOR;
 
-    fn next(&mut self, _now: Nanos) -> Turn {
+    fn next(&mut self, now: Nanos, records: &mut dyn FnMut(DetectorRecord)) -> Turn {
         loop {
             match self.phase {
                 Phase::SwitchingOn(script) => {
@@ -179,7 +237,7 @@ impl DeviceLogic for DetectorMachine {
                 Phase::Measuring if self.controls.is_stage_over() => {
                     self.phase = Phase::SwitchingOff(Script::default());
                 }
-                Phase::Measuring => return Turn::Ask(self.measure()),
+                Phase::Measuring => return self.next_in_measurement(now, records),
                 Phase::SwitchingOff(script) => {
                     let writes = &self.plan.excitation_off;
                     if let Some(request) = script.request(writes, self.config.allowance) {
@@ -207,7 +265,9 @@ impl DeviceLogic for DetectorMachine {
         let Ok(codes) = mcu::reading(reply.text) else {
             return false;
         };
-        records(DetectorRecord::Reading(self.reading(&reply, codes)));
+        let reading = self.reading(&reply, codes);
+        self.source.observe_reading(&reading);
+        records(DetectorRecord::Reading(reading));
         true
     }
 

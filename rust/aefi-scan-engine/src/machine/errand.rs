@@ -65,7 +65,7 @@ impl DeviceLogic for Errand {
 
     const TERMINATOR: u8 = pmx::TERMINATOR;
 
-    fn next(&mut self, _now: Nanos) -> Turn {
+    fn next(&mut self, _now: Nanos, _records: &mut dyn FnMut(())) -> Turn {
         match self.commands.get(self.next) {
             Some(command) if self.outcome.is_none() => {
                 Turn::Ask(command.request(self.config.address, self.config.allowance))

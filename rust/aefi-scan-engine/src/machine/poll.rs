@@ -56,20 +56,6 @@ impl Polling {
     fn query(&self) -> Command {
         Command::Position(self.axis)
     }
-
-    fn fix(&self, reply: &Reply<'_>, counts: Steps) -> Fix {
-        let wire = |bytes: usize| Nanos(self.config.byte_time.0 * bytes as i64);
-        let earliest = reply.sent + wire(reply.request_len);
-        let latest = reply.received - wire(reply.text.len() + 1);
-        Fix {
-            axis: self.axis,
-            sent: reply.sent,
-            received: reply.received,
-            earliest,
-            latest: latest.max(earliest),
-            counts,
-        }
-    }
 }
 
 impl DeviceLogic for Polling {
@@ -77,7 +63,7 @@ impl DeviceLogic for Polling {
 
     const TERMINATOR: u8 = pmx::TERMINATOR;
 
-    fn next(&mut self, now: Nanos) -> Turn {
+    fn next(&mut self, now: Nanos, _records: &mut dyn FnMut(Fix)) -> Turn {
         let began = *self.began.get_or_insert(now);
         if self.is_lost || now - began >= self.span {
             return Turn::Over;
@@ -101,7 +87,7 @@ impl DeviceLogic for Polling {
         self.fixes += 1;
         self.first.get_or_insert(reply.received);
         self.last = reply.received;
-        records(self.fix(&reply, Steps(counts)));
+        records(self.config.fix(self.axis, Steps(counts), &reply));
         true
     }
 

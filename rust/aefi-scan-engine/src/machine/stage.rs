@@ -15,8 +15,8 @@ use crate::error::Cause;
 use crate::flight_plan::{FlightPlan, Line};
 use crate::protocol::Request;
 use crate::protocol::pmx::{self, Command};
-use crate::records::StageRecord;
-use crate::units::{Nanos, Steps};
+use crate::records::{Fix, StageRecord};
+use crate::units::{Axis, Nanos, Steps};
 
 use belief::Belief;
 use halt::Halt;
@@ -33,8 +33,36 @@ pub struct StageConfig {
     pub byte_time: Nanos,
     /// Time from request to reply beyond the wire's, at most.
     pub allowance: Nanos,
+    /// A counter is latched at least this long before its reply begins: what is
+    /// known of the controller's own delay; zero if nothing is.
+    pub reply_delay: Nanos,
     /// Period of status and full position queries in flight.
     pub status_period: Nanos,
+    /// The controller reports a host that is silent for so many ms, and its
+    /// stand-alone program, if it has one, may act on it; zero leaves its watch alone.
+    pub host_watch_ms: u32,
+}
+
+impl StageConfig {
+    /// Returns the fix that `reply` gives for `axis`: its counter was latched after
+    /// the request had arrived and before the reply began.
+    #[must_use]
+    pub fn fix(&self, axis: Axis, counts: Steps, reply: &Reply<'_>) -> Fix {
+        let wire = |bytes: usize| Nanos(self.byte_time.0 * bytes as i64);
+        let earliest = reply.sent + wire(reply.request_len);
+        let latest = (reply.received - wire(reply.text.len() + 1)).max(earliest);
+        let known = latest - self.reply_delay;
+        Fix {
+            axis,
+            sent: reply.sent,
+            received: reply.received,
+            earliest,
+            // A reply that broke the promise of its delay is not held to it.
+            latest: if known < earliest { latest } else { known },
+            counts,
+            flags: 0,
+        }
+    }
 }
 
 /// How a flight ended.
@@ -67,8 +95,13 @@ enum Phase {
     SeekingGaps,
     Halting(Halt),
     Paused,
+    /// At rest: the controller's watch on the host ends before the flight does.
+    Disarming(Outcome, Rest),
     Over,
 }
+
+/// Whether both axes are known to rest at their last fix.
+type Rest = bool;
 
 /// The steps of a move from rest to rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -111,6 +144,9 @@ pub struct StageMachine {
     idle_since: Option<Nanos>,
     resends: u32,
     exchanges: u32,
+    /// Time spent in exchanges since the last line ended.
+    busy: Nanos,
+    asked_at: Option<Nanos>,
     /// The number of the break whose resume frame is awaited.
     awaited_break: Option<u32>,
     outcome: Option<Outcome>,
@@ -121,7 +157,7 @@ impl StageMachine {
     #[must_use]
     pub fn new(plan: Arc<FlightPlan>, config: StageConfig, controls: Arc<Controls>) -> Self {
         Self {
-            script: preparation(&plan),
+            script: preparation(&plan, config.host_watch_ms),
             high_speed: plan.positioning_speed,
             plan,
             config,
@@ -141,6 +177,8 @@ impl StageMachine {
             idle_since: None,
             resends: 0,
             exchanges: 0,
+            busy: Nanos::ZERO,
+            asked_at: None,
             awaited_break: None,
             outcome: None,
         }
@@ -156,6 +194,36 @@ impl StageMachine {
     #[must_use]
     pub fn is_waiting_for_demand(&self) -> bool {
         self.phase == Phase::Paused && self.controls.demanded() == Demand::Pause
+    }
+
+    fn turn(&mut self, now: Nanos) -> Turn {
+        self.obey();
+        match &mut self.phase {
+            Phase::Preparing(step) => {
+                let step = *step;
+                self.next_in_preparation(now, step)
+            }
+            Phase::Positioning(leg) | Phase::Flying(leg) => {
+                let leg = *leg;
+                self.next_in_leg(now, leg)
+            }
+            Phase::Halting(halt) => {
+                halt.upgrade(self.controls.demanded());
+                let command = halt.next(now);
+                self.ask(command)
+            }
+            Phase::SeekingGaps => self.next_in_resume(now),
+            Phase::Paused => self.next_in_pause(now),
+            Phase::Disarming(..) => self.ask(Command::WatchHost(0)),
+            Phase::Over => Turn::Over,
+        }
+    }
+
+    /// The exchange under way, if there is one, ended at `at`.
+    fn count_busy(&mut self, at: Nanos) {
+        if let Some(asked_at) = self.asked_at.take() {
+            self.busy = self.busy + (at - asked_at);
+        }
     }
 
     fn current_line(&self) -> &Line {
@@ -178,6 +246,15 @@ impl StageMachine {
             _ => {}
         }
         self.phase = phase;
+    }
+
+    /// Ends the stage's part in rest, with the controller's watch taken back.
+    fn conclude(&mut self, outcome: Outcome, at_rest: Rest, records: &mut dyn FnMut(StageRecord)) {
+        if self.config.host_watch_ms > 0 {
+            self.enter(Phase::Disarming(outcome, at_rest));
+        } else {
+            self.finish(outcome.state, outcome.cause, at_rest, records);
+        }
     }
 
     /// Ends the stage's part. The final state is published by the shell, when the
@@ -225,26 +302,8 @@ impl DeviceLogic for StageMachine {
 
     const TERMINATOR: u8 = pmx::TERMINATOR;
 
-    fn next(&mut self, now: Nanos) -> Turn {
-        self.obey();
-        match &mut self.phase {
-            Phase::Preparing(step) => {
-                let step = *step;
-                self.next_in_preparation(now, step)
-            }
-            Phase::Positioning(leg) | Phase::Flying(leg) => {
-                let leg = *leg;
-                self.next_in_leg(now, leg)
-            }
-            Phase::Halting(halt) => {
-                halt.upgrade(self.controls.demanded());
-                let command = halt.next(now);
-                self.ask(command)
-            }
-            Phase::SeekingGaps => self.next_in_resume(now),
-            Phase::Paused => self.next_in_pause(now),
-            Phase::Over => Turn::Over,
-        }
+    fn next(&mut self, now: Nanos, _records: &mut dyn FnMut(StageRecord)) -> Turn {
+        self.turn(now)
     }
 
     fn is_urgent(&self) -> bool {
@@ -258,6 +317,7 @@ impl DeviceLogic for StageMachine {
 
     fn asked(&mut self, sent: Nanos, records: &mut dyn FnMut(StageRecord)) {
         self.exchanges += 1;
+        self.asked_at = Some(sent);
         self.record_move(sent, records);
         if matches!(self.asked, Command::Stop | Command::Abort) {
             records(StageRecord::StopSent { at: sent });
@@ -265,11 +325,12 @@ impl DeviceLogic for StageMachine {
     }
 
     fn replied(&mut self, reply: Reply<'_>, records: &mut dyn FnMut(StageRecord)) -> bool {
+        self.count_busy(reply.received);
         let phase = self.phase.clone();
         match self.understand(&reply, records) {
             Ok(understood) => {
                 if understood && self.phase == phase {
-                    self.proceed();
+                    self.proceed(records);
                 }
                 understood
             }
@@ -278,6 +339,7 @@ impl DeviceLogic for StageMachine {
     }
 
     fn failed(&mut self, now: Nanos, failures: u32, records: &mut dyn FnMut(StageRecord)) {
+        self.count_busy(now);
         if matches!(self.asked, Command::MoveTo(..)) {
             // It may have been heard: the travel will tell.
             self.next_leg();
@@ -291,7 +353,11 @@ impl DeviceLogic for StageMachine {
             }
         } else if failures >= PATIENCE {
             let cause = self.failure(failures);
-            self.begin_halt(Halt::fault(cause));
+            if let Phase::Disarming(..) = self.phase {
+                self.give_up(cause, now, records);
+            } else {
+                self.begin_halt(Halt::fault(cause));
+            }
         }
         // What follows a failure is the resynchronising request.
         self.asked = Command::DeviceName;

@@ -90,6 +90,12 @@ pub fn reading(reply: &[u8]) -> Result<[i32; CODES], ProtocolError> {
     })
 }
 
+/// Returns whether `code` is an end of the converter's range: the voltage is beyond.
+#[must_use]
+pub fn is_at_rail(code: i32) -> bool {
+    [-CODE_LIMIT, CODE_LIMIT - 1].contains(&i64::from(code))
+}
+
 fn parse(reply: &[u8]) -> Option<[i32; CODES]> {
     let mut lines = reply.split(|byte| *byte == TERMINATOR);
     confirmation(lines.next()?)?;

@@ -52,6 +52,9 @@ pub enum Command {
     Stop,
     /// `ABORT`: all axes stand at once.
     Abort,
+    /// `TOC=n`: the controller's own watch on the line reports a host that is silent
+    /// for n ms; zero ends it.
+    WatchHost(u32),
     /// `CLRX`: latched limit and alarm errors of the axis are forgotten.
     Clear(Axis),
 }
@@ -78,6 +81,7 @@ impl fmt::Display for Command {
             Self::MoveTo(axis, target) => write!(f, "{}{}", axis.letter(), target.0),
             Self::Stop => f.write_str("STOP"),
             Self::Abort => f.write_str("ABORT"),
+            Self::WatchHost(ms) => write!(f, "TOC={ms}"),
             Self::Clear(axis) => write!(f, "CLR{}", axis.letter()),
         }
     }

@@ -31,8 +31,8 @@ pub struct FlightSetup {
     pub spool: Option<SpoolTarget>,
 }
 
-/// Fixes and readings held for a consumer that sleeps: ten seconds at 10 k/s.
-const SAMPLES: usize = 131_072;
+/// Fixes and readings held for a consumer that sleeps: 26 seconds at 10 k/s.
+const SAMPLES: usize = 262_144;
 
 #[derive(Debug)]
 struct ProductsIn {

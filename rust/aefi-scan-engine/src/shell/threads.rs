@@ -11,7 +11,7 @@ use crate::controls::{Controls, Demand, FlightState};
 use crate::conversation::{Conversation, DeviceLogic, LinkHealth, Output};
 use crate::correlator::Correlator;
 use crate::error::{Cause, EngineError};
-use crate::machine::detector::DetectorMachine;
+use crate::machine::detector::{DetectorMachine, MotionNews};
 use crate::machine::errand::Errand;
 use crate::machine::poll::Polling;
 use crate::machine::stage::{Outcome, StageMachine};
@@ -56,12 +56,20 @@ where
     let (output, products) = products(setup, began)?;
     let (stage_in, stage_out) = ring(RECORDS);
     let (detector_in, detector_out) = ring(RECORDS);
+    let (machine, news) = DetectorMachine::new(
+        Arc::clone(&setup.plan),
+        setup.detector,
+        Arc::clone(&controls),
+    );
     let stage_link = StageLink {
         inner: LinkThread {
             transport: stage,
             clock: clock.clone(),
             controls: Arc::clone(&controls),
-            records: stage_in,
+            records: StageSink {
+                records: stage_in,
+                news,
+            },
         },
         machine: StageMachine::new(
             Arc::clone(&setup.plan),
@@ -77,11 +85,6 @@ where
         controls: Arc::clone(&controls),
         records: detector_in,
     };
-    let machine = DetectorMachine::new(
-        Arc::clone(&setup.plan),
-        setup.detector,
-        Arc::clone(&controls),
-    );
     let detector_byte = setup.detector.byte_time;
     let stage_thread = thread::Builder::new()
         .name("aefi-stage".into())
@@ -151,7 +154,7 @@ pub fn run_errand<T: Transport, C: Clock>(
     transport: T,
     clock: C,
 ) -> Result<(), Cause> {
-    let (records, _) = ring(1);
+    let (records, _) = ring::<()>(1);
     let mut link = LinkThread {
         transport,
         clock,
@@ -188,24 +191,52 @@ fn panicked(thread: &'static str) -> Outcome {
     }
 }
 
+/// Where a link's records go.
+trait Sink<R> {
+    fn take(&mut self, record: R);
+}
+
+impl<R> Sink<R> for Producer<R> {
+    fn take(&mut self, record: R) {
+        self.push(record);
+    }
+}
+
+/// The stage's records go to the correlator, and to the detector if it asks.
+struct StageSink {
+    records: Producer<StageRecord>,
+    news: MotionNews,
+}
+
+impl Sink<StageRecord> for StageSink {
+    fn take(&mut self, record: StageRecord) {
+        self.news.tell(record);
+        self.records.push(record);
+    }
+}
+
 /// Drives one conversation over one transport until it is over.
 struct LinkThread<T, C, R> {
     transport: T,
     clock: C,
     controls: Arc<Controls>,
-    records: Producer<R>,
+    records: R,
 }
 
 impl<T: Transport, C: Clock, R> LinkThread<T, C, R> {
-    fn run<L: DeviceLogic<Record = R>>(&mut self, logic: L, byte_time: Nanos) -> (L, LinkHealth) {
+    fn run<L>(&mut self, logic: L, byte_time: Nanos) -> (L, LinkHealth)
+    where
+        L: DeviceLogic,
+        R: Sink<L::Record>,
+    {
         let mut talk = Conversation::new(logic, byte_time);
         loop {
             let now = self.clock.now();
             self.controls.set_now(now);
-            match talk.poll(now, &mut |record| self.records.push(record)) {
+            match talk.poll(now, &mut |record| self.records.take(record)) {
                 Output::Write(request) => {
                     let sent = self.clock.now();
-                    talk.wrote(sent, &mut |record| self.records.push(record));
+                    talk.wrote(sent, &mut |record| self.records.take(record));
                     if let Err(error) = self.transport.write_all(request.bytes()) {
                         self.lose(&mut talk, &error);
                     }
@@ -216,28 +247,36 @@ impl<T: Transport, C: Clock, R> LinkThread<T, C, R> {
         }
     }
 
-    fn listen<L: DeviceLogic<Record = R>>(&mut self, talk: &mut Conversation<L>, patience: Nanos) {
+    fn listen<L>(&mut self, talk: &mut Conversation<L>, patience: Nanos)
+    where
+        L: DeviceLogic,
+        R: Sink<L::Record>,
+    {
         let mut bytes = [0; 256];
         match self.transport.read(&mut bytes, patience.min(LONGEST_WAIT)) {
             Ok(count) => {
                 let at = self.clock.now();
-                talk.received(at, &bytes[..count], &mut |record| self.records.push(record));
+                talk.received(at, &bytes[..count], &mut |record| self.records.take(record));
             }
             Err(error) => self.lose(talk, &error),
         }
     }
 
-    fn lose<L: DeviceLogic<Record = R>>(&mut self, talk: &mut Conversation<L>, error: &io::Error) {
+    fn lose<L>(&mut self, talk: &mut Conversation<L>, error: &io::Error)
+    where
+        L: DeviceLogic,
+        R: Sink<L::Record>,
+    {
         let at = self.clock.now();
         talk.lost(at, &error.to_string(), &mut |record| {
-            self.records.push(record);
+            self.records.take(record);
         });
     }
 }
 
 /// The stage's link thread; whatever happens in it, the stage is told to stop.
 struct StageLink<T, C> {
-    inner: LinkThread<T, C, StageRecord>,
+    inner: LinkThread<T, C, StageSink>,
     machine: StageMachine,
     byte_time: Nanos,
     abort: Request,

@@ -13,7 +13,7 @@ use crate::controls::{Controls, Demand};
 use crate::conversation::{Conversation, DeviceLogic, Output};
 use crate::correlator::{Correlator, Product};
 use crate::error::{Cause, EngineError};
-use crate::machine::detector::DetectorMachine;
+use crate::machine::detector::{DetectorMachine, MotionNews};
 use crate::machine::errand::Errand;
 use crate::machine::stage::{Outcome, StageMachine};
 use crate::ring::Loss;
@@ -99,6 +99,7 @@ pub struct VirtualFlight<B> {
     stage: VirtualLink<StageMachine>,
     detector: VirtualLink<DetectorMachine>,
     correlator: Correlator,
+    news: MotionNews,
     controls: Arc<Controls>,
     bytes: Vec<u8>,
 }
@@ -114,7 +115,7 @@ impl<B: VirtualBench> VirtualFlight<B> {
             setup.stage.clone(),
             Arc::clone(&controls),
         );
-        let detector = DetectorMachine::new(
+        let (detector, news) = DetectorMachine::new(
             Arc::clone(&setup.plan),
             setup.detector,
             Arc::clone(&controls),
@@ -126,6 +127,7 @@ impl<B: VirtualBench> VirtualFlight<B> {
             stage: VirtualLink::new(Link::Stage, stage, setup.stage.byte_time, now),
             detector: VirtualLink::new(Link::Acquisition, detector, setup.detector.byte_time, now),
             correlator: Correlator::new(Arc::clone(&setup.plan), Arc::clone(&controls), now),
+            news,
             controls,
             bytes: Vec::with_capacity(256),
         }
@@ -171,9 +173,10 @@ impl<B: VirtualBench> VirtualFlight<B> {
         self.now = self.now.max(next);
         self.controls.set_now(self.now);
         if stage == Some(next) {
-            let correlator = &mut self.correlator;
+            let (correlator, news) = (&mut self.correlator, &mut self.news);
             self.stage
                 .step(self.now, &mut self.bench, &mut self.bytes, &mut |record| {
+                    news.tell(record);
                     correlator.take_stage(record, out);
                 });
         } else {

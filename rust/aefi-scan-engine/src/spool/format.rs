@@ -7,7 +7,7 @@ use crate::records::{EndedFrame, EndedLine, Estimate, Fix, PlacedReading, Readin
 use crate::units::{Axis, Nanos, Steps};
 
 const MAGIC: [u8; 8] = *b"AEFISPL\n";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEADER: u8 = 0;
 /// Length and kind, which stand before a payload.
 const FRAME_HEAD: usize = 5;
@@ -281,14 +281,14 @@ macro_rules! wire_structs {
 
 wire_structs! {
     Header { anchor, anchor_utc, began, note }
-    Fix { axis, sent, received, earliest, latest, counts }
-    Reading { sent, received, earliest, latest, codes }
+    Fix { axis, sent, received, earliest, latest, counts, flags }
+    Reading { sent, received, earliest, latest, codes, due, aim }
     Estimate { position, low, high }
-    PlacedReading { reading, place, frame }
-    EndedFrame { frame, line, pass, state, count, at, place, mean, deviation }
+    PlacedReading { reading, place, frame, flags }
+    EndedFrame { frame, line, pass, state, count, at, late, place, mean, deviation }
     EndedLine {
         line, pass, turnaround_from, began, entered, left, ended,
-        ok, not_ok, readings, fixes, exchanges, period,
+        ok, not_ok, readings, fixes, exchanges, link, period,
     }
     RecordedEnd { state, totals, ended, excitation_off, cause }
 }

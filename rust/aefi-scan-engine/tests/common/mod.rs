@@ -11,7 +11,7 @@ use aefi_scan_engine::records::{EndedFrame, EndedLine, Fix, PlacedReading};
 use aefi_scan_engine::shell::virtual_time::VirtualFlight;
 use aefi_scan_engine::shell::{FlightEnd, FlightSetup};
 use aefi_scan_engine::{
-    Axis, DetectorConfig, FlightPlan, Line, Nanos, RegisterWrite, StageConfig, Steps,
+    Axis, DetectorConfig, FlightPlan, Line, Nanos, RegisterWrite, StageConfig, Steps, Trigger,
 };
 
 /// Where the test maps lie, in steps of both axes.
@@ -55,6 +55,7 @@ pub fn plan(lines: usize, frames: usize) -> FlightPlan {
         lines: (0..lines).map(line).collect(),
         averaging: Averaging::new(10).expect("in range"),
         min_readings: 1,
+        trigger: Trigger::FreeRunning,
         extra_passes: 0,
         excitation: [(62, 4), (63, 6291), (53, 2750), (52, 2750)]
             .map(|(address, value)| RegisterWrite { address, value })
@@ -77,7 +78,9 @@ pub fn setup(plan: FlightPlan, settings: &BenchSettings) -> FlightSetup {
             address: 0,
             byte_time: Nanos(10_000_000_000 / baud),
             allowance: Nanos::from_millis(100),
+            reply_delay: Nanos::ZERO,
             status_period: Nanos::from_millis(250),
+            host_watch_ms: 0,
         },
         detector: DetectorConfig {
             byte_time: Nanos(10_000_000_000 / i64::from(settings.acquisition.baud)),

@@ -1,6 +1,6 @@
 //! The steps of a move from rest to rest, and what follows its end.
 
-use crate::conversation::{DeviceLogic, Turn};
+use crate::conversation::Turn;
 use crate::error::Cause;
 use crate::protocol::pmx::Command;
 use crate::records::StageRecord;
@@ -8,7 +8,7 @@ use crate::units::{Axis, Nanos, Steps};
 
 use super::belief::Belief;
 use super::halt::Halt;
-use super::{Leg, Phase, RESENDS, REST_BELIEVED, SHORT_REST, StageMachine};
+use super::{Leg, Outcome, Phase, RESENDS, REST_BELIEVED, SHORT_REST, StageMachine};
 use crate::controls::FlightState;
 
 impl StageMachine {
@@ -20,7 +20,7 @@ impl StageMachine {
             return Turn::Rest(now + SHORT_REST);
         }
         self.enter(Phase::Positioning(Leg::Speed));
-        self.next(now)
+        self.turn(now)
     }
 
     pub(super) fn next_in_leg(&mut self, now: Nanos, leg: Leg) -> Turn {
@@ -30,7 +30,7 @@ impl StageMachine {
             (_, Some(command)) => self.ask(command),
             (_, None) => {
                 self.next_leg();
-                self.next(now)
+                self.turn(now)
             }
         }
     }
@@ -157,6 +157,7 @@ impl StageMachine {
         records(StageRecord::LineEnded {
             at: now,
             exchanges: self.exchanges,
+            busy: std::mem::take(&mut self.busy),
         });
         self.line += 1;
         self.place = 0;
@@ -165,7 +166,11 @@ impl StageMachine {
         } else if self.plan.extra_passes > 0 {
             self.seek_gaps(now, records);
         } else {
-            self.finish(FlightState::Completed, None, true, records);
+            let outcome = Outcome {
+                state: FlightState::Completed,
+                cause: None,
+            };
+            self.conclude(outcome, true, records);
         }
     }
 
@@ -210,7 +215,7 @@ impl StageMachine {
     }
 
     /// Goes to the next step after a reply that changed nothing else.
-    pub(super) fn proceed(&mut self) {
+    pub(super) fn proceed(&mut self, records: &mut dyn FnMut(StageRecord)) {
         match &mut self.phase {
             Phase::Preparing(step) => *step += 1,
             Phase::Positioning(leg) | Phase::Flying(leg) if *leg < Leg::Travel => {
@@ -220,6 +225,10 @@ impl StageMachine {
                 self.next_leg();
             }
             Phase::Halting(halt) => halt.acknowledged(self.asked),
+            Phase::Disarming(outcome, at_rest) => {
+                let (outcome, at_rest) = (outcome.clone(), *at_rest);
+                self.finish(outcome.state, outcome.cause, at_rest, records);
+            }
             _ => {}
         }
     }

@@ -61,23 +61,29 @@ impl StageMachine {
         believed
     }
 
-    /// Takes the fixes of one reply unless one of them is impossible.
-    pub(super) fn take_fixes(
+    /// Takes the fixes of one reply. If one of them is impossible all are kept, flagged,
+    /// and none is used.
+    fn take_fixes(
         &mut self,
         fixes: &[(Axis, Steps)],
         reply: &Reply<'_>,
         records: &mut dyn FnMut(StageRecord),
     ) -> bool {
+        let doubt = fixes
+            .iter()
+            .find_map(|(axis, counts)| self.doubt_of(*axis, *counts, reply.received));
+        let flags = if doubt.is_some() { Fix::IMPOSSIBLE } else { 0 };
         for (axis, counts) in fixes {
-            if let Some(doubt) = self.doubt_of(*axis, *counts, reply.received) {
-                self.doubt = Some(doubt);
-                return false;
+            records(StageRecord::Fix(Fix {
+                flags,
+                ..self.config.fix(*axis, *counts, reply)
+            }));
+            if doubt.is_none() {
+                self.believe(*axis, *counts, reply.sent);
             }
         }
-        for (axis, counts) in fixes {
-            self.take_fix(*axis, *counts, reply, records);
-        }
-        true
+        self.doubt = doubt;
+        self.doubt.is_none()
     }
 
     pub(super) fn doubt_of(&self, axis: Axis, found: Steps, now: Nanos) -> Option<Cause> {
@@ -90,38 +96,17 @@ impl StageMachine {
         })
     }
 
-    pub(super) fn take_fix(
-        &mut self,
-        axis: Axis,
-        counts: Steps,
-        reply: &Reply<'_>,
-        records: &mut dyn FnMut(StageRecord),
-    ) {
+    fn believe(&mut self, axis: Axis, counts: Steps, since: Nanos) {
         self.positions[axis.index()] = counts;
         let speed = self.beliefs[axis.index()].map_or(0.0, |belief| belief.speed());
-        self.beliefs[axis.index()] = Some(Belief::new(counts, reply.sent, speed));
+        self.beliefs[axis.index()] = Some(Belief::new(counts, since, speed));
         if matches!(self.phase, Phase::Preparing(_)) {
             self.targets[axis.index()] = counts;
         }
-        let byte = self.config.byte_time.0;
-        let request = Nanos(byte * reply.request_len as i64);
-        let answer = Nanos(byte * (reply.text.len() as i64 + 1));
-        records(StageRecord::Fix(Fix {
-            axis,
-            sent: reply.sent,
-            received: reply.received,
-            earliest: reply.sent + request,
-            latest: (reply.received - answer).max(reply.sent + request),
-            counts,
-        }));
     }
 
     /// A foreign device is left alone: not even a stop is sent to it.
-    pub(super) fn check_identity(
-        &mut self,
-        reply: &Reply<'_>,
-        records: &mut dyn FnMut(StageRecord),
-    ) {
+    fn check_identity(&mut self, reply: &Reply<'_>, records: &mut dyn FnMut(StageRecord)) {
         if reply.text != self.config.name.as_bytes() {
             let cause = Cause::Identity {
                 device: DEVICE,
@@ -132,7 +117,7 @@ impl StageMachine {
         }
     }
 
-    pub(super) fn check_setting(&mut self, found: i64) {
+    fn check_setting(&mut self, found: i64) {
         let asked = i64::from(script::expected(&self.plan, self.asked));
         if found != asked {
             let command = self.asked.to_string();

@@ -1,7 +1,7 @@
 //! Coming to rest, resting, and going on from there.
 
 use crate::controls::{Demand, FlightState};
-use crate::conversation::{DeviceLogic, Turn};
+use crate::conversation::Turn;
 use crate::error::Cause;
 use crate::protocol::pmx::Command;
 use crate::records::StageRecord;
@@ -23,7 +23,7 @@ impl StageMachine {
             // the end leaves through a reply like every other.
             Demand::Stop | Demand::Abort => {
                 self.begin_halt(Halt::demanded(self.controls.demanded()));
-                self.next(now)
+                self.turn(now)
             }
         }
     }
@@ -45,7 +45,7 @@ impl StageMachine {
         } else {
             self.enter(Phase::Positioning(Leg::Speed));
         }
-        self.next(now)
+        self.turn(now)
     }
 
     /// A halt ends with a look at where the axes came to rest.
@@ -73,7 +73,7 @@ impl StageMachine {
     pub(super) fn rest(&mut self, halt: &Halt, records: &mut dyn FnMut(StageRecord)) {
         self.break_line(halt.now(), records);
         if let Some(outcome) = halt.outcome(self.controls.demanded()) {
-            self.finish(outcome.state, outcome.cause, halt.is_believed(), records);
+            self.conclude(outcome, halt.is_believed(), records);
         } else {
             self.next_status = halt.now() + PAUSED_PERIOD;
             self.enter(Phase::Paused);

@@ -5,7 +5,7 @@ use crate::protocol::pmx::Command;
 use crate::units::Axis;
 
 /// Identity and faults first: nothing is changed on a foreign or faulty device.
-pub(super) fn preparation(plan: &FlightPlan) -> Vec<Command> {
+pub(super) fn preparation(plan: &FlightPlan, host_watch_ms: u32) -> Vec<Command> {
     let mut script = vec![
         Command::DeviceName,
         Command::Status,
@@ -24,6 +24,9 @@ pub(super) fn preparation(plan: &FlightPlan) -> Vec<Command> {
             Command::SetRamp(axis, plan.ramp_ms),
             Command::Ramp(axis),
         ]);
+    }
+    if host_watch_ms > 0 {
+        script.push(Command::WatchHost(host_watch_ms));
     }
     script.push(Command::Positions);
     script

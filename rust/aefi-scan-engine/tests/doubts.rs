@@ -1,0 +1,166 @@
+//! What a flight keeps although it does not believe it, and what it knows of its link.
+
+mod common;
+
+use aefi_bench_sim::{BenchSettings, FaultScript, Pacing, SimulatedBench};
+use aefi_scan_engine::records::{Fix, PlacedReading};
+use aefi_scan_engine::shell::virtual_time::VirtualFlight;
+use aefi_scan_engine::{Axis, Cause, FlightState, Link, Nanos, VirtualBench};
+use common::{Log, bench, fly, outside, plan, setup, virtual_flight};
+
+fn script(text: &str) -> FaultScript {
+    text.parse().expect("a script")
+}
+
+fn thinking(turnaround_us: i64) -> BenchSettings {
+    let mut settings = bench(5);
+    settings.stage.pacing = Pacing::Paced {
+        turnaround: Nanos::from_micros(turnaround_us),
+        jitter: Nanos::ZERO,
+        latency_tick: Nanos::ZERO,
+    };
+    settings
+}
+
+/// Flies with `known` of the turnaround told to the engine.
+fn flown(turnaround_us: i64, known_us: i64) -> (Log, SimulatedBench) {
+    let settings = thinking(turnaround_us);
+    let mut setup = setup(plan(4, 20), &settings);
+    setup.stage.reply_delay = Nanos::from_micros(known_us);
+    let bench = SimulatedBench::starting_at(settings, &FaultScript::default(), Nanos::ZERO);
+    let mut flight = VirtualFlight::new(&setup, bench, Nanos::ZERO);
+    let (log, end) = fly(&mut flight, |_, _| {});
+    assert_eq!(end.outcome.state, FlightState::Completed);
+    (log, flight.into_bench())
+}
+
+fn median_width(log: &Log) -> f64 {
+    let mut widths: Vec<f64> = log
+        .readings
+        .iter()
+        .filter(|placed| placed.frame.is_some())
+        .map(|placed| placed.place[1].high - placed.place[1].low)
+        .collect();
+    widths.sort_by(f64::total_cmp);
+    widths[widths.len() / 2]
+}
+
+#[test]
+fn what_is_known_of_the_delay_narrows_the_interval_and_it_still_holds() {
+    let (unknown, bench) = flown(1000, 0);
+    assert!(outside(&unknown, &bench).is_empty());
+    let (known, bench) = flown(1000, 1000);
+    assert!(outside(&known, &bench).is_empty());
+    let (wide, narrow) = (median_width(&unknown), median_width(&known));
+    assert!(narrow < wide - 1.0, "{narrow} against {wide} steps");
+}
+
+#[test]
+fn a_reply_faster_than_was_promised_is_not_held_to_the_promise() {
+    let (log, bench) = flown(200, 1000);
+    assert!(outside(&log, &bench).is_empty());
+}
+
+#[test]
+fn an_impossible_position_is_kept_flagged_and_not_used() {
+    let faults = script("at n200 do power-cycle");
+    let mut flight = virtual_flight(plan(4, 20), bench(5), &faults);
+    let (log, end) = fly(&mut flight, |_, _| {});
+    assert_eq!(end.outcome.state, FlightState::Failed);
+    assert!(matches!(
+        end.outcome.cause,
+        Some(Cause::PositionJump { .. } | Cause::Protocol { .. })
+    ));
+    let is_flagged = |fix: &&Fix| fix.flags & Fix::IMPOSSIBLE != 0;
+    let mut flagged = log.fixes.iter().filter(is_flagged);
+    assert!(flagged.any(|fix| fix.axis == Axis::Y && fix.counts.0 == 0));
+    for (number, axis, position) in outside(&log, flight.bench()) {
+        let place = log.readings[number].place[axis.index()];
+        assert!(
+            place.position.is_nan(),
+            "reading {number}: {place:?}, was at {position}"
+        );
+    }
+}
+
+#[test]
+fn a_reply_that_comes_late_gives_a_wide_fix_that_only_bounds() {
+    let faults = script("at n300 do delay-reply 40\nat n420 do delay-reply 30");
+    let mut flight = virtual_flight(plan(4, 20), bench(5), &faults);
+    let (log, end) = fly(&mut flight, |_, _| {});
+    assert_eq!(end.outcome.state, FlightState::Completed);
+    let wide = log.fixes.iter().filter(|fix| fix.flags & Fix::WIDE != 0);
+    assert!((1..=4).contains(&wide.count()));
+    assert!(outside(&log, flight.bench()).is_empty());
+}
+
+#[test]
+fn readings_that_no_fixes_enclose_are_kept_and_said_to_have_no_place() {
+    let mut flight = virtual_flight(plan(2, 8), bench(5), &script("at n150 do hang-up"));
+    let (log, end) = fly(&mut flight, |_, _| {});
+    assert_eq!(end.outcome.state, FlightState::Failed);
+    let unplaced = |placed: &&PlacedReading| placed.flags & PlacedReading::UNPLACED != 0;
+    assert!(log.readings.iter().any(|placed| unplaced(&placed)));
+    for placed in &log.readings {
+        let is_unknown = placed.place.iter().any(|place| place.position.is_nan());
+        assert_eq!(unplaced(&placed), is_unknown);
+    }
+}
+
+// -- the controller's watch on its host ------------------------------------------------
+
+const TIME_OUT: u32 = 2048;
+
+/// The status of X as the controller tells it `later`.
+fn status_of_x(bench: &mut SimulatedBench, at: Nanos) -> u32 {
+    bench.write(Link::Stage, at, b"@00MST\r");
+    let arrival = bench.next_arrival(Link::Stage).expect("a reply");
+    let mut reply = Vec::new();
+    bench.read(Link::Stage, arrival + Nanos::from_millis(50), &mut reply);
+    let text = String::from_utf8(reply).expect("ASCII");
+    text.split(':')
+        .next()
+        .and_then(|x| x.parse().ok())
+        .expect("a number")
+}
+
+fn watched_flight() -> VirtualFlight<SimulatedBench> {
+    let settings = bench(5);
+    let mut setup = setup(plan(2, 8), &settings);
+    setup.stage.host_watch_ms = 1000;
+    let bench = SimulatedBench::starting_at(settings, &FaultScript::default(), Nanos::ZERO);
+    VirtualFlight::new(&setup, bench, Nanos::ZERO)
+}
+
+#[test]
+fn a_host_that_dies_in_flight_is_reported_by_the_controller() {
+    let mut flight = watched_flight();
+    for _ in 0..2000 {
+        assert!(flight.step(&mut |_| {}), "the flight is not over");
+    }
+    let now = flight.now();
+    let mut bench = flight.into_bench();
+    // What was under way arrives, and nobody answers.
+    bench.read(Link::Stage, now + Nanos::from_millis(100), &mut Vec::new());
+    let late = now + Nanos::from_millis(3000);
+    assert_ne!(status_of_x(&mut bench, late) & TIME_OUT, 0);
+}
+
+#[test]
+fn the_watch_ends_with_the_flight_however_it_ends() {
+    for demand in [
+        None,
+        Some(aefi_scan_engine::Demand::Stop),
+        Some(aefi_scan_engine::Demand::Abort),
+    ] {
+        let mut flight = watched_flight();
+        let (_, end) = fly(&mut flight, |event, flight| {
+            if let (2000, Some(demand)) = (event, demand) {
+                flight.controls().demand(demand);
+            }
+        });
+        let mut bench = flight.into_bench();
+        let late = end.ended + Nanos::from_millis(10_000);
+        assert_eq!(status_of_x(&mut bench, late) & TIME_OUT, 0, "{demand:?}");
+    }
+}
