@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -138,6 +139,9 @@ class ScanProgress:
         Frames in a final state and frames in the plan.
     elapsed_s
         Bench time since the flight's start, in seconds.
+    x_mm, y_mm
+        Where the axes are expected to be by now, in mm, for a display: a causal
+        estimate without an interval; NaN before the first position reply.
     """
 
     state: ScanState
@@ -146,6 +150,8 @@ class ScanProgress:
     frames_done: int
     frames_planned: int
     elapsed_s: float
+    x_mm: float = math.nan
+    y_mm: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)

@@ -365,6 +365,10 @@ class Flight:
         """Lines flown, and frames in a final state."""
 
     @property
+    def positions(self) -> tuple[float, float]:
+        """Expected positions of x and y by now, in steps; NaN before the first fix."""
+
+    @property
     def began_ns(self) -> int:
         """Start of the flight by its own clock, in ns."""
 

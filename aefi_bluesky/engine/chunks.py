@@ -45,6 +45,10 @@ class ChunkConverter:
     def _place(self, table: Table) -> dict[str, npt.NDArray[Any]]:
         return {name: table[name] * self._mm[name[0]] for name in _PLACE}
 
+    def positions_mm(self, steps: tuple[float, float]) -> tuple[float, float]:
+        """Return positions of x and y."""
+        return steps[0] * self._mm["x"], steps[1] * self._mm["y"]
+
     def fixes(self, table: Table) -> FixChunk:
         """Return position replies."""
         return FixChunk(dict(table))

@@ -170,6 +170,7 @@ class RustScanInFlight:
     def progress(self) -> ScanProgress:
         """Return how far the flight is, without waiting."""
         lines, frames = self._flight.done
+        x_mm, y_mm = self._converter.positions_mm(self._flight.positions)
         return ScanProgress(
             state=ScanState(self._flight.state),
             lines_done=lines,
@@ -177,6 +178,8 @@ class RustScanInFlight:
             frames_done=frames,
             frames_planned=self._plan.n_frames,
             elapsed_s=(self._flight.now_ns - self._flight.began_ns) * 1e-9,
+            x_mm=x_mm,
+            y_mm=y_mm,
         )
 
     def wait(self, timeout_s: float | None = None) -> ScanResults | None:

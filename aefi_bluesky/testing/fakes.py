@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import Counter
@@ -130,6 +131,7 @@ class FakeScanInFlight:
         self._told: ScanState | None = None
         self._lines_done = 0
         self._now_s = 0.0
+        self._place_mm = (math.nan, math.nan)
         self._counts: Counter[str] = Counter()
         self._results: ScanResults | None = None
 
@@ -166,6 +168,7 @@ class FakeScanInFlight:
 
     def progress(self) -> ScanProgress:
         """Return how far the flight is; see `ScanInFlight`."""
+        x_mm, y_mm = self._place_mm
         return ScanProgress(
             state=self._state,
             lines_done=self._lines_done,
@@ -173,6 +176,8 @@ class FakeScanInFlight:
             frames_done=self._frames_done,
             frames_planned=self._plan.n_frames,
             elapsed_s=self._now_s,
+            x_mm=x_mm,
+            y_mm=y_mm,
         )
 
     def wait(self, timeout_s: float | None = None) -> ScanResults | None:
@@ -250,6 +255,8 @@ class FakeScanInFlight:
         )
         self._now_s = line.ended_s
         self._lines_done += 1
+        slow, end = line.line.slow_mm, line.line.end_mm
+        self._place_mm = (slow, end) if self._plan.fast_axis == "y" else (end, slow)
         observer, fixes, readings = self._observer, line.fixes(), line.readings()
         self._counts.update(fixes=len(fixes), readings=len(readings))
         self._tell(lambda: observer.fixes_taken(fixes))

@@ -351,6 +351,19 @@ class ScanPortContract:
         assert progress.frames_done == progress.frames_planned == flight_plan.n_frames
         assert results.flight_s > 0
 
+    def test_progress_tells_where_the_axes_are(
+        self, scan_port: ScanPort, flight_plan: FlightPlan
+    ) -> None:
+        """At the end that is the end of the last line."""
+        flight = scan_port.start_scan(flight_plan, RecordingObserver())
+        _ended(flight)
+        progress, line = flight.progress(), flight_plan.lines[-1]
+        fast, slow = progress.y_mm, progress.x_mm
+        if flight_plan.fast_axis == "x":
+            fast, slow = slow, fast
+        assert abs(fast - line.end_mm) < 1
+        assert abs(slow - line.slow_mm) < 1
+
 
 def _check_states(observer: RecordingObserver, results: ScanResults) -> None:
     """Check that the frames handed out are the ledger's."""

@@ -387,6 +387,12 @@ impl Flight {
     }
 
     #[getter]
+    fn positions(&self, py: Python<'_>) -> (f64, f64) {
+        let [x, y] = self.with(py, |flight| flight.positions());
+        (x.unwrap_or(f64::NAN), y.unwrap_or(f64::NAN))
+    }
+
+    #[getter]
     fn began_ns(&self, py: Python<'_>) -> i64 {
         self.with(py, |flight| flight.began()).0
     }

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use crate::error::Cause;
-use crate::units::Nanos;
+use crate::units::{Axis, Nanos};
 
 /// Where a flight stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +58,9 @@ impl Demand {
     const ALL: [Self; 4] = [Self::Fly, Self::Pause, Self::Stop, Self::Abort];
 }
 
+/// Shifts positions away from zero.
+const KNOWN: u64 = 1 << 63;
+
 /// Shared by a flight's threads and its owner.
 ///
 /// Each cell stands alone and is a hint or a request, so Relaxed is enough but
@@ -71,6 +74,9 @@ pub struct Controls {
     lines_done: AtomicUsize,
     frames_done: AtomicUsize,
     now: AtomicU64,
+    /// Expected positions in thousandths of a step, X first, shifted so that zero
+    /// means that nothing is known.
+    positions: [AtomicU64; 2],
     detector_ready: AtomicBool,
     stage_over: AtomicBool,
     detector_fault: OnceLock<Cause>,
@@ -145,6 +151,19 @@ impl Controls {
         Nanos(self.now.load(Ordering::Relaxed) as i64)
     }
 
+    pub(crate) fn set_position(&self, axis: Axis, steps: f64) {
+        let shifted = ((steps * 1e3) as i64 as u64).wrapping_add(KNOWN);
+        self.positions[axis.index()].store(shifted, Ordering::Relaxed);
+    }
+
+    /// Returns where `axis` was expected to be when it was last heard of, in steps:
+    /// for a display, never for the record.
+    #[must_use]
+    pub fn position(&self, axis: Axis) -> Option<f64> {
+        let shifted = self.positions[axis.index()].load(Ordering::Relaxed);
+        (shifted != 0).then(|| shifted.wrapping_sub(KNOWN) as i64 as f64 / 1e3)
+    }
+
     pub(crate) fn set_detector_ready(&self) {
         self.detector_ready.store(true, Ordering::Release);
     }
@@ -206,6 +225,17 @@ mod tests {
         assert!(controls.resume());
         assert!(!controls.resume());
         assert_eq!(controls.demanded(), Demand::Fly);
+    }
+
+    #[test]
+    fn a_position_is_not_known_before_it_was_told() {
+        let controls = Controls::default();
+        assert_eq!(controls.position(Axis::Y), None);
+        for steps in [0.0, -27_951.25, 1e9] {
+            controls.set_position(Axis::Y, steps);
+            assert_eq!(controls.position(Axis::Y), Some(steps));
+        }
+        assert_eq!(controls.position(Axis::X), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::controls::Controls;
-use crate::estimator::{AxisTrack, Located};
+use crate::estimator::{AxisTrack, LiveTrack, Located};
 use crate::flight_plan::FlightPlan;
 use crate::ledger::{FrameState, Ledger};
 use crate::protocol::mcu::is_at_rail;
@@ -88,6 +88,7 @@ pub struct Correlator {
     plan: Arc<FlightPlan>,
     controls: Arc<Controls>,
     tracks: [AxisTrack; 2],
+    live: [Option<LiveTrack>; 2],
     clock: LineClock,
     pending: VecDeque<Reading>,
     events: VecDeque<LineEvent>,
@@ -115,6 +116,7 @@ impl Correlator {
             plan,
             controls,
             tracks: Default::default(),
+            live: [None; 2],
             clock: LineClock::new(now),
             pending: VecDeque::with_capacity(PENDING),
             events: VecDeque::with_capacity(EVENTS),
@@ -137,6 +139,9 @@ impl Correlator {
 
     /// Takes a record of the stage.
     pub fn take_stage(&mut self, record: StageRecord, out: &mut dyn FnMut(Product)) {
+        if record.finds_rest() {
+            Axis::BOTH.into_iter().for_each(|axis| self.show_rest(axis));
+        }
         match record {
             StageRecord::Fix(fix) => self.take_fix(fix, out),
             StageRecord::Motion {
@@ -181,8 +186,26 @@ impl Correlator {
             if fix.axis == self.plan.fast {
                 self.clock.take_fix(&fix);
             }
+            self.show(&fix);
         }
         out(Product::Fix(fix));
+    }
+
+    /// An axis that came to rest is where the last fix saw it.
+    fn show_rest(&mut self, axis: Axis) {
+        if let Some(position) = self.tracks[axis.index()].last() {
+            self.live[axis.index()] = None;
+            self.controls.set_position(axis, position);
+        }
+    }
+
+    /// Tells the owner where the axis is by now.
+    fn show(&mut self, fix: &Fix) {
+        let resting = LiveTrack::resting(fix.middle(), fix.counts.0 as f64);
+        let track = self.live[fix.axis.index()].get_or_insert(resting);
+        track.take_fix(fix);
+        let position = track.position(fix.received);
+        self.controls.set_position(fix.axis, position);
     }
 
     /// Takes a record of the detector.

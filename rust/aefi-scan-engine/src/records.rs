@@ -138,6 +138,20 @@ pub enum StageRecord {
     },
 }
 
+impl StageRecord {
+    /// Returns whether both axes rest when it is recorded.
+    #[must_use]
+    pub fn finds_rest(&self) -> bool {
+        matches!(
+            self,
+            Self::LineBegan { .. }
+                | Self::LineEnded { .. }
+                | Self::LineBroken { .. }
+                | Self::Over { at_rest: true }
+        )
+    }
+}
+
 /// What the detector's thread reports, in the order of time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum DetectorRecord {

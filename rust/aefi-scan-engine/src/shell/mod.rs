@@ -16,7 +16,7 @@ use crate::machine::stage::{Outcome, StageConfig};
 use crate::records::{EndedFrame, EndedLine, Fix, PlacedReading};
 use crate::ring::{Consumer, Loss, Producer, ring};
 use crate::spool::{RecordedEnd, SpoolError, SpoolOutcome, SpoolTarget, SpoolWriter};
-use crate::units::Nanos;
+use crate::units::{Axis, Nanos};
 
 /// Everything a flight is started with but its links.
 #[derive(Debug, Clone)]
@@ -208,6 +208,12 @@ impl Flight {
     #[must_use]
     pub fn done(&self) -> (usize, usize) {
         self.controls.done()
+    }
+
+    /// Returns where both axes are by now, X first, in steps; for a display.
+    #[must_use]
+    pub fn positions(&self) -> [Option<f64>; 2] {
+        Axis::BOTH.map(|axis| self.controls.position(axis))
     }
 
     /// Returns when the flight began, by its own clock.
