@@ -6,22 +6,38 @@ import sys
 
 import click
 
-from aefi_bluesky.cli.demo import demo
-from aefi_bluesky.cli.recover import recover
-from aefi_bluesky.cli.shell import shell
-from aefi_bluesky.cli.sim import sim
-from aefi_bluesky.cli.tiled import tiled
+from aefi_bluesky.cli.lazy_group import LazyCommand, LazyGroup
 from aefi_bluesky.domain.errors import AefiError
 
+COMMANDS = {
+    "demo": LazyCommand(
+        "aefi_bluesky.cli.demo",
+        "Fly a map on the simulated bench and show what came out.",
+    ),
+    "recover": LazyCommand(
+        "aefi_bluesky.cli.recover",
+        "Recover the data folder FOLDER of a session that died.",
+    ),
+    "shell": LazyCommand(
+        "aefi_bluesky.cli.shell",
+        "Open an IPython session on the bench: RE, flyer, plans, the catalogue ``c``.",
+    ),
+    "sim": LazyCommand(
+        "aefi_bluesky.cli.sim",
+        "Serve the simulated bench on two ptys until Ctrl-C.",
+    ),
+    "tiled": LazyCommand(
+        "aefi_bluesky.cli.tiled",
+        "Serve the runs of a data FOLDER until Ctrl-C; print the link to run UID.",
+    ),
+}
+"""All commands; none is imported before it is asked for: Bluesky takes seconds."""
 
-@click.group()
+
+@click.group(cls=LazyGroup, lazy=COMMANDS)
 @click.version_option(package_name="aefi-bluesky")
 def aefi() -> None:
     """Fly-scan maps of a low-frequency electric field."""
-
-
-for _command in (demo, recover, shell, sim, tiled):
-    aefi.add_command(_command)
 
 
 def main() -> None:
