@@ -56,6 +56,16 @@ class Truth:
             np.array(conversions, dtype=np.int64).reshape(-1, 2),
         )
 
+    def middles_within(
+        self, start_ns: npt.NDArray[np.int64], end_ns: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+        """Return which spans of time hold a conversion, and its middle for these."""
+        at = np.searchsorted(self.conversions[:, 0], start_ns)
+        is_known = at < len(self.conversions)
+        found = self.conversions[np.minimum(at, len(self.conversions) - 1)]
+        is_held = is_known & (found[:, 1] <= end_ns)
+        return is_held, (found[is_held, 0] + found[is_held, 1]) // 2
+
     def position_steps(self, axis: str, time_ns: npt.NDArray[np.int64]) -> Floats:
         """Return where an axis was, in steps, at times in ns."""
         rows = self.segments[axis]
@@ -111,14 +121,10 @@ def judge(
     mm_per_step
         Axis name to the way of a step, in mm.
     """
-    start = readings["t_start"] + began_ns
-    end = readings["t_end"] + began_ns
-    at = np.searchsorted(truth.conversions[:, 0], start)
-    inside_file = at < len(truth.conversions)
-    spans = truth.conversions[np.minimum(at, len(truth.conversions) - 1)]
-    judged = inside_file & (spans[:, 1] <= end) & np.isfinite(readings["x"])
-    judged &= np.isfinite(readings["y"])
-    middle = (spans[judged, 0] + spans[judged, 1]) // 2
+    judged = np.isfinite(readings["x"]) & np.isfinite(readings["y"])
+    start, end = (readings[name][judged] + began_ns for name in ("t_start", "t_end"))
+    is_held, middle = truth.middles_within(start, end)
+    judged[judged] = is_held
     errors, widths, inside = [], [], np.ones(len(middle), dtype=bool)
     for axis, scale in mm_per_step.items():
         position = truth.position_steps(axis, middle) * scale
