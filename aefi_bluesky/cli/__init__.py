@@ -10,6 +10,10 @@ from aefi_bluesky.cli.lazy_group import LazyCommand, LazyGroup
 from aefi_bluesky.domain.errors import AefiError
 
 COMMANDS = {
+    "bench": LazyCommand(
+        "aefi_bluesky.cli.bench",
+        "Measure the engine beside other ways to do the same, on simulated benches.",
+    ),
     "demo": LazyCommand(
         "aefi_bluesky.cli.demo",
         "Fly a map on the simulated bench and show what came out.",
