@@ -140,7 +140,7 @@ impl Correlator {
     /// Takes a record of the stage.
     pub fn take_stage(&mut self, record: StageRecord, out: &mut dyn FnMut(Product)) {
         if record.finds_rest() {
-            Axis::BOTH.into_iter().for_each(|axis| self.show_rest(axis));
+            self.show_rest();
         }
         match record {
             StageRecord::Fix(fix) => self.take_fix(fix, out),
@@ -191,11 +191,13 @@ impl Correlator {
         out(Product::Fix(fix));
     }
 
-    /// An axis that came to rest is where the last fix saw it.
-    fn show_rest(&mut self, axis: Axis) {
-        if let Some(position) = self.tracks[axis.index()].last() {
-            self.live[axis.index()] = None;
-            self.controls.set_position(axis, position);
+    /// Axes that came to rest are where the last fixes saw them.
+    fn show_rest(&mut self) {
+        self.live = [None; 2];
+        for axis in Axis::BOTH {
+            if let Some(position) = self.tracks[axis.index()].last() {
+                self.controls.set_position(axis, position);
+            }
         }
     }
 
