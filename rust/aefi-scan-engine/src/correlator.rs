@@ -79,6 +79,9 @@ struct Flying {
     readings: u32,
 }
 
+/// Fixes of the fast axis that a reading waits for beyond the next one: they narrow
+/// its interval.
+const MORE_FIXES: usize = 3;
 const EVENTS: usize = 64;
 const PENDING: usize = 65_536;
 
@@ -282,7 +285,13 @@ impl Correlator {
             let track = &mut self.tracks[axis.index()];
             track.forget_before(reading.earliest);
             let located = track.locate(reading.earliest, reading.latest);
-            if located == Located::NotYet || !track.is_settled(reading.latest) {
+            // The slow axis rests: its next fix, a while away, says all there is to know.
+            let more = if axis == self.plan.fast {
+                MORE_FIXES
+            } else {
+                0
+            };
+            if located == Located::NotYet || !track.is_settled(reading.latest, more) {
                 return None;
             }
         }
@@ -331,7 +340,10 @@ impl Correlator {
     }
 
     fn credit(&mut self, reading: Reading, place: [Estimate; 2], out: &mut dyn FnMut(Product)) {
-        let frame = self.frame_of(&reading, &place);
+        let flags = self.flags(&reading, &place);
+        // Where it was taken is known less well than which frame that was.
+        let is_vague = flags & PlacedReading::WIDE != 0;
+        let frame = self.frame_of(&reading, &place).filter(|_| !is_vague);
         if let (Some((_, at)), Some(flying)) = (frame, &mut self.flying) {
             flying.readings += 1;
             self.tallies[at].add(&reading, &place);
@@ -342,7 +354,7 @@ impl Correlator {
             reading,
             place,
             frame,
-            flags: self.flags(&reading, &place),
+            flags,
         }));
     }
 

@@ -13,6 +13,9 @@
 //!
 //! with e and l the earliest and latest instant of a latch. No acceleration enters,
 //! so the interval also holds through a start speed, a ramp, an abort or a limit.
+//! The last two lines hold for every fix, not for the neighbours only: at cruise,
+//! where the axis uses up its speed, the fix whose counter was about to turn bounds
+//! all the others, and the interval gets narrower than a step.
 
 mod live;
 
@@ -34,6 +37,8 @@ const WIDE: f64 = 3.0;
 const WIDTH_RATE: f64 = 0.02;
 /// Fixes that a wide one is waited out for, at most.
 const PATIENCE: usize = 3;
+/// Fixes on either side that bound a position, at most.
+const WITNESSES: usize = 8;
 /// Fixes kept: more than pass during the longest reading at the fastest link.
 const CAPACITY: usize = 8192;
 
@@ -139,7 +144,8 @@ impl AxisTrack {
 
     /// Forgets what no time from `oldest` on needs.
     pub fn forget_before(&mut self, oldest: Nanos) {
-        while self.points.len() > 1 && self.points[1].latest <= oldest {
+        let is_needless = |point: &Point| point.latest <= oldest;
+        while self.points.get(WITNESSES).is_some_and(is_needless) {
             self.points.pop_front();
         }
     }
@@ -166,38 +172,73 @@ impl AxisTrack {
         }
     }
 
-    /// Returns whether fixes to come would not better what [`Self::locate`] says of a
-    /// time up to `latest`.
+    /// Returns whether enough fixes followed for what [`Self::locate`] says of a time
+    /// up to `latest`: `more` beyond the next one, and one that is not wide.
     #[must_use]
-    pub fn is_settled(&self, latest: Nanos) -> bool {
+    pub fn is_settled(&self, latest: Nanos, more: usize) -> bool {
         let after = self.points.iter().position(|p| p.earliest >= latest);
         after.is_some_and(|after| {
             let mut behind = self.points.range(after..);
-            behind.len() > PATIENCE || behind.any(|point| !point.is_wide)
+            let is_over = self.points.back().map(|point| point.latest) == Some(Nanos::NEVER);
+            let enough = behind.len() > more;
+            is_over || (enough && (behind.len() > PATIENCE || behind.any(|p| !p.is_wide)))
         })
     }
 
     fn estimate(&self, i: usize, j: usize, earliest: Nanos, latest: Nanos) -> Estimate {
-        let (first, last) = (self.points[i], self.points[j]);
         let mut speed = 0.0_f64;
-        let (mut low, mut high) = (first.counts, first.counts);
+        let first = self.points[i].counts;
+        let (mut low, mut high) = (first, first);
         for point in self.points.range(i + 1..=j) {
             speed = speed.max(point.speed);
             low = low.min(point.counts);
             high = high.max(point.counts);
         }
-        let since = speed * (latest.0 - first.earliest.0) as f64;
-        let until = speed * (last.latest.0.saturating_sub(earliest.0)) as f64;
-        let low = low.max(first.counts - since).max(last.counts - until);
-        let high = high.min(first.counts + since).min(last.counts + until);
-        // A false fix that was believed contradicts the others: then both may be true.
-        let (low, high) = (low.min(high) - QUANTISATION, low.max(high) + QUANTISATION);
+        let passed = (low - QUANTISATION, high + QUANTISATION);
+        let (mut low, mut high) = self.bounded(i, j, speed, (earliest, latest), passed);
+        if low > high {
+            // A false fix that was believed contradicts the others, and which one it
+            // was is not known.
+            (low, high) = passed;
+        }
         let middle = (earliest.0 + (latest.0 - earliest.0) / 2) as f64;
         Estimate {
             position: self.interpolate(i, j, middle).clamp(low, high),
             low,
             high,
         }
+    }
+
+    /// Narrows an interval between the fixes `i` and `j` by what they and others allow
+    /// for at the highest speed on the way to them.
+    fn bounded(
+        &self,
+        i: usize,
+        j: usize,
+        speed: f64,
+        (earliest, latest): (Nanos, Nanos),
+        (mut low, mut high): (f64, f64),
+    ) -> (f64, f64) {
+        let mut narrow = |counts: f64, reach: f64| {
+            low = low.max(counts - QUANTISATION - reach);
+            high = high.min(counts + QUANTISATION + reach);
+        };
+        let mut fastest = speed;
+        for point in self
+            .points
+            .range((i + 1).saturating_sub(WITNESSES)..=i)
+            .rev()
+        {
+            narrow(point.counts, fastest * (latest - point.earliest).0 as f64);
+            fastest = fastest.max(point.speed);
+        }
+        let mut fastest = speed;
+        let last = (j + WITNESSES).min(self.points.len());
+        for point in self.points.range(j..last) {
+            fastest = fastest.max(point.speed);
+            narrow(point.counts, fastest * (point.latest - earliest).0 as f64);
+        }
+        (low, high)
     }
 
     /// Linear between the middles of the fixes around `time` whose latch is known as
@@ -295,15 +336,34 @@ mod tests {
     }
 
     #[test]
+    fn a_fix_whose_counter_was_about_to_turn_bounds_all_others() {
+        // 300 steps/s from 0.4: the counter turns between two of three fixes.
+        let mut track = AxisTrack::default();
+        track.take_motion(Nanos::ZERO, Steps(0), 300.0);
+        for n in 1..20_i64 {
+            let at = n * 1_000_000;
+            track.take_fix(&fix(at, at, (300e-9 * at as f64 + 0.4).round() as i64));
+        }
+        let time = Nanos::from_micros(9_500);
+        let Located::At(found) = track.locate(time, time) else {
+            panic!("two neighbours are there");
+        };
+        let truth = 300e-9 * 9_500_000.0 + 0.4;
+        assert!(found.low <= truth && truth <= found.high, "{found:?}");
+        assert!(found.high - found.low < 0.5, "{found:?}");
+    }
+
+    #[test]
     fn a_wide_fix_bounds_the_position_and_is_not_interpolated_from() {
         let mut track = cruising();
         // Its reply came 5 ms late, so that the middle of its span is 2.5 ms off.
         let wide = fix(9_900_000, 15_100_000, 10);
         assert!(track.take_fix(&wide));
         let time = Nanos::from_micros(9_500);
-        assert!(!track.is_settled(time), "a better fix may follow");
+        assert!(!track.is_settled(time, 0), "a better fix may follow");
         assert!(!track.take_fix(&fix(15_900_000, 16_100_000, 16)));
-        assert!(track.is_settled(time));
+        assert!(track.is_settled(time, 0));
+        assert!(!track.is_settled(time, 2), "more are asked for");
         let Located::At(found) = track.locate(time, time) else {
             panic!("neighbours are there");
         };
@@ -313,9 +373,14 @@ mod tests {
     #[test]
     fn what_no_later_time_needs_is_forgotten() {
         let mut track = cruising();
-        track.forget_before(Nanos::from_micros(8_500));
-        assert_eq!(track.points.len(), 2);
-        let time = Nanos::from_micros(8_500);
+        for n in 10..40 {
+            let middle = n * 1_000_000;
+            track.take_fix(&fix(middle - 100_000, middle + 100_000, n));
+        }
+        track.forget_before(Nanos::from_micros(35_500));
+        // Those of 28 to 39 ms: eight before the time, four behind it.
+        assert_eq!(track.points.len(), WITNESSES + 4);
+        let time = Nanos::from_micros(35_500);
         assert!(matches!(track.locate(time, time), Located::At(_)));
     }
 }

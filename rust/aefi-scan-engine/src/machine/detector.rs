@@ -259,8 +259,11 @@ impl DeviceLogic for DetectorMachine {
 
     fn replied(&mut self, reply: Reply<'_>, records: &mut dyn FnMut(DetectorRecord)) -> bool {
         if self.phase != Phase::Measuring {
-            self.advance();
-            return true;
+            let is_acknowledged = mcu::acknowledges(reply.text);
+            if is_acknowledged {
+                self.advance();
+            }
+            return is_acknowledged;
         }
         let Ok(codes) = mcu::reading(reply.text) else {
             return false;

@@ -71,6 +71,13 @@ pub fn confirmation(line: &[u8]) -> Option<i64> {
     integer(&number[blanks..])
 }
 
+/// Returns whether `line` may acknowledge a select or a write: what it says is not
+/// known, but it is neither a confirmation nor a line of codes.
+#[must_use]
+pub fn acknowledges(line: &[u8]) -> bool {
+    confirmation(line).is_none() && !line.contains(&b'\t')
+}
+
 /// Whether a CR precedes the LF is not known (acquisition reference §1).
 fn without_return(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
