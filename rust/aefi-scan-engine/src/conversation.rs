@@ -65,6 +65,10 @@ pub trait DeviceLogic {
 
     /// Returns whether `line` is the first line of the reply to [`Self::resync`].
     fn is_resync(&self, line: &[u8]) -> bool;
+
+    /// Takes notice of a `line` that came before the reply to [`Self::resync`], or
+    /// in its stead.
+    fn overheard(&mut self, _line: &[u8]) {}
 }
 
 /// What the shell is to do.
@@ -290,7 +294,9 @@ impl<L: DeviceLogic> Conversation<L> {
         if self.lines() == 0 {
             return;
         }
-        if !self.logic.is_resync(first.unwrap_or_default()) {
+        let first = first.unwrap_or_default();
+        if !self.logic.is_resync(first) {
+            self.logic.overheard(first);
             self.stray(self.filled);
             self.filled = 0;
         } else if self.lines() == lines {

@@ -329,6 +329,9 @@ impl DeviceLogic for StageMachine {
         let phase = self.phase.clone();
         match self.understand(&reply, records) {
             Ok(understood) => {
+                if understood {
+                    self.doubt = None;
+                }
                 if understood && self.phase == phase {
                     self.proceed(records);
                 }
@@ -377,5 +380,15 @@ impl DeviceLogic for StageMachine {
 
     fn is_resync(&self, line: &[u8]) -> bool {
         line == self.config.name.as_bytes()
+    }
+
+    /// A late reply is `OK`, a refusal or made of numbers; a name is another device's.
+    fn overheard(&mut self, line: &[u8]) {
+        let is_late = line == b"OK"
+            || line.starts_with(b"?")
+            || line.iter().all(|byte| b"-:0123456789".contains(byte));
+        if !is_late {
+            self.doubt = Some(self.foreign(line));
+        }
     }
 }

@@ -2,6 +2,9 @@
 //! simulator's truth.
 #![allow(dead_code, clippy::missing_panics_doc)]
 
+pub mod draws;
+pub mod verdict;
+
 use std::sync::Arc;
 
 use aefi_bench_sim::{BenchSettings, FaultScript, SimulatedBench};
@@ -57,7 +60,7 @@ pub fn plan(lines: usize, frames: usize) -> FlightPlan {
         min_readings: 1,
         trigger: Trigger::FreeRunning,
         extra_passes: 0,
-        excitation: [(62, 4), (63, 6291), (53, 2750), (52, 2750)]
+        excitation: [(62, 4), (63, 6291), (39, 12_593), (53, 2750), (52, 2750)]
             .map(|(address, value)| RegisterWrite { address, value })
             .to_vec(),
         excitation_off: [(53, 0), (52, 0)]
@@ -140,13 +143,11 @@ pub fn fly(
     (log, end)
 }
 
-/// Readings whose interval does not hold the truth, of both axes.
-pub fn outside(log: &Log, bench: &SimulatedBench) -> Vec<(usize, Axis, f64)> {
-    let truth = bench.truth();
-    let conversions = truth.conversions();
-    let mut found = Vec::new();
+/// Where both axes really were in the middle of each reading's integration.
+pub fn true_places(log: &Log, bench: &SimulatedBench) -> Vec<[f64; 2]> {
+    let conversions = bench.conversions();
     let mut next = 0;
-    for (number, placed) in log.readings.iter().enumerate() {
+    let mut place = |(number, placed): (usize, &PlacedReading)| {
         let (sent, received) = (placed.reading.sent, placed.reading.received);
         while conversions[next].start < sent {
             next += 1;
@@ -157,12 +158,21 @@ pub fn outside(log: &Log, bench: &SimulatedBench) -> Vec<(usize, Axis, f64)> {
             "reading {number} has its conversion"
         );
         let middle = Nanos(i64::midpoint(conversion.start.0, conversion.end.0));
-        for (axis, sim) in [
-            (Axis::X, aefi_bench_sim::Axis::X),
-            (Axis::Y, aefi_bench_sim::Axis::Y),
-        ] {
-            let place = placed.place[axis.index()];
-            let position = truth.position(sim, middle);
+        [aefi_bench_sim::Axis::X, aefi_bench_sim::Axis::Y]
+            .map(|axis| bench.trajectory(axis).position_at(middle))
+    };
+    log.readings.iter().enumerate().map(&mut place).collect()
+}
+
+/// Readings whose interval does not hold the truth, of both axes.
+pub fn outside(log: &Log, bench: &SimulatedBench) -> Vec<(usize, Axis, f64)> {
+    let mut found = Vec::new();
+    for (number, truth) in true_places(log, bench).into_iter().enumerate() {
+        for axis in Axis::BOTH {
+            let (place, position) = (
+                log.readings[number].place[axis.index()],
+                truth[axis.index()],
+            );
             if !(place.low <= position && position <= place.high) {
                 found.push((number, axis, position));
             }

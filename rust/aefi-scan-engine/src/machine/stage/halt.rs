@@ -106,8 +106,10 @@ impl Halt {
         self.believed = believed;
     }
 
+    /// Returns whether the axes rest where the last look found them.
     pub(super) fn is_believed(&self) -> bool {
-        self.believed
+        let moves = matches!(self.reason, Reason::Fault(Cause::Unstoppable { .. }));
+        self.believed && !moves
     }
 
     pub(super) fn now(&self) -> Nanos {

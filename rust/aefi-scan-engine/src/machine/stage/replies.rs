@@ -108,12 +108,16 @@ impl StageMachine {
     /// A foreign device is left alone: not even a stop is sent to it.
     fn check_identity(&mut self, reply: &Reply<'_>, records: &mut dyn FnMut(StageRecord)) {
         if reply.text != self.config.name.as_bytes() {
-            let cause = Cause::Identity {
-                device: DEVICE,
-                expected: self.config.name.clone(),
-                found: String::from_utf8_lossy(reply.text).into_owned(),
-            };
+            let cause = self.foreign(reply.text);
             self.finish(FlightState::Failed, Some(cause), false, records);
+        }
+    }
+
+    pub(super) fn foreign(&self, name: &[u8]) -> Cause {
+        Cause::Identity {
+            device: DEVICE,
+            expected: self.config.name.clone(),
+            found: String::from_utf8_lossy(name).into_owned(),
         }
     }
 

@@ -9,6 +9,9 @@ pub(super) fn preparation(plan: &FlightPlan, host_watch_ms: u32) -> Vec<Command>
     let mut script = vec![
         Command::DeviceName,
         Command::Status,
+        // Read again at the end: a controller that was switched off in between, and
+        // so has forgotten its settings, is found by its counters.
+        Command::Positions,
         Command::Absolute,
         Command::LimitErrors,
         Command::SharedRamp,

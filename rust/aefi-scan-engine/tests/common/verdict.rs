@@ -1,0 +1,220 @@
+//! What every flight owes, whatever happened to it, judged by the simulator's truth.
+
+use std::collections::BTreeSet;
+
+use aefi_bench_sim::mcu::Drive;
+use aefi_bench_sim::{Axis, SimulatedBench};
+use aefi_scan_engine::records::Estimate;
+use aefi_scan_engine::shell::FlightEnd;
+use aefi_scan_engine::shell::virtual_time::VirtualFlight;
+use aefi_scan_engine::{Axis as EngineAxis, Cause, FlightPlan, FlightState, FrameState, Nanos};
+
+use super::{Log, fly, true_places};
+
+const AXES: [Axis; 2] = [Axis::X, Axis::Y];
+/// Rounding of the simulator's positions, in steps.
+const ROUNDING: f64 = 1e-6;
+/// A counter shows the nearest whole step.
+const HALF_STEP: f64 = 0.5;
+
+/// A flight that is over.
+pub struct Flown {
+    /// What was done to it, for the message of a failed test.
+    pub what: String,
+    pub plan: FlightPlan,
+    pub log: Log,
+    pub end: FlightEnd,
+    pub bench: SimulatedBench,
+}
+
+impl Flown {
+    /// Flies to the end; `before` is called before each event with its number.
+    pub fn new(
+        what: String,
+        plan: FlightPlan,
+        mut flight: VirtualFlight<SimulatedBench>,
+        before: impl FnMut(u64, &VirtualFlight<SimulatedBench>),
+    ) -> Self {
+        let (log, end) = fly(&mut flight, before);
+        Self {
+            what,
+            plan,
+            log,
+            end,
+            bench: flight.into_bench(),
+        }
+    }
+
+    pub fn is_completed(&self) -> bool {
+        self.end.outcome.state == FlightState::Completed
+    }
+
+    pub fn cause(&self) -> Option<&Cause> {
+        self.end.outcome.cause.as_ref()
+    }
+
+    /// What was measured is true and accounted for, and the end has a name.
+    pub fn check(&self) {
+        self.check_ledger();
+        self.check_fixes();
+        self.check_places();
+        self.check_excitation();
+        assert_eq!(self.is_completed(), self.cause().is_none(), "{self}");
+    }
+
+    /// Each planned frame has one state, and each state was handed out once.
+    fn check_ledger(&self) {
+        let mut totals = [0_u64; 7];
+        let mut seen = BTreeSet::new();
+        for frame in &self.log.frames {
+            totals[usize::from(frame.state.code())] += 1;
+            assert!(seen.insert(frame.frame), "{self}: {frame:?} ended twice");
+        }
+        assert_eq!(totals[usize::from(FrameState::NotReached.code())], 0);
+        totals[usize::from(FrameState::NotReached.code())] =
+            (self.plan.frames() - seen.len()) as u64;
+        assert_eq!(self.end.totals, totals, "{self}");
+    }
+
+    /// Each counter was that of the axis at some instant of its span.
+    fn check_fixes(&self) {
+        for fix in &self.log.fixes {
+            let way = self.bench.trajectory(AXES[fix.axis.index()]);
+            let (a, b) = (way.position_at(fix.earliest), way.position_at(fix.latest));
+            let counts = fix.counts.0 as f64;
+            let room = HALF_STEP + ROUNDING;
+            assert!(
+                a.min(b) - room <= counts && counts <= a.max(b) + room,
+                "{self}: {fix:?}, truth {a} to {b}"
+            );
+        }
+    }
+
+    /// Each interval holds the truth: of the readings, and of the frames' means.
+    fn check_places(&self) {
+        let truth = true_places(&self.log, &self.bench);
+        let known_from = self.known_from();
+        for (placed, truth) in self.log.readings.iter().zip(&truth) {
+            for (place, truth) in placed.place.iter().zip(truth) {
+                let may_be_unknown = !self.is_completed() || placed.reading.earliest < known_from;
+                assert!(may_be_unknown || !place.low.is_nan(), "{self}: {placed:?}");
+                assert!(holds(place, *truth), "{self}: {placed:?}, truth {truth}");
+            }
+        }
+        for frame in &self.log.frames {
+            let readings = self.log.readings.iter().zip(&truth).rev();
+            let counted = readings
+                .filter(|(placed, _)| placed.frame == Some(frame.frame))
+                .take(frame.count as usize);
+            let sums = counted.fold([0.0; 2], |sum, (_, at)| [sum[0] + at[0], sum[1] + at[1]]);
+            for (place, sum) in frame.place.iter().zip(sums) {
+                let mean = sum / f64::from(frame.count);
+                assert!(
+                    frame.count == 0 || holds(place, mean),
+                    "{self}: {frame:?}, truth {mean}"
+                );
+            }
+        }
+    }
+
+    /// When both axes had been seen.
+    fn known_from(&self) -> Nanos {
+        let first = |axis| {
+            let mut fixes = self.log.fixes.iter().filter(|fix| fix.axis == axis);
+            fixes.next().map_or(Nanos::NEVER, |fix| fix.latest)
+        };
+        first(EngineAxis::X).max(first(EngineAxis::Y))
+    }
+
+    /// What is said to be off is off.
+    fn check_excitation(&self) {
+        if self.end.excitation_off {
+            let drive = self.bench.chips().synthesizer.drive();
+            assert_eq!(drive, Drive::default(), "{self}");
+        }
+    }
+
+    /// Every planned frame is ok.
+    pub fn check_whole(&self) {
+        assert!(self.is_completed(), "{self}");
+        assert_eq!(self.end.totals[0], self.plan.frames() as u64, "{self}");
+        let first_pass = self.log.lines.iter().filter(|line| line.pass == 0);
+        assert_eq!(first_pass.count(), self.plan.lines.len(), "{self}");
+        assert!(self.end.excitation_off, "{self}");
+    }
+
+    /// The flight was over by `latest`.
+    pub fn check_end_by(&self, latest: Nanos) {
+        assert!(self.end.ended <= latest, "{self}: later than {latest:?}");
+    }
+
+    /// Both axes rest when the flight is over.
+    pub fn check_rest(&self) {
+        self.check_rest_by(self.end.ended);
+    }
+
+    /// Both axes rest at `time`, whatever the host knows of it.
+    pub fn check_rest_by(&self, time: Nanos) {
+        for axis in AXES {
+            let way = self.bench.trajectory(axis);
+            assert!(!way.is_moving_at(time), "{self}: {axis:?} moves");
+            assert!(way.end().is_some_and(|end| end <= time), "{self}");
+        }
+    }
+
+    /// No axis has current.
+    pub fn check_drives_off(&self) {
+        let mut controller = self.bench.controller().clone();
+        assert_eq!(controller.execute(self.end.ended, "EO"), "0", "{self}");
+    }
+
+    /// No axis was ever further than `beyond` steps outside of what the plan commits:
+    /// where it stood at first and the stations of the lines.
+    pub fn check_committed(&self, beyond: f64) {
+        let lines = &self.plan.lines;
+        let slow: Vec<f64> = lines.iter().map(|line| line.slow.0 as f64).collect();
+        let fast: Vec<f64> = lines
+            .iter()
+            .flat_map(|line| [line.start.0 as f64, line.end.0 as f64])
+            .collect();
+        for axis in AXES {
+            let stations = if axis.index() == self.plan.fast.index() {
+                &fast
+            } else {
+                &slow
+            };
+            let segments = self.bench.trajectory(axis).segments();
+            let first = segments[0].position;
+            let low = stations.iter().copied().fold(first, f64::min) - beyond - ROUNDING;
+            let high = stations.iter().copied().fold(first, f64::max) + beyond + ROUNDING;
+            for segment in segments {
+                let at = segment.position;
+                assert!(
+                    low <= at && at <= high,
+                    "{self}: {axis:?} at {at}, committed {low} to {high}"
+                );
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Flown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { what, end, .. } = self;
+        write!(
+            f,
+            "{what}: {:?} {:?} at {:?}, frames {:?}, stage {} requests, detector {}",
+            end.outcome.state,
+            end.outcome.cause,
+            end.ended,
+            end.totals,
+            end.stage_link.requests,
+            end.detector_link.requests
+        )
+    }
+}
+
+/// Whether the truth lies in an interval; one that is not known holds everything.
+fn holds(place: &Estimate, truth: f64) -> bool {
+    place.low.is_nan() || (place.low <= truth && truth <= place.high)
+}
