@@ -9,7 +9,7 @@ RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.loc
 # A cargo without nextest runs the same tests.
 NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 
-.PHONY: demo test test-rust test-python check fmt lint types docs wheel clean help
+.PHONY: demo test test-rust test-loom test-python check fmt lint types docs wheel clean help
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -31,7 +31,7 @@ $(BUILT): $(INSTALLED) $(RUST)
 demo: $(BUILT)  ## fly a map on the simulated bench and show it
 	$(BIN)/aefi demo
 
-test: test-rust test-python  ## all tests
+test: test-rust test-loom test-python  ## all tests
 
 test-rust:
 ifeq ($(NEXTEST),yes)
@@ -40,6 +40,11 @@ else
 	cargo test --workspace --locked --tests
 endif
 	cargo test --workspace --locked --doc
+
+# A target folder of its own: the flag would have everything else built anew.
+test-loom:  ## the engine's atomics, in every order of its threads
+	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom CARGO_PROFILE_TEST_OPT_LEVEL=0 \
+		cargo test --package aefi-scan-engine --locked --test loom
 
 test-python: $(BUILT)
 	$(BIN)/python -m pytest

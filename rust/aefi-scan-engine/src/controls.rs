@@ -1,9 +1,9 @@
 //! What passes between the threads of a flight and its owner, by atomics only.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use crate::error::Cause;
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::units::{Axis, Nanos};
 
 /// Where a flight stands.
@@ -203,7 +203,7 @@ impl Controls {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

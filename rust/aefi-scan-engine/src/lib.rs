@@ -22,6 +22,7 @@ pub mod records;
 pub mod ring;
 pub mod shell;
 pub mod spool;
+mod sync;
 pub mod transport;
 pub mod trigger;
 pub mod units;
