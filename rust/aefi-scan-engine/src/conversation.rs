@@ -263,7 +263,8 @@ impl<L: DeviceLogic> Conversation<L> {
         records: &mut dyn FnMut(L::Record),
     ) {
         let bytes = request.bytes().len() + self.filled;
-        if received < sent + self.wire(bytes) {
+        let is_copy = received < sent + self.wire(bytes);
+        if is_copy || self.is_late_resync(request) {
             // Faster than the wire carries it: a copy of the reply before.
             self.stray(self.filled);
             self.filled = 0;
@@ -286,6 +287,14 @@ impl<L: DeviceLogic> Conversation<L> {
             self.health.misunderstood += 1;
             self.fail(received, records);
         }
+    }
+
+    /// Of several resynchronising requests the first reply counts; the others come
+    /// while later requests wait for theirs.
+    fn is_late_resync(&self, request: &Request) -> bool {
+        let mut lines = self.buffer[..self.filled].split(|byte| *byte == L::TERMINATOR);
+        let first = lines.next().unwrap_or_default();
+        self.logic.is_resync(first) && request.bytes() != self.logic.resync().bytes()
     }
 
     fn discard_up_to_resync(&mut self, lines: usize) {

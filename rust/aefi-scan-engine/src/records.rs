@@ -150,6 +150,13 @@ impl StageRecord {
                 | Self::Over { at_rest: true }
         )
     }
+
+    /// Returns whether others make up for it: a fix fewer only widens what is known,
+    /// but without one of the others a flight may not go on.
+    #[must_use]
+    pub fn is_replaceable(&self) -> bool {
+        matches!(self, Self::Fix(_))
+    }
 }
 
 /// What the detector's thread reports, in the order of time.

@@ -69,6 +69,17 @@ impl<T> Producer<T> {
         }
     }
 
+    /// Puts `record` in like [`Self::push`]; but an eighth of the ring is kept for
+    /// records that nothing replaces.
+    pub fn push_ranked(&mut self, record: T, is_replaceable: bool) {
+        if is_replaceable && self.inner.slots() <= self.inner.buffer().capacity() / 8 {
+            self.count_loss(self.produced);
+            self.produced += 1;
+        } else {
+            self.push(record);
+        }
+    }
+
     /// Returns how many records fit without a loss.
     #[must_use]
     pub fn room(&self) -> usize {

@@ -8,13 +8,12 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use aefi_bench_sim::{FaultScript, SimulatedBench};
+use aefi_scan_engine::Nanos;
 use aefi_scan_engine::controls::Controls;
-use aefi_scan_engine::conversation::{Conversation, DeviceLogic, Output};
 use aefi_scan_engine::correlator::Correlator;
-use aefi_scan_engine::machine::detector::DetectorMachine;
-use aefi_scan_engine::machine::stage::StageMachine;
-use aefi_scan_engine::ring::{Consumer, Producer, ring};
-use aefi_scan_engine::{FlightPlan, Link, Nanos, Trigger, VirtualBench};
+use aefi_scan_engine::ring::ring;
+use aefi_scan_engine::{FlightPlan, Nanos, Trigger};
+use common::links::links;
 use common::{bench, plan, setup};
 
 thread_local! {
@@ -51,63 +50,6 @@ fn watched<R>(watch: bool, work: impl FnOnce() -> R) -> R {
     result
 }
 
-struct Talk<L: DeviceLogic> {
-    link: Link,
-    conversation: Conversation<L>,
-    records: Producer<L::Record>,
-    turn: Nanos,
-}
-
-impl<L: DeviceLogic> Talk<L> {
-    fn new(link: Link, logic: L, byte_time: Nanos) -> (Self, Consumer<L::Record>) {
-        let (records, out) = ring(1 << 16);
-        let talk = Self {
-            link,
-            conversation: Conversation::new(logic, byte_time),
-            records,
-            turn: Nanos::ZERO,
-        };
-        (talk, out)
-    }
-
-    /// One event of this link at `now`; only the engine's own part is watched.
-    fn step(&mut self, now: Nanos, bench: &mut SimulatedBench, watch: bool) {
-        let records = &mut self.records;
-        if bench.next_arrival(self.link).is_some_and(|at| at <= now) {
-            let mut bytes = Vec::new();
-            bench.read(self.link, now, &mut bytes);
-            watched(watch, || {
-                self.conversation
-                    .received(now, &bytes, &mut |record| records.push(record));
-            });
-            self.turn = now + Nanos::from_micros(20);
-            return;
-        }
-        let output = watched(watch, || {
-            let output = self.conversation.poll(now, &mut |r| records.push(r));
-            if matches!(output, Output::Write(_)) {
-                self.conversation.wrote(now, &mut |r| records.push(r));
-            }
-            output
-        });
-        self.turn = match output {
-            Output::Write(request) => {
-                bench.write(self.link, now, request.bytes());
-                now + Nanos::from_micros(20)
-            }
-            Output::Wait(until) => until.max(now + Nanos(1)),
-            Output::Over => Nanos::NEVER,
-        };
-    }
-
-    fn next(&self, bench: &SimulatedBench) -> Nanos {
-        bench
-            .next_arrival(self.link)
-            .unwrap_or(Nanos::NEVER)
-            .min(self.turn)
-    }
-}
-
 #[test]
 fn a_flight_allocates_nothing_once_it_flies() {
     fly_watched(plan(6, 20));
@@ -128,19 +70,9 @@ fn fly_watched(plan: FlightPlan) {
     let setup = setup(plan, &settings);
     let mut bench = SimulatedBench::starting_at(settings, &FaultScript::default(), Nanos::ZERO);
     let controls = Arc::new(Controls::default());
-    let machine = StageMachine::new(
-        Arc::clone(&setup.plan),
-        setup.stage.clone(),
-        Arc::clone(&controls),
-    );
-    let (mut stage, mut stage_out) = Talk::new(Link::Stage, machine, setup.stage.byte_time);
-    let (machine, mut news) = DetectorMachine::new(
-        Arc::clone(&setup.plan),
-        setup.detector,
-        Arc::clone(&controls),
-    );
-    let (mut detector, mut detector_out) =
-        Talk::new(Link::Acquisition, machine, setup.detector.byte_time);
+    let (mut stage, mut detector, mut news) = links(&setup, &controls);
+    let (mut stage_in, mut stage_out) = ring(1 << 16);
+    let (mut detector_in, mut detector_out) = ring(1 << 16);
     let mut correlator =
         Correlator::new(Arc::clone(&setup.plan), Arc::clone(&controls), Nanos::ZERO);
     let mut frames = 0;
@@ -151,10 +83,12 @@ fn fly_watched(plan: FlightPlan) {
         }
         // The set-up may allocate: a second is more than it takes.
         let watch = now > Nanos::from_millis(1_000);
+        // Only the engine's own part is watched.
+        let around: &dyn Fn(&mut dyn FnMut()) = &|work| watched(watch, work);
         if stage.next(&bench) == now {
-            stage.step(now, &mut bench, watch);
+            stage.step(now, &mut bench, &mut |r| stage_in.push(r), around);
         } else {
-            detector.step(now, &mut bench, watch);
+            detector.step(now, &mut bench, &mut |r| detector_in.push(r), around);
         }
         watched(watch, || {
             let out = &mut |product| {

@@ -211,7 +211,7 @@ struct StageSink {
 impl Sink<StageRecord> for StageSink {
     fn take(&mut self, record: StageRecord) {
         self.news.tell(record);
-        self.records.push(record);
+        self.records.push_ranked(record, record.is_replaceable());
     }
 }
 
