@@ -1,8 +1,11 @@
 //! What damaged replies become: never a panic, never a number that was not sent.
 
-use aefi_scan_engine::Axis;
-use aefi_scan_engine::protocol::mcu;
+use aefi_scan_engine::conversation::{Conversation, Output};
+use aefi_scan_engine::machine::poll::Polling;
 use aefi_scan_engine::protocol::pmx::Command;
+use aefi_scan_engine::protocol::{integer, mcu};
+use aefi_scan_engine::records::Fix;
+use aefi_scan_engine::{Axis, Nanos, StageConfig};
 use proptest::prelude::*;
 
 const NUMBERS: [&[u8]; 4] = [b"0", b"27522", b"-1235", b"134217727"];
@@ -87,16 +90,104 @@ fn a_changed_byte_makes_no_number_out_of_what_is_none() {
     }
 }
 
+/// Bytes that a reply is made of, so that some inputs nearly are one.
+fn wire_byte() -> impl Strategy<Value = u8> {
+    prop::sample::select(&b"0123456789012345678901234567890123456789--::\t\t\n\r m=?OK"[..])
+}
+
+/// Numbers in a row, as many and as long as may come or a few more.
+fn list() -> impl Strategy<Value = Vec<u8>> {
+    let number = (any::<bool>(), 0..200_000_000_000_i64, 0..12_u32);
+    let number = number.prop_map(|(negative, n, cut)| {
+        let n = n / 10_i64.pow(cut);
+        if negative { -n } else { n }.to_string()
+    });
+    let list = prop::collection::vec(number, 1..11);
+    (list, prop::sample::select(vec![":", "\t"]), any::<bool>()).prop_map(
+        |(list, by, confirmed)| {
+            let confirmation = if confirmed { "m=   10\n" } else { "" };
+            format!("{confirmation}{}", list.join(by)).into_bytes()
+        },
+    )
+}
+
+/// Every number that a parser made of `input` stands in it, digit for digit, and one
+/// after the other.
+fn check_nothing_invented(input: &[u8]) {
+    for numbers in parse_all(input).into_iter().flatten() {
+        let mut rest = input;
+        for number in numbers.split(|c: char| c != '-' && !c.is_ascii_digit()) {
+            let digits = number.trim_start_matches('-').as_bytes();
+            let at = rest.windows(digits.len().max(1)).position(|w| w == digits);
+            let Some(at) = at else {
+                assert!(digits.is_empty(), "{number} invented from {input:?}");
+                continue;
+            };
+            rest = &rest[at + digits.len()..];
+        }
+    }
+}
+
+/// Asks for one position after the other and hands out what is fed to it as replies.
+fn overhear(input: &[u8]) -> Vec<i64> {
+    let config = StageConfig {
+        name: "4EX00".into(),
+        address: 0,
+        byte_time: Nanos::ZERO,
+        allowance: Nanos::from_millis(100),
+        status_period: Nanos::from_millis(250),
+    };
+    let polling = Polling::new(config, Axis::X, Nanos::from_millis(1));
+    let mut talk = Conversation::new(polling, Nanos::ZERO);
+    let mut heard = Vec::new();
+    let records = &mut |fix: Fix| heard.push(fix.counts.0);
+    for byte in input {
+        if let Output::Write(_) = talk.poll(Nanos::ZERO, records) {
+            talk.wrote(Nanos::ZERO, records);
+        }
+        talk.received(Nanos::ZERO, &[*byte], records);
+    }
+    heard
+}
+
+#[test]
+fn no_prefix_of_a_reply_is_a_reply() {
+    for reply in NUMBERS {
+        let line = [reply, b"\r"].concat();
+        for end in 0..line.len() {
+            assert_eq!(overhear(&line[..end]), [0_i64; 0], "{:?}", &line[..end]);
+        }
+        let whole = String::from_utf8(reply.to_vec()).expect("ASCII");
+        assert_eq!(overhear(&line), [whole.parse::<i64>().expect("a number")]);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000_000 / 64))]
 
-    /// 64 inputs a case: a million in all.
+    /// 64 inputs a case: a million in all, and as many that look like replies.
     #[test]
     fn random_bytes_are_survived(
-        inputs in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..60), 64)
+        inputs in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..60), 64),
+        likely in prop::collection::vec(prop::collection::vec(wire_byte(), 0..24), 32),
+        lists in prop::collection::vec(list(), 32),
+    ) {
+        for input in inputs.iter().chain(&likely).chain(&lists) {
+            check_nothing_invented(input);
+        }
+    }
+
+    /// As many again through a whole conversation: a position is a line of its own.
+    #[test]
+    fn no_position_is_invented_from_random_bytes(
+        inputs in prop::collection::vec(prop::collection::vec(wire_byte(), 0..24), 64),
     ) {
         for input in &inputs {
-            parse_all(input);
+            let lines: Vec<_> = input.split(|byte| *byte == b'\r').collect();
+            for counts in overhear(input) {
+                let sent = |line: &&[u8]| integer(line) == Some(counts);
+                prop_assert!(lines.iter().any(sent), "{counts} from {input:?}");
+            }
         }
     }
 

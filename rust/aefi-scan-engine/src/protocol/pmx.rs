@@ -142,7 +142,9 @@ impl Command {
     pub fn status(self, reply: &[u8]) -> Result<[AxisStatus; 4], ProtocolError> {
         let mut values = [0; 9];
         match integers(reply, b':', &mut values) {
-            Some(9) => Ok([0, 1, 2, 3].map(|axis| AxisStatus(values[axis] as u32))),
+            Some(9) if values[..4].iter().all(|bits| u32::try_from(*bits).is_ok()) => {
+                Ok([0, 1, 2, 3].map(|axis| AxisStatus(values[axis] as u32)))
+            }
             _ => Err(self.error("nine status fields", reply)),
         }
     }
