@@ -61,8 +61,8 @@ struct Moment {
 
 impl Moment {
     fn is_before_the_first_fix(&self) -> bool {
-        let number = self.text.strip_prefix('n').map(|n| n.parse());
-        number.is_some_and(|n| n.is_ok_and(|n: u64| n <= 3))
+        let number = self.text.strip_prefix('n').map(str::parse::<u64>);
+        number.is_some_and(|n| n.is_ok_and(|n| n <= 3))
             || self.instant.is_some_and(|at| at < Nanos::from_millis(10))
     }
 }

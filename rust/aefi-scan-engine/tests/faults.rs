@@ -7,7 +7,7 @@ mod common;
 
 use aefi_bench_sim::{Axis, FaultScript, SimulatedBench};
 use aefi_scan_engine::shell::FlightEnd;
-use aefi_scan_engine::{Cause, FlightState, Nanos};
+use aefi_scan_engine::{Cause, FlightState};
 use common::{Log, bench, fly, outside, plan, virtual_flight};
 
 const FRAMES: u64 = 16;
@@ -17,11 +17,6 @@ fn flight_with(fault: &str, moment: &str) -> (Log, FlightEnd, SimulatedBench) {
     let mut flight = virtual_flight(plan(2, 8), bench(5), &script);
     let (log, end) = fly(&mut flight, |_, _| {});
     (log, end, flight.into_bench())
-}
-
-/// Moments over the whole flight: preparation, lines and turnaround, by command.
-fn commands() -> impl Iterator<Item = String> {
-    (3..1200).step_by(17).map(|n| format!("n{n}"))
 }
 
 fn check_what_always_holds(log: &Log, end: &FlightEnd, bench: &SimulatedBench, what: &str) {
@@ -52,88 +47,6 @@ fn check_rest(end: &FlightEnd, bench: &SimulatedBench, what: &str) {
 }
 
 #[test]
-fn a_damaged_reply_is_survived_on_either_link() {
-    for link in ["stage", "acquisition"] {
-        for fault in ["lose-reply", "garble-reply", "cut-reply", "double-reply"] {
-            for moment in commands() {
-                let what = format!("{fault} {link} at {moment}");
-                let (log, end, bench) = flight_with(&format!("{fault} {link}"), &moment);
-                assert_eq!(end.outcome.state, FlightState::Completed, "{what}: {end:?}");
-                check_what_always_holds(&log, &end, &bench, &what);
-                check_rest(&end, &bench, &what);
-            }
-        }
-    }
-}
-
-#[test]
-fn a_late_reply_is_never_given_to_the_next_request() {
-    for link in ["stage", "acquisition"] {
-        for delay_ms in [30, 120, 250] {
-            for moment in commands() {
-                let what = format!("delayed by {delay_ms} ms on {link} at {moment}");
-                let (log, end, bench) =
-                    flight_with(&format!("delay-reply {delay_ms} {link}"), &moment);
-                assert_eq!(end.outcome.state, FlightState::Completed, "{what}: {end:?}");
-                check_what_always_holds(&log, &end, &bench, &what);
-            }
-        }
-    }
-}
-
-#[test]
-fn a_silent_device_ends_the_flight_by_its_name_and_in_time() {
-    for link in ["stage", "acquisition"] {
-        for moment in commands().step_by(4) {
-            let what = format!("silent {link} at {moment}");
-            let (log, end, bench) = flight_with(&format!("silence {link}"), &moment);
-            if end.outcome.state == FlightState::Completed {
-                continue; // The flight had fewer commands than that.
-            }
-            let Some(Cause::Silent { device, .. }) = &end.outcome.cause else {
-                panic!("{what}: {:?}", end.outcome);
-            };
-            assert_eq!(*device, link, "{what}");
-            check_what_always_holds(&log, &end, &bench, &what);
-        }
-    }
-}
-
-#[test]
-fn a_lost_link_ends_the_flight_by_its_name() {
-    for link in ["stage", "acquisition"] {
-        for moment in commands().step_by(4) {
-            let what = format!("{link} gone at {moment}");
-            let (log, end, bench) = flight_with(&format!("hang-up {link}"), &moment);
-            if end.outcome.state == FlightState::Completed {
-                continue; // The flight had fewer commands than that.
-            }
-            let Some(Cause::LinkLost { device, .. }) = &end.outcome.cause else {
-                panic!("{what}: {:?}", end.outcome);
-            };
-            assert_eq!(*device, link, "{what}");
-            check_what_always_holds(&log, &end, &bench, &what);
-        }
-    }
-}
-
-#[test]
-fn a_limit_or_an_alarm_in_flight_ends_it_by_its_name() {
-    for (fault, name) in [("limit", "limit error"), ("alarm", "alarm")] {
-        for moment in ["1.5s", "1.9s", "2.1s", "2.6s", "3.0s"] {
-            let what = format!("{fault} at {moment}");
-            let (log, end, bench) = flight_with(fault, moment);
-            let Some(Cause::Motion { fault, .. }) = &end.outcome.cause else {
-                panic!("{what}: {:?}", end.outcome);
-            };
-            assert!(fault.contains(name), "{what}: {fault}");
-            check_what_always_holds(&log, &end, &bench, &what);
-            check_rest(&end, &bench, &what);
-        }
-    }
-}
-
-#[test]
 fn another_device_is_left_alone() {
     let (log, end, bench) = flight_with("wrong-identity", "0s");
     let cause = &end.outcome.cause;
@@ -143,40 +56,6 @@ fn another_device_is_left_alone() {
     for axis in [Axis::X, Axis::Y] {
         assert!(bench.truth().segments(axis).len() <= 1, "nothing moved");
     }
-}
-
-#[test]
-fn a_controller_that_was_switched_off_is_not_believed() {
-    for moment in ["1.6s", "2.0s", "2.5s", "3.0s"] {
-        let (log, end, bench) = flight_with("power-cycle", moment);
-        assert_eq!(end.outcome.state, FlightState::Failed, "{moment}");
-        assert!(
-            matches!(
-                end.outcome.cause,
-                Some(Cause::PositionJump { .. } | Cause::Stalled { .. })
-            ),
-            "{moment}: {:?}",
-            end.outcome.cause
-        );
-        assert_eq!(end.totals.iter().sum::<u64>(), FRAMES);
-        check_rest(&end, &bench, moment);
-        drop(log);
-    }
-}
-
-#[test]
-fn a_stop_that_is_ignored_is_followed_by_a_stronger_one() {
-    let script: FaultScript = "at 1.0s do ignore-stop".parse().expect("a fault");
-    let mut flight = virtual_flight(plan(2, 30), bench(5), &script);
-    let (_, end) = fly(&mut flight, |_, flight| {
-        if flight.now() >= Nanos::from_millis(2_000) {
-            flight.controls().demand(aefi_scan_engine::Demand::Stop);
-        }
-    });
-    assert_eq!(end.outcome.state, FlightState::Stopped);
-    let bench = flight.into_bench();
-    assert!(bench.truth().stops().len() >= 2, "a stop and an abort");
-    check_rest(&end, &bench, "after the abort");
 }
 
 #[test]

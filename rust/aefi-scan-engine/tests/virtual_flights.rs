@@ -3,7 +3,7 @@
 mod common;
 
 use aefi_bench_sim::FaultScript;
-use aefi_scan_engine::{Demand, FlightState, FrameState};
+use aefi_scan_engine::{FlightState, FrameState};
 use common::{bench, fly, outside, plan, virtual_flight};
 
 #[test]
@@ -40,56 +40,5 @@ fn the_truth_lies_inside_every_interval() {
             .filter(|(n, _, _)| !log.readings[*n].place[0].low.is_nan())
             .collect();
         assert!(wrong.is_empty(), "{wrong:?}");
-    }
-}
-
-#[test]
-fn a_pause_at_any_event_loses_and_doubles_no_frame() {
-    for at in (100..3000).step_by(37) {
-        let mut flight = virtual_flight(plan(2, 8), bench(5), &FaultScript::default());
-        let (log, end) = fly(&mut flight, |event, flight| {
-            if event == at {
-                flight.controls().demand(Demand::Pause);
-            }
-            if flight.is_waiting_for_demand() {
-                flight.controls().resume();
-            }
-        });
-        assert_eq!(end.outcome.state, FlightState::Completed, "event {at}");
-        let mut ids: Vec<_> = log.frames.iter().map(|frame| frame.frame).collect();
-        ids.sort_unstable();
-        assert_eq!(ids, (0..16).collect::<Vec<_>>(), "event {at}");
-        assert_eq!(end.totals[0], 16, "event {at}");
-    }
-}
-
-#[test]
-fn a_stop_or_an_abort_at_any_event_ends_named_and_at_rest() {
-    for demand in [Demand::Stop, Demand::Abort] {
-        for at in (1..3000).step_by(53) {
-            let mut flight = virtual_flight(plan(2, 8), bench(5), &FaultScript::default());
-            let (log, end) = fly(&mut flight, |event, flight| {
-                if event == at {
-                    flight.controls().demand(demand);
-                }
-            });
-            let expected = match demand {
-                Demand::Stop => FlightState::Stopped,
-                _ => FlightState::Aborted,
-            };
-            assert_eq!(end.outcome.state, expected, "event {at}");
-            assert_eq!(end.totals.iter().sum::<u64>(), 16, "event {at}");
-            let ended = log.frames.len() as u64;
-            assert_eq!(
-                end.totals[6],
-                16 - ended,
-                "event {at}: the rest is not reached"
-            );
-            let truth = flight.bench().truth();
-            for axis in [aefi_bench_sim::Axis::X, aefi_bench_sim::Axis::Y] {
-                let speed = truth.velocity(axis, end.ended);
-                assert!(speed.abs() < 1e-9, "event {at}: {axis:?} moves at {speed}");
-            }
-        }
     }
 }
