@@ -173,11 +173,12 @@ impl Correlator {
             StageRecord::LinesFlown { at, epoch } => {
                 self.events.push_back(LineEvent::AllFlown { at, epoch });
             }
-            StageRecord::Over { at_rest } => {
-                if at_rest {
-                    self.tracks.iter_mut().for_each(AxisTrack::take_rest);
+            StageRecord::Over { rest: Some(rest) } => {
+                for (track, position) in self.tracks.iter_mut().zip(rest) {
+                    track.take_rest(position);
                 }
             }
+            StageRecord::Over { rest: None } => {}
         }
     }
 

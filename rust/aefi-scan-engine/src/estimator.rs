@@ -115,12 +115,9 @@ impl AxisTrack {
         self.speed = speed * SPEED_TOLERANCE * 1e-9;
     }
 
-    /// Takes notice that the axis stays for ever where the last fix saw it.
-    pub fn take_rest(&mut self) {
-        if let Some(last) = self.points.back().copied() {
-            let there = Steps(last.counts as i64);
-            self.push(Nanos::NEVER, Nanos::NEVER, there, false);
-        }
+    /// Takes notice that the axis stays at `position` for ever.
+    pub fn take_rest(&mut self, position: Steps) {
+        self.push(Nanos::NEVER, Nanos::NEVER, position, false);
     }
 
     fn push(&mut self, earliest: Nanos, latest: Nanos, counts: Steps, is_wide: bool) {
@@ -315,7 +312,7 @@ mod tests {
     fn an_axis_at_rest_is_known_to_half_a_step() {
         let mut track = AxisTrack::default();
         track.take_fix(&fix(0, 100, 42));
-        track.take_rest();
+        track.take_rest(Steps(42));
         let time = Nanos::from_millis(5);
         let Located::At(found) = track.locate(time, time) else {
             panic!("a resting axis is known");

@@ -133,8 +133,8 @@ pub enum StageRecord {
     },
     /// The stage's part is over.
     Over {
-        /// Whether both axes rest at their last fix.
-        at_rest: bool,
+        /// Where both axes rest from now on, X first, if that is known.
+        rest: Option<[Steps; 2]>,
     },
 }
 
@@ -147,7 +147,7 @@ impl StageRecord {
             Self::LineBegan { .. }
                 | Self::LineEnded { .. }
                 | Self::LineBroken { .. }
-                | Self::Over { at_rest: true }
+                | Self::Over { rest: Some(_) }
         )
     }
 

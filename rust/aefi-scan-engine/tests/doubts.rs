@@ -164,3 +164,24 @@ fn the_watch_ends_with_the_flight_however_it_ends() {
         assert_eq!(status_of_x(&mut bench, late) & TIME_OUT, 0, "{demand:?}");
     }
 }
+
+// -- a pause does not hide a fault -----------------------------------------------------
+
+#[test]
+fn a_detector_that_dies_in_a_pause_ends_the_flight_before_it_is_resumed() {
+    let mut flight = virtual_flight(
+        plan(4, 20),
+        bench(5),
+        &script("at 3s do silence acquisition"),
+    );
+    let (log, end) = fly(&mut flight, |event, flight| {
+        if event == 3000 {
+            flight.controls().demand(aefi_scan_engine::Demand::Pause);
+        }
+    });
+    assert_eq!(end.outcome.state, FlightState::Failed);
+    let cause = end.outcome.cause.expect("it is named").to_string();
+    assert!(cause.contains("acquisition"), "{cause}");
+    assert_eq!(end.totals.iter().sum::<u64>(), 80);
+    assert!(outside(&log, flight.bench()).is_empty());
+}

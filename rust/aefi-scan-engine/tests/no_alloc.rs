@@ -8,7 +8,6 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use aefi_bench_sim::{FaultScript, SimulatedBench};
-use aefi_scan_engine::Nanos;
 use aefi_scan_engine::controls::Controls;
 use aefi_scan_engine::correlator::Correlator;
 use aefi_scan_engine::ring::ring;

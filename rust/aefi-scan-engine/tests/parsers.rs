@@ -136,6 +136,8 @@ fn overhear(input: &[u8]) -> Vec<i64> {
         byte_time: Nanos::ZERO,
         allowance: Nanos::from_millis(100),
         status_period: Nanos::from_millis(250),
+        reply_delay: Nanos::ZERO,
+        host_watch_ms: 0,
     };
     let polling = Polling::new(config, Axis::X, Nanos::from_millis(1));
     let mut talk = Conversation::new(polling, Nanos::ZERO);

@@ -52,6 +52,8 @@ const NEWS: usize = 4096;
 const DEVICE: &str = "acquisition";
 /// Failed exchanges in a row after which the detector counts as dead.
 const PATIENCE: u32 = 3;
+/// The same while the excitation is switched off: a second is well spent on it.
+const LAST_PATIENCE: u32 = 8;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -196,7 +198,7 @@ impl DetectorMachine {
         };
     }
 
-    /// Even a silent device is told to switch off, once.
+    /// Even a silent device is told to switch off.
     fn give_up(&mut self, cause: Cause) {
         self.controls.set_detector_fault(cause);
         self.phase = match self.phase {
@@ -277,7 +279,11 @@ impl DeviceLogic for DetectorMachine {
     fn failed(&mut self, now: Nanos, failures: u32, records: &mut dyn FnMut(DetectorRecord)) {
         records(DetectorRecord::Horizon(now));
         self.rewind();
-        if failures >= PATIENCE {
+        let patience = match self.phase {
+            Phase::SwitchingOff(_) => LAST_PATIENCE,
+            _ => PATIENCE,
+        };
+        if failures >= patience {
             self.give_up(self.silence(failures));
         }
     }

@@ -193,7 +193,8 @@ impl StageMachine {
     /// Returns whether nothing happens before somebody asks for it.
     #[must_use]
     pub fn is_waiting_for_demand(&self) -> bool {
-        self.phase == Phase::Paused && self.controls.demanded() == Demand::Pause
+        let is_paused = self.phase == Phase::Paused && self.controls.demanded() == Demand::Pause;
+        is_paused && self.fault().is_none()
     }
 
     fn turn(&mut self, now: Nanos) -> Turn {
@@ -269,7 +270,8 @@ impl StageMachine {
         self.outcome = Some(Outcome { state, cause });
         self.phase = Phase::Over;
         self.controls.set_stage_over();
-        records(StageRecord::Over { at_rest });
+        let rest = at_rest.then_some(self.positions);
+        records(StageRecord::Over { rest });
     }
 
     fn begin_halt(&mut self, halt: Halt) {
@@ -279,21 +281,33 @@ impl StageMachine {
         self.enter(Phase::Halting(halt));
     }
 
-    /// Turns what the owner, the detector or the spool demands into a halt.
+    /// Turns what the owner, the detector or the spool demands into a halt. A paused
+    /// flight rests already; but it will not go on without the detector or the disk,
+    /// and that is said at once.
     fn obey(&mut self) {
-        if matches!(
-            self.phase,
+        let demand = self.controls.demanded();
+        match self.phase {
             Phase::Preparing(_) | Phase::Positioning(_) | Phase::Flying(_) | Phase::SeekingGaps
-        ) {
-            let controls = &self.controls;
-            let demand = controls.demanded();
-            let fault = controls.detector_fault().or(controls.spool_fault());
-            if demand != Demand::Fly {
+                if demand != Demand::Fly =>
+            {
                 self.begin_halt(Halt::demanded(demand));
-            } else if let Some(cause) = fault {
-                self.begin_halt(Halt::fault(cause.clone()));
+            }
+            Phase::Halting(_) | Phase::Disarming(..) | Phase::Over => {}
+            _ => {
+                if let Some(cause) = self.fault() {
+                    self.begin_halt(Halt::fault(cause));
+                }
             }
         }
+    }
+
+    /// Returns what failed elsewhere.
+    fn fault(&self) -> Option<Cause> {
+        let controls = &self.controls;
+        controls
+            .detector_fault()
+            .or(controls.spool_fault())
+            .cloned()
     }
 }
 
