@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any
 
 if sys.platform == "win32":
 
-    def hold(file: TextIO) -> None:
+    def hold(file: IO[Any]) -> None:
         """Do nothing: this system lets nobody rename an open file."""
 
     def is_held(path: Path) -> bool:
@@ -18,7 +18,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def hold(file: TextIO) -> None:
+    def hold(file: IO[Any]) -> None:
         """Lock an open file until it is closed; nothing where files have no locks."""
         _lock(file)
 

@@ -10,6 +10,11 @@ import time
 from pathlib import Path
 from typing import BinaryIO
 
+from aefi_bluesky.storage import file_lock
+
+LOCK_NAME = "server.lock"
+"""A file beside the configuration that a server locks as long as it lives."""
+
 _GRACE_S = 5.0
 
 
@@ -23,6 +28,8 @@ def main(configuration: str) -> None:
         ``TILED_SINGLE_USER_API_KEY``.
     """
     end_with_parent(sys.stdin.buffer)
+    lock = Path(configuration).with_name(LOCK_NAME).open("ab")
+    file_lock.hold(lock)
 
     # Slow imports: the watch above already runs while they load.
     import uvicorn

@@ -15,6 +15,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from aefi_bluesky.domain.errors import StorageError
+from aefi_bluesky.storage import file_lock
+from aefi_bluesky.storage.server_process import LOCK_NAME
 from aefi_bluesky.storage.tiled_configuration import (
     HOST,
     configuration_text,
@@ -26,6 +28,9 @@ START_TIMEOUT_S = 90.0
 
 STOP_GRACE_S = 8.0
 """How long the server may take to end by itself before it is killed."""
+
+OTHER_GRACE_S = 12.0
+"""How long another server over the same folder may take to end, if it does."""
 
 _POLL_S = 0.1
 _LOG_LINES = 12
@@ -118,13 +123,14 @@ class TiledServer:
         Raises
         ------
         StorageError
-            If a folder can't be written, or the server does not answer in time;
-            with the last lines of its log.
+            If a folder can't be written, another server runs over it, or the server
+            does not answer in time; with the last lines of its log.
         """
         if self.is_running:
             return
         self.stop()  # forgets a process that ended by itself
         self._api_key = self._prepare_folders()
+        self._wait_for_other()
         self._port = self._wanted_port or _free_port()
         self._process = self._launch()
         try:
@@ -170,6 +176,18 @@ class TiledServer:
             return _private_key(self.key_file)
         except OSError as err:
             raise _unwritable(self._folder, err) from err
+
+    def _wait_for_other(self) -> None:
+        """Wait for the server of a session that died: it ends soon after it."""
+        lock = self._folder / LOCK_NAME
+        deadline = time.monotonic() + OTHER_GRACE_S
+        while lock.exists() and file_lock.is_held(lock):
+            if time.monotonic() > deadline:
+                raise StorageError(
+                    f"another Tiled server runs over {self._folder}, of a session or "
+                    "of 'aefi tiled': one server a folder"
+                )
+            time.sleep(_POLL_S)
 
     def _launch(self) -> subprocess.Popen[bytes]:
         configuration = self._folder / "tiled.yml"
