@@ -25,19 +25,25 @@ class TeeObserver:
 
     Parameters
     ----------
-    observers
-        Told in this order.
+    own
+        Told first. What it raises goes on to the port, when all have been told.
+    others
+        Told in this order. What they raise is logged.
     """
 
-    def __init__(self, observers: Sequence[ScanObserver]) -> None:
-        self._observers = observers
+    def __init__(self, own: ScanObserver, others: Sequence[ScanObserver]) -> None:
+        self._own = own
+        self._others = others
 
     def _tell(self, say: Callable[[ScanObserver], None]) -> None:
-        for observer in self._observers:
-            try:
-                say(observer)
-            except Exception:
-                logger.exception("observer %r failed", type(observer).__name__)
+        try:
+            say(self._own)
+        finally:
+            for observer in self._others:
+                try:
+                    say(observer)
+                except Exception:
+                    logger.exception("observer %r failed", type(observer).__name__)
 
     def flight_started(self, plan: FlightPlan) -> None:
         """See `ScanObserver`."""
@@ -93,9 +99,8 @@ class ObservedScanPort:
             self._observers.remove(observer)
 
     def _tee(self, observer: ScanObserver) -> ScanObserver:
-        return (
-            TeeObserver((observer, *self._observers)) if self._observers else observer
-        )
+        others = tuple(self._observers)
+        return TeeObserver(observer, others) if others else observer
 
     def start_scan(
         self, flight_plan: FlightPlan, observer: ScanObserver

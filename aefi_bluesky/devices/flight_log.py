@@ -156,9 +156,22 @@ class FlightLog:
         self._store("fixes", fixes.data)
 
     def flight_ended(self, results: ScanResults) -> None:
-        """Make a page of what the last line left, and keep the outcome."""
+        """Make a page of what the last line left, keep the outcome, end the file.
+
+        Raises
+        ------
+        Exception
+            What kept any sample out of the file: the port must know that it is not
+            the only one who has it.
+        """
         self.close_page()
         self.results = results
+        try:
+            self.samples.close()
+        except Exception as err:
+            self.failure = self.failure or err
+        if self.failure is not None:
+            raise self.failure
 
     def close_page(self) -> None:
         """Make a page of what no line has claimed, if there is anything."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import threading
 import uuid
@@ -115,8 +116,8 @@ class RunFile:
 
     @property
     def uri(self) -> str:
-        """Where the file is, in the form that Tiled reads: nothing is escaped."""
-        return "file://localhost/" + self._path.as_posix().lstrip("/")
+        """Where the file is, in the form that Tiled reads."""
+        return file_uri(self._path)
 
     @property
     def is_open(self) -> bool:
@@ -173,7 +174,7 @@ class RunFile:
                 stream.flushed = stream.rows
 
     def close(self) -> None:
-        """Flush and close the file; nothing if it is closed.
+        """Close the file when all rows are on the disk; nothing if it is closed.
 
         Raises
         ------
@@ -188,6 +189,8 @@ class RunFile:
             finally:
                 with _storage_errors("closed", self._path):
                     self._file.close()
+            with _storage_errors("synced", self._path), self._path.open("rb") as file:
+                os.fsync(file)
 
     def __enter__(self) -> Self:
         return self
@@ -274,6 +277,37 @@ class RunFile:
             raise StorageError(
                 f"{self._path} has no stream {name!r}, only {known}"
             ) from None
+
+
+def file_uri(path: Path) -> str:
+    """Return where a file is, in the form that Tiled reads: nothing is escaped.
+
+    Parameters
+    ----------
+    path
+        Absolute.
+    """
+    return "file://localhost/" + path.as_posix().lstrip("/")
+
+
+def run_file_documents(
+    path: Path, columns: Mapping[str, npt.NDArray[Any]], stream: str
+) -> Iterator[AssetDocument]:
+    """Yield the asset documents of all rows of a stream in a file that is whole.
+
+    Parameters
+    ----------
+    path
+        The file, absolute.
+    columns
+        Columns of the stream and their rows.
+    stream
+        Name of the stream.
+    """
+    named = {str(uuid.uuid4()): (name, f"{stream}/{name}") for name in columns}
+    rows = len(next(iter(columns.values())))
+    yield from stream_resources(file_uri(path), named, CHUNK_ROWS)
+    yield from stream_data(named, 0, rows)
 
 
 def free_bytes(folder: Path) -> int:

@@ -18,6 +18,9 @@ class MemorySamples:
     def append(self, stream, columns):
         self.rows[stream] += len(next(iter(columns.values())))
 
+    def close(self):
+        pass
+
 
 class FullDisk(MemorySamples):
     def append(self, stream, columns):
