@@ -48,14 +48,20 @@ class FlyerBench:
         Get every chunk beside the flyer.
     samples
         Makes sample files; files in the folder by default.
+    spools
+        Keeps spools.
     """
 
-    def __init__(self, engine, folder, connection, *, observers=(), samples=None):
+    def __init__(
+        self, engine, folder, connection, *, observers=(), samples=None, spools=None
+    ):
         self.RE = engine
         self.folder = folder
         self.description = load_bench("simulated").description()
         self.flyer = AefiFlyer(
-            ObservedScanPort(RustScanAdapter(self.description, connection), observers),
+            ObservedScanPort(
+                RustScanAdapter(self.description, connection, spools), observers
+            ),
             self.description,
             samples or self.open_samples,
             name="flyer",
@@ -97,12 +103,16 @@ class FlyerBench:
 class VirtualBench(FlyerBench):
     """The simulated bench in virtual time."""
 
-    def __init__(self, engine, folder, *, seed=1, script="", **options):
+    def __init__(
+        self, engine, folder, *, seed=1, script="", spool_folder=None, **options
+    ):
         configuration = load_bench("simulated")
         self.simulated = simulated_bench(
             configuration, SimulationSettings(seed=seed, script=script)
         )
-        connection = VirtualConnection(configuration.links(), self.simulated)
+        connection = VirtualConnection(
+            configuration.links(), self.simulated, spool_folder
+        )
         super().__init__(engine, folder, connection, **options)
 
     def log(self):

@@ -93,3 +93,8 @@ def described(source: str, units: Mapping[str, str]) -> dict[str, dict[str, Any]
         name: numeric_key(f"{source}:{name}", name, unit)
         for name, unit in units.items()
     }
+
+
+def frame_keys(source: str) -> dict[str, dict[str, Any]]:
+    """Return the data keys of a row of ``primary``."""
+    return {**described(source, FRAME_UNITS), "state": text_key(f"{source}:state")}

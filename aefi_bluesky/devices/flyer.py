@@ -21,7 +21,7 @@ from aefi_bluesky.devices.bench_constants import (
     flat_constants,
     stamped_constants,
 )
-from aefi_bluesky.devices.data_keys import FRAME_UNITS, described, text_key
+from aefi_bluesky.devices.data_keys import FRAME_UNITS, frame_keys
 from aefi_bluesky.devices.flight_log import FlightLog, LinePage, SampleFile
 from aefi_bluesky.devices.flight_status import FlightStatus
 from aefi_bluesky.devices.streams import (
@@ -325,8 +325,7 @@ class AefiFlyer(Device):
 
     def describe_collect(self) -> dict[str, Any]:
         """Return the data keys of a frame."""
-        keys = described(self.name, FRAME_UNITS)
-        return {**keys, "state": text_key(f"{self.name}:state")}
+        return frame_keys(self.name)
 
     def collect_pages(self) -> Iterator[PartialEventPage]:
         """Yield the frames of the line at hand; all that is left after a pause.

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from aefi_bluesky.domain.errors import InvalidScanSpecError
 from aefi_bluesky.domain.scan_spec import AxisName, FlyScanSpec
+
+_ARRAYS = ("frame_x_mm", "frame_y_mm", "frame_ix", "frame_iy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +91,8 @@ class FlightPlan:
     duration_s: float
 
     def __post_init__(self) -> None:
-        for array in (
-            self.frame_x_mm,
-            self.frame_y_mm,
-            self.frame_ix,
-            self.frame_iy,
-        ):
-            array.setflags(write=False)
+        for name in _ARRAYS:
+            getattr(self, name).setflags(write=False)
 
     @property
     def n_frames(self) -> int:
@@ -119,3 +120,35 @@ class FlightPlan:
         sha.update(self.frame_x_mm.tobytes())
         sha.update(self.frame_y_mm.tobytes())
         return sha.hexdigest()
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the plan as plain JSON values, with its digest."""
+        plain = {
+            field.name: getattr(self, field.name) for field in dataclasses.fields(self)
+        }
+        plain["spec"] = self.spec.to_plain()
+        plain["lines"] = [dataclasses.asdict(line) for line in self.lines]
+        arrays = {name: getattr(self, name).tolist() for name in _ARRAYS}
+        return {**plain, **arrays, "digest": self.digest}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """Return the plan that `to_plain` made plain.
+
+        Raises
+        ------
+        InvalidScanSpecError
+            If its spec is wrong, or its digest is another one.
+        """
+        values = {name: plain[name] for name in plain if name != "digest"}
+        values["spec"] = FlyScanSpec.from_plain(plain["spec"])
+        values["lines"] = tuple(Line(**line) for line in plain["lines"])
+        for name in _ARRAYS:
+            kind = np.float64 if name.endswith("_mm") else np.int64
+            values[name] = np.array(plain[name], dtype=kind)
+        plan = cls(**values)
+        if plan.digest != plain["digest"]:
+            raise InvalidScanSpecError(
+                f"flight plan has digest {plan.digest}, {plain['digest']} was expected"
+            )
+        return plan

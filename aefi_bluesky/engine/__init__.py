@@ -6,13 +6,15 @@ from aefi_bluesky.engine.links import (
     VirtualConnection,
 )
 from aefi_bluesky.engine.rust_scan_adapter import RustScanAdapter
-from aefi_bluesky.engine.spool import SPOOL_SUFFIX, SpooledFlight
+from aefi_bluesky.engine.spool import SPOOL_SUFFIX, NoRuns, SpooledFlight, SpoolKeeper
 
 __all__ = [
     "SPOOL_SUFFIX",
     "EngineLinks",
+    "NoRuns",
     "RustScanAdapter",
     "SerialConnection",
+    "SpoolKeeper",
     "SpooledFlight",
     "VirtualConnection",
 ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,30 @@ _NS = 1e-9
 _PLACE = ("x", "x_lo", "x_hi", "y", "y_lo", "y_hi")
 
 
+@dataclass(frozen=True, slots=True)
+class Scales:
+    """What a step and a code of the bench are worth.
+
+    Parameters
+    ----------
+    mm_per_step
+        Axis to the way of one step, in mm.
+    volts_per_code
+        Voltage of one code, in V.
+    """
+
+    mm_per_step: Mapping[str, float]
+    volts_per_code: float
+
+    @classmethod
+    def of(cls, bench: BenchDescription) -> Self:
+        """Return the scales of `bench`."""
+        return cls(
+            mm_per_step={"x": mm_per_step(bench, "x"), "y": mm_per_step(bench, "y")},
+            volts_per_code=volts_per_code(bench.detector.vref_v, bench.detector.gain),
+        )
+
+
 class ChunkConverter:
     """Converts the tables of one flight.
 
@@ -33,14 +58,14 @@ class ChunkConverter:
     ----------
     plan
         The plan that is flown.
-    bench
-        Its scales and the detector's constants.
+    scales
+        Those of the bench that flies it.
     """
 
-    def __init__(self, plan: FlightPlan, bench: BenchDescription) -> None:
+    def __init__(self, plan: FlightPlan, scales: Scales) -> None:
         self._plan = plan
-        self._mm = {"x": mm_per_step(bench, "x"), "y": mm_per_step(bench, "y")}
-        self._volts = volts_per_code(bench.detector.vref_v, bench.detector.gain)
+        self._mm = scales.mm_per_step
+        self._volts = scales.volts_per_code
 
     def _place(self, table: Table) -> dict[str, npt.NDArray[Any]]:
         return {name: table[name] * self._mm[name[0]] for name in _PLACE}

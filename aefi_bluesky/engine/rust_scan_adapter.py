@@ -18,10 +18,10 @@ from aefi_bluesky.domain.scan_results import (
     ScanState,
 )
 from aefi_bluesky.engine import _native
-from aefi_bluesky.engine.chunks import ChunkConverter
+from aefi_bluesky.engine.chunks import ChunkConverter, Scales
 from aefi_bluesky.engine.links import Connection
 from aefi_bluesky.engine.native_plan import to_native
-from aefi_bluesky.engine.spool import spool_note
+from aefi_bluesky.engine.spool import NoRuns, SpoolKeeper, spool_note
 
 logger = logging.getLogger(__name__)
 
@@ -38,11 +38,19 @@ class RustScanAdapter:
         Scales and detector constants of the bench behind the links.
     connection
         Reaches the bench.
+    spools
+        Whose flights these are, and when their spools go; `NoRuns` by default.
     """
 
-    def __init__(self, bench: BenchDescription, connection: Connection) -> None:
+    def __init__(
+        self,
+        bench: BenchDescription,
+        connection: Connection,
+        spools: SpoolKeeper | None = None,
+    ) -> None:
         self._bench = bench
         self._connection = connection
+        self._spools = spools or NoRuns()
         self._lock = threading.Lock()
         self._current: RustScanInFlight | None = None
 
@@ -80,10 +88,13 @@ class RustScanAdapter:
         native = to_native(flight_plan, self._bench)
         with self._lock:
             self._require_idle()
-            note = spool_note(flight_plan, self._bench)
+            scales = Scales.of(self._bench)
+            note = spool_note(flight_plan, scales, self._spools.current_run())
             flight = self._connection.start_flight(native, note)
-            converter = ChunkConverter(flight_plan, self._bench)
-            self._current = RustScanInFlight(flight, flight_plan, converter, observer)
+            converter = ChunkConverter(flight_plan, scales)
+            self._current = RustScanInFlight(
+                flight, flight_plan, converter, observer, self._spools
+            )
             return self._current
 
     def execute_scan(
@@ -104,7 +115,7 @@ class RustScanAdapter:
 class RustScanInFlight:
     """A native flight as the domain's `ScanInFlight`.
 
-    Its spool, if it has one, is removed when the flight has completed and the
+    Its spool, if it has one, is let go when the flight has completed and the
     observer took every chunk without a failure or a loss; else it is kept, for
     ``aefi recover``.
 
@@ -118,6 +129,8 @@ class RustScanInFlight:
         Converts its tables.
     observer
         Gets the chunks on the thread that waits.
+    spools
+        Removes the spool.
     """
 
     def __init__(
@@ -126,11 +139,13 @@ class RustScanInFlight:
         plan: FlightPlan,
         converter: ChunkConverter,
         observer: ScanObserver,
+        spools: SpoolKeeper,
     ) -> None:
         self._flight = flight
         self._plan = plan
         self._converter = converter
         self._observer = observer
+        self._spools = spools
         self._state: ScanState | None = None
         self._counts = {"readings": 0, "fixes": 0}
         self._results: ScanResults | None = None
@@ -253,7 +268,7 @@ class RustScanInFlight:
             logger.info("what the flight recorded is kept in %s", spool)
             return
         try:
-            spool.unlink(missing_ok=True)
+            self._spools.let_go(spool)
         except OSError as err:
             logger.warning("spool %s cannot be removed: %s", spool, err)
 

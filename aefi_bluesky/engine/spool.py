@@ -2,28 +2,63 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
-import numpy.typing as npt
 
-from aefi_bluesky.domain.bench import BenchDescription
 from aefi_bluesky.domain.errors import StorageError
 from aefi_bluesky.domain.flight_plan import FlightPlan
-from aefi_bluesky.domain.scan_results import CHANNELS
-from aefi_bluesky.domain.voltage import volts_per_code
+from aefi_bluesky.domain.ports import ScanObserver
+from aefi_bluesky.domain.scan_results import (
+    Chunk,
+    FixChunk,
+    FrameChunk,
+    LineChunk,
+    ReadingChunk,
+)
 from aefi_bluesky.engine import _native
-from aefi_bluesky.engine.native_plan import mm_per_step
+from aefi_bluesky.engine.chunks import ChunkConverter, Scales, Table
 
 SPOOL_SUFFIX = ".spool"
 
-Table = dict[str, npt.NDArray[Any]]
+
+class SpoolKeeper(Protocol):
+    """Knows to which run a flight belongs, and until when its spool is needed."""
+
+    def current_run(self) -> Mapping[str, Any]:
+        """Return ``uid`` and more of the run under way; empty if there is none."""
+        ...
+
+    def let_go(self, spool: Path) -> None:
+        """Remove the spool of a flight whose observer has all that it holds.
+
+        At once, or when that is stored elsewhere.
+
+        Raises
+        ------
+        OSError
+            If the file can't be removed.
+        """
+        ...
+
+
+class NoRuns:
+    """Keeps no spool longer than its flight."""
+
+    def current_run(self) -> Mapping[str, Any]:
+        """See `SpoolKeeper`."""
+        return {}
+
+    def let_go(self, spool: Path) -> None:
+        """See `SpoolKeeper`."""
+        spool.unlink(missing_ok=True)
 
 
 def new_spool(folder: Path | None) -> Path | None:
@@ -45,18 +80,20 @@ def new_spool(folder: Path | None) -> Path | None:
     return folder / f"{name}{SPOOL_SUFFIX}"
 
 
-def spool_note(plan: FlightPlan, bench: BenchDescription) -> str:
-    """Return what a reader of the spool needs to know of plan and bench, as JSON."""
-    detector = bench.detector
-    return json.dumps(
-        {
-            "plan_digest": plan.digest,
-            "frames_planned": plan.n_frames,
-            "lines_planned": len(plan.lines),
-            "mm_per_step": {axis: mm_per_step(bench, axis) for axis in ("x", "y")},
-            "volts_per_code": volts_per_code(detector.vref_v, detector.gain),
-        }
-    )
+def spool_note(plan: FlightPlan, scales: Scales, run: Mapping[str, Any]) -> str:
+    """Return what a reader of the spool needs to know, as JSON.
+
+    Parameters
+    ----------
+    plan
+        What is flown.
+    scales
+        Those of the bench that flies it.
+    run
+        The run that the flight belongs to; empty if there is none.
+    """
+    note = {"run": run, "plan": plan.to_plain(), "scales": dataclasses.asdict(scales)}
+    return json.dumps(note)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,8 +102,11 @@ class SpooledFlight:
 
     Parameters
     ----------
-    note
-        See `spool_note`.
+    run
+        The run that the flight belongs to: ``uid``, ``scan_id`` and ``study`` as in
+        its start document; empty if there was none.
+    plan
+        What was flown.
     began_utc_ns
         Start of the flight, in ns since 1970.
     torn_bytes
@@ -75,19 +115,21 @@ class SpooledFlight:
         Whether its flight is under way.
     state, cause
         How the flight ended; None if the spool ends before.
-    tables
-        ``primary`` (frames), ``lines``, ``readings``, ``fixes``: column name to
-        array. Places in mm, voltages in V, ``t`` in s; all other times in ns, since
-        the flight began; counts in steps.
+    frames, lines, readings, fixes
+        What an observer of the flight was handed, or would have been.
     """
 
-    note: Mapping[str, Any]
+    run: Mapping[str, Any]
+    plan: FlightPlan
     began_utc_ns: int
     torn_bytes: int
     is_growing: bool
     state: str | None
     cause: str | None
-    tables: Mapping[str, Table]
+    frames: FrameChunk
+    lines: LineChunk
+    readings: ReadingChunk
+    fixes: FixChunk
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -101,41 +143,62 @@ class SpooledFlight:
         try:
             spool = _native.read_spool(path)
             note = json.loads(spool["note"])
-            tables = {
-                "primary": _scaled_frames(spool["frames"], note),
-                "lines": spool["lines"],
-                "readings": _in_mm(spool["readings"], note),
-                "fixes": spool["fixes"],
-            }
+            run, plan = note["run"], FlightPlan.from_plain(note["plan"])
+            convert = ChunkConverter(plan, Scales(**note["scales"]))
+            frames = convert.frames(spool["frames"])
+            lines = convert.lines(spool["lines"])
+            readings = convert.readings(spool["readings"])
+            fixes = convert.fixes(spool["fixes"])
         except OSError as err:
             raise StorageError(f"spool {path} cannot be read: {err}") from err
-        except (ValueError, KeyError, TypeError) as err:
+        except (ValueError, LookupError, TypeError) as err:
             raise StorageError(f"spool {path} cannot be understood: {err}") from err
         return cls(
-            note=note,
+            run=run,
+            plan=plan,
             began_utc_ns=spool["began_utc_ns"],
             torn_bytes=spool["torn_bytes"],
             is_growing=spool["is_growing"],
             state=spool["state"],
             cause=spool["cause"],
-            tables=tables,
+            frames=frames,
+            lines=lines,
+            readings=readings,
+            fixes=fixes,
         )
 
+    @property
+    def tables(self) -> Mapping[str, Table]:
+        """Columns of each stream, with names and units as in a run.
 
-def _in_mm(table: Table, note: Mapping[str, Any]) -> Table:
-    scale = note["mm_per_step"]
-    return {
-        name: values * scale[name[0]] if name[:2] in ("x", "y", "x_", "y_") else values
-        for name, values in table.items()
-    }
+        But for ``state`` of ``primary``: the code of `FRAME_STATES`.
+        """
+        return {
+            "primary": self.frames.data,
+            "lines": self.lines.data,
+            "readings": self.readings.data,
+            "fixes": self.fixes.data,
+        }
+
+    def replay(self, observer: ScanObserver) -> None:
+        """Hand all chunks to `observer`, in the order of a flight; it ends with none.
+
+        Frames come with the line that claims them, as they did in flight; those that
+        no line has claimed come last.
+        """
+        observer.flight_started(self.plan)
+        observer.fixes_taken(self.fixes)
+        observer.readings_taken(self.readings)
+        waiting = np.ones(len(self.frames), dtype=np.bool_)
+        for place in range(len(self.lines)):
+            line = LineChunk(_rows(self.lines, slice(place, place + 1)))
+            claimed = waiting & (self.frames["line"] == line["line"])
+            claimed &= self.frames["pass"] <= line["pass"]
+            waiting &= ~claimed
+            observer.frames_ended(FrameChunk(_rows(self.frames, claimed)))
+            observer.lines_ended(line)
+        observer.frames_ended(FrameChunk(_rows(self.frames, waiting)))
 
 
-def _scaled_frames(table: Table, note: Mapping[str, Any]) -> Table:
-    """Return frames with the names and units of ``primary``; `state` is its code."""
-    frames = _in_mm(table, note)
-    frames["t"] = frames["t"].astype(np.float64) * 1e-9
-    for number, channel in enumerate(CHANNELS, start=1):
-        for kind, suffix in (("mean", ""), ("std", "_std")):
-            codes = frames.pop(f"{kind}_{number}")
-            frames[f"{channel}{suffix}"] = codes * note["volts_per_code"]
-    return frames
+def _rows(chunk: Chunk, which: Any) -> Table:
+    return {name: column[which] for name, column in chunk.data.items()}

@@ -20,6 +20,7 @@ from aefi_bluesky.domain.ports import ScanObserver
 from aefi_bluesky.engine import RustScanAdapter, SerialConnection, VirtualConnection
 from aefi_bluesky.session.configuration import BenchConfiguration, load_bench
 from aefi_bluesky.session.folders import SessionFolders
+from aefi_bluesky.session.run_spools import RunSpools
 from aefi_bluesky.session.signals import StopOnTermination
 from aefi_bluesky.session.simulated import (
     SimulationSettings,
@@ -141,9 +142,9 @@ class Session:
         configuration = load_bench(bench)
         folders = SessionFolders.below(folder)
         with contextlib.ExitStack() as stack:
-            settings = simulation or SimulationSettings()
+            settings, spools = simulation or SimulationSettings(), RunSpools()
             port, virtual = _scan_port(
-                stack, kind, bench, configuration, settings, folders
+                stack, kind, bench, configuration, settings, folders, spools
             )
             tiled = None
             if tiled_uri is None:
@@ -152,7 +153,9 @@ class Session:
             uri, key = tiled_uri, tiled_key or ""
             catalog = connect(uri, key)
             stack.callback(catalog.context.close)
-            writer = DocumentWriter(lambda: connect(uri, key), folders.backup)
+            writer = DocumentWriter(
+                lambda: connect(uri, key), folders.backup, on_stored=spools.run_stored
+            )
             stack.callback(writer.close)
             description = configuration.description()
             observed = ObservedScanPort(port, observers)
@@ -180,6 +183,7 @@ class Session:
             )
             session.sd.baseline = [session.constants, session.excitation]
             session.RE.preprocessors.append(session.sd)
+            session.RE.subscribe(spools)
             session.RE.subscribe(writer)
             yield session
 
@@ -191,13 +195,14 @@ def _scan_port(
     configuration: BenchConfiguration,
     settings: SimulationSettings,
     folders: SessionFolders,
+    spools: RunSpools,
 ) -> tuple[RustScanAdapter, Any]:
     description = configuration.description()
     if kind == "virtual":
         virtual = simulated_bench(configuration, settings)
         links = configuration.links(paced=settings.paced)
         connection = VirtualConnection(links, virtual, folders.spool)
-        return RustScanAdapter(description, connection), virtual
+        return RustScanAdapter(description, connection, spools), virtual
     if kind == "ptys":
         simulator = stack.enter_context(
             SimulatorProcess(bench, settings, folders.truth)
@@ -207,7 +212,7 @@ def _scan_port(
         )
     links = configuration.links(paced=settings.paced)
     connection = SerialConnection(links, folders.spool)
-    return RustScanAdapter(description, connection), None
+    return RustScanAdapter(description, connection, spools), None
 
 
 def _sample_files(folders: SessionFolders) -> Any:

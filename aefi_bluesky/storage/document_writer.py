@@ -7,7 +7,7 @@ import contextlib
 import logging
 import threading
 from collections import deque
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,9 @@ class DocumentWriter:
         Where journals are; created at the first document.
     max_waiting
         See above.
+    on_stored
+        Called on the writer's thread with the uid of each run that Tiled has, its
+        stop document included.
     """
 
     def __init__(
@@ -88,11 +91,13 @@ class DocumentWriter:
         backup_folder: Path,
         *,
         max_waiting: int = MAX_WAITING,
+        on_stored: Callable[[str], None] = lambda uid: None,
     ) -> None:
         consolidator.install()
         self._open_client = open_client
         self._backup_folder = backup_folder.absolute()
         self._max_waiting = max_waiting
+        self._on_stored = on_stored
         self._changed = threading.Condition()
         self._queue: deque[tuple[str, Mapping[str, Any]]] = deque()
         self._received = self._handled = self._written = 0
@@ -226,6 +231,9 @@ class DocumentWriter:
             self._report(upload)
             if item.name == "stop":
                 self._end(upload)
+        if stored and item.name == "stop":
+            with self._noting_errors(f"run {item.run} is stored, but not told so"):
+                self._on_stored(item.run)
         return stored
 
     def _report(self, upload: RunUpload) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import json
 import math
 import re
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from aefi_bluesky.domain.errors import InfeasibleScanError
+from aefi_bluesky.domain.errors import InfeasibleScanError, InvalidScanSpecError
 from aefi_bluesky.domain.feasibility import FeasibilityReport
 from aefi_bluesky.domain.flight_plan import FlightPlan
 from aefi_bluesky.domain.flight_rules import approach_mm, reading_rate_hz
@@ -40,6 +41,25 @@ def test_standard_map_has_81_lines_of_81_frames():
     assert plan.lines[0].slow_mm == 500.0
     assert plan.lines[-1].slow_mm == 700.0
     assert 81 * 200 / 32.7 < plan.duration_s < 1000
+
+
+@pytest.mark.parametrize("pattern", Pattern)
+def test_plan_made_plain_is_read_again_to_the_bit(pattern):
+    plan = a_plan(n_x=7, pattern=pattern, gap_fill_passes=2)
+    again = FlightPlan.from_plain(json.loads(json.dumps(plan.to_plain())))
+    for field in dataclasses.fields(FlightPlan):
+        ours, other = getattr(plan, field.name), getattr(again, field.name)
+        if isinstance(ours, np.ndarray):
+            assert (ours.dtype, ours.tobytes()) == (other.dtype, other.tobytes())
+        else:
+            assert ours == other
+
+
+def test_plan_that_was_changed_is_refused():
+    plain = a_plan().to_plain()
+    plain["frame_x_mm"][3] += 1e-9
+    with pytest.raises(InvalidScanSpecError, match="flight plan has digest"):
+        FlightPlan.from_plain(plain)
 
 
 def test_frames_are_numbered_in_the_order_of_flight():
