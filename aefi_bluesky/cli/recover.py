@@ -6,10 +6,14 @@ from pathlib import Path
 
 import click
 
-from aefi_bluesky.domain.errors import StorageError
 from aefi_bluesky.session import SessionFolders
-from aefi_bluesky.session.recovery import RecoveredSpool, recover_spools
-from aefi_bluesky.storage.run_closing import abandoned_journals, close_journal
+from aefi_bluesky.session.recovery import (
+    ClosedRun,
+    RecoveredSpool,
+    close_runs,
+    recover_spools,
+    store_runs,
+)
 
 
 @click.command()
@@ -21,28 +25,39 @@ from aefi_bluesky.storage.run_closing import abandoned_journals, close_journal
 def recover(folder: Path) -> None:
     """Recover the data folder FOLDER of a session that died.
 
-    Writes what flights have spooled to FOLDER/recovered, and closes the runs in
-    FOLDER/backup that have no end. Spools are left as they are. Doing it again
-    changes nothing.
+    Writes what flights have spooled to FOLDER/raw/recovered, completes and closes
+    the runs in FOLDER/backup that have no end, and stores all runs of FOLDER/backup
+    in the folder's Tiled. Spools are left as they are. Doing it again changes
+    nothing.
     """
     folders = SessionFolders(folder.absolute())
-    found = False
+    spools: list[RecoveredSpool] = []
+    said = False
     for spool in recover_spools(folders):
-        found = True
+        spools.append(spool)
         click.echo(_sentence(spool))
-    for journal in abandoned_journals(folders.backup):
-        found = True
-        click.echo(_close(journal))
-    if not found:
+    for run in close_runs(folders, spools):
+        said = True
+        click.echo(_closed(run))
+    for stored in store_runs(folders):
+        said = True
+        if stored.uid is None:
+            click.echo(f"{stored.journal.name}: not stored: {stored.remark}")
+        else:
+            command = f"aefi tiled {folder} {stored.uid}"
+            click.echo(f"run {stored.uid}: stored in Tiled; to see it: {command}")
+    if not (said or spools):
         click.echo("Nothing to recover.")
 
 
-def _close(journal: Path) -> str:
-    try:
-        uid, kept = close_journal(journal)
-    except StorageError as err:
-        return f"{journal.name}: {err}"
-    return f"run {uid}: closed, its process died -> {kept}"
+def _closed(run: ClosedRun) -> str:
+    if run.uid is None:
+        return f"{run.journal.name}: {run.remark}"
+    added = ", ".join(f"{n} {stream}" for stream, n in run.added.items() if n)
+    words = [f"run {run.uid}: closed, its process died"]
+    words += [f"{added} added"] if added else []
+    words += [run.remark] if run.remark else []
+    return f"{'; '.join(words)} -> {run.kept}"
 
 
 def _sentence(spool: RecoveredSpool) -> str:
@@ -51,8 +66,9 @@ def _sentence(spool: RecoveredSpool) -> str:
     summary, rows = spool.summary, spool.summary["rows"]
     states = ", ".join(f"{n} {state}" for state, n in summary["frames"].items())
     words = [
+        f"run {spool.run_uid}" if spool.run_uid else "no run",
         f"flight {summary['state'] or 'cut off'}",
-        f"frames: {states or 'none'} of {summary['note']['frames_planned']}",
+        f"frames: {states or 'none'} of {summary['frames_planned']}",
         f"{rows['readings']} readings",
         f"{rows['fixes']} fixes",
         f"{summary['torn_bytes']} bytes torn",

@@ -76,8 +76,8 @@ class SessionFolders:
 
     @property
     def recovered(self) -> Path:
-        """What was recovered from spools."""
-        return self.root / "recovered"
+        """What was recovered from spools; Tiled reads there as in all of ``raw``."""
+        return self.raw / "recovered"
 
     @property
     def truth(self) -> Path:

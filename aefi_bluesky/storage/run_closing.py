@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,13 @@ def abandoned_journals(folder: Path) -> list[Path]:
     return [path for path in paths if not file_lock.is_held(path)]
 
 
-def close_journal(path: Path) -> tuple[str, Path]:
+def _as_they_are(documents: Documents) -> Documents:
+    return documents
+
+
+def close_journal(
+    path: Path, complete: Callable[[Documents], Documents] = _as_they_are
+) -> tuple[str, Path]:
     """Close a run whose process died.
 
     Its journal gets a stop document that says so, unless it has one, and the name of
@@ -43,6 +50,8 @@ def close_journal(path: Path) -> tuple[str, Path]:
     ----------
     path
         One of `abandoned_journals`.
+    complete
+        Returns the documents of a run that has no end with those that they lack.
 
     Returns
     -------
@@ -59,12 +68,16 @@ def close_journal(path: Path) -> tuple[str, Path]:
         raise StorageError(f"journal {path} does not begin with a start document")
     uid = documents[0][1]["uid"]
     if documents[-1][0] != "stop":
+        documents = complete(documents)
         documents.append(("stop", _stop(uid, documents)))
     kept = kept_path(path)
     closed = path.with_name(f"{path.name}.closed")
     try:
         # Without a last line that was cut short.
-        closed.write_text("".join(json_line(*each) for each in documents), "utf-8")
+        with closed.open("w", encoding="utf-8") as file:
+            file.writelines(json_line(*each) for each in documents)
+            file.flush()
+            os.fsync(file)
         closed.replace(path)
         path.rename(kept)
     except OSError as err:
@@ -79,12 +92,18 @@ def _stop(uid: str, documents: Documents) -> dict[str, Any]:
         "time": time.time(),
         "exit_status": "fail",
         "reason": json.dumps({"cause": "process died"}),
-        "num_events": _events(documents),
+        "num_events": rows_told(documents),
     }
 
 
-def _events(documents: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, int]:
-    """Return the rows of each stream, as far as documents tell of them."""
+def rows_told(documents: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, int]:
+    """Return the rows of each stream, as far as documents tell of them.
+
+    Parameters
+    ----------
+    documents
+        Those of one run.
+    """
     stream_of: dict[str, str] = {}
     counts: dict[str, int] = {}
     for name, document in documents:

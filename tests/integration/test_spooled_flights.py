@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from aefi_bluesky.application.observed_port import ObservedScanPort
 from aefi_bluesky.cli import aefi
+from aefi_bluesky.devices.flight_log import FlightLog
 from aefi_bluesky.domain.errors import StorageError
 from aefi_bluesky.engine import RustScanAdapter, SpooledFlight, VirtualConnection
 from aefi_bluesky.session.configuration import load_bench
@@ -64,6 +66,10 @@ def spool(stopped, folder):
     return path
 
 
+def recovered_file(folder, spool):
+    return folder / "raw" / "recovered" / f"{spool.stem}.h5"
+
+
 def run_recover(folder):
     done = CliRunner().invoke(aefi, ["recover", str(folder)], catch_exceptions=False)
     assert done.exit_code == 0
@@ -88,6 +94,43 @@ def test_spool_is_kept_when_an_observer_failed(scan_port, folder):
     assert SpooledFlight.read(path).state == "completed"
 
 
+class FailingSamples:
+    """A sample file that takes all rows but those of one call."""
+
+    def __init__(self, failing):
+        self.failing = failing
+
+    def append(self, stream, columns):
+        if self.failing == "append" and stream == "readings":
+            raise StorageError("no space left on device")
+
+    def close(self):
+        if self.failing == "close":
+            raise StorageError("no space left on device")
+
+
+@pytest.mark.parametrize("failing", ["append", "close"])
+@pytest.mark.parametrize("others", [(), (Recorder(),)], ids=["alone", "watched"])
+def test_spool_is_kept_when_samples_did_not_reach_their_file(
+    scan_port, folder, failing, others
+):
+    log = FlightLog(PLAN, FailingSamples(failing))
+    ObservedScanPort(scan_port, others).execute_scan(PLAN, log)
+    assert isinstance(log.failure, StorageError)
+    assert log.results.state == "completed"
+    (path,) = folder.iterdir()
+    assert len(SpooledFlight.read(path).readings) == log.results.n_readings
+
+
+def test_spool_is_removed_although_a_view_failed(scan_port, folder):
+    class Failing(Recorder):
+        def flight_ended(self, results):
+            raise OSError("no display")
+
+    ObservedScanPort(scan_port, [Failing()]).execute_scan(PLAN, Recorder())
+    assert list(folder.iterdir()) == []
+
+
 def test_folder_that_cannot_be_made_is_refused_before_anything_flies(scan_port, folder):
     folder.write_text("a file")
     with pytest.raises(StorageError, match="cannot be made: File exists"):
@@ -106,13 +149,14 @@ def test_spool_gives_back_what_the_observer_got(stopped, spool):
     assert not flight.is_growing
     for kind, stream in (
         ("frames", "primary"),
+        ("lines", "lines"),
         ("readings", "readings"),
         ("fixes", "fixes"),
     ):
-        seen = stopped.columns(kind)
-        assert len(seen) > 0
-        for name, values in flight.tables[stream].items():
-            np.testing.assert_array_equal(values, seen[name], err_msg=name)
+        seen, found = stopped.columns(kind), flight.tables[stream]
+        assert list(seen) == list(found)
+        for name, values in found.items():
+            assert values.tobytes() == seen[name].tobytes(), name
 
 
 def test_torn_spool_gives_back_all_before_the_tear(stopped, spool):
@@ -130,13 +174,16 @@ def test_torn_spool_gives_back_all_before_the_tear(stopped, spool):
 
 def test_recovery_writes_each_spool_once(stopped, spool, tmp_path):
     told = run_recover(tmp_path)
-    assert f"{spool.name}: flight stopped; frames: " in told
-    with h5py.File(tmp_path / "recovered" / f"{spool.stem}.h5", swmr=True) as file:
+    assert f"{spool.name}: no run; flight stopped; frames: " in told
+    with h5py.File(recovered_file(tmp_path, spool), swmr=True) as file:
         assert set(file) == {"primary", "lines", "readings", "fixes"}
         codes = file["readings/code_1"][...]
         np.testing.assert_array_equal(codes, stopped.columns("readings")["code_1"])
         assert file["primary/x_I"].attrs["units"] == "V"
         assert file["fixes/counts"].attrs["units"] == "steps"
+        x = file["primary/x_nominal"]
+        np.testing.assert_array_equal(x, stopped.columns("frames")["x_nominal"])
+        assert x.attrs["units"] == "mm"
     before = sorted(tmp_path.rglob("*"))
     assert "as before" in run_recover(tmp_path)
     assert sorted(tmp_path.rglob("*")) == before
@@ -150,7 +197,7 @@ def test_recovery_passes_over_what_is_no_spool(folder, tmp_path):
     assert "a.spool: spool" in told
     assert "it does not begin as a spool does" in told
     assert "its header is cut short or damaged" in told
-    assert not (tmp_path / "recovered").exists()
+    assert not (tmp_path / "raw").exists()
 
 
 def test_nothing_to_recover_is_said_so(tmp_path):

@@ -5,6 +5,8 @@ host. Tolerance: a second is what may be lost, 0.2 s for a slow flush.
 """
 
 import json
+import os
+import random
 import signal
 import subprocess
 import sys
@@ -22,10 +24,18 @@ from aefi_bluesky.engine import SpooledFlight, _native
 from aefi_bluesky.session.configuration import load_bench
 from aefi_bluesky.session.simulated import SimulationSettings, SimulatorProcess
 from aefi_bluesky.storage.run_journal import journal_documents
+from aefi_bluesky.storage.tiled_client import connect
+from aefi_bluesky.storage.tiled_server import TiledServer
 
 pytestmark = pytest.mark.realtime
 
 MOST_LOST_S = 1.2
+
+KILLS = int(os.environ.get("AEFI_KILLS", "4"))
+"""Kills at random instants; a night's worth finds what four don't."""
+
+FLIGHT_S = 12.0
+"""Shorter than a flight, and reaching into its last line."""
 
 
 class Host:
@@ -139,6 +149,67 @@ def test_host_killed_in_mid_line_loses_at_most_the_last_second(
     assert "as before" in recover(host.folder)
 
 
+@pytest.fixture(scope="module")
+def losses(request):
+    """What each kill at a random instant cost, in s; told at the end."""
+    lost = []
+    yield lost
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        print(
+            f"\nspool: {len(lost)} kills at random instants lost "
+            f"{np.median(lost):.3f} s in the median, {max(lost):.3f} s at worst"
+        )
+
+
+@pytest.mark.parametrize("seed", range(KILLS))
+def test_host_killed_at_any_instant_leaves_its_data_and_the_committed_move(
+    start_host, losses, seed
+):
+    """Stratified: each of the kills has its own part of the flight."""
+    host = start_host()
+    wait_until(lambda: list((host.folder / "spool").glob("*.spool")), "the spool")
+    share = (seed + random.Random(seed).random()) / KILLS
+    time.sleep(share * FLIGHT_S)
+    killed_ns = time.monotonic_ns()
+    assert host.process.poll() is None, "the flight was over before"
+    host.process.send_signal(signal.SIGKILL)
+    host.process.wait()
+
+    spool = _native.read_spool(host.spool)
+    assert (spool["state"], spool["is_growing"]) == (None, False)
+    received = spool["fixes"]["t_received"] + spool["began_ns"]
+    last_ns = max(received.max(initial=0), spool["began_ns"])
+    losses.append((killed_ns - last_ns) * 1e-9)
+    assert losses[-1] <= MOST_LOST_S
+    assert [opens_exclusively(port) for port in host.ports] == [True, True]
+    wait_until(lambda: host.log().at_rest, "rest", 10.0)
+    log = host.log()
+    assert log.stops == []
+    if len(received):
+        check_fixes(spool["fixes"], spool["began_ns"], log)
+    check_rests_where_a_move_ends(log)
+
+
+def check_rests_where_a_move_ends(log):
+    """No axis has gone further than to the target of the move under way."""
+    bench, plan = load_bench("simulated").description(), spool_host.a_plan()
+    targets = {
+        "x": [line.slow_mm * 1000 / bench.x.um_per_step for line in plan.lines],
+        "y": [
+            place * 1000 / bench.y.um_per_step
+            for line in plan.lines
+            for place in (line.start_mm, line.end_mm)
+        ],
+    }
+    for axis, places in targets.items():
+        rows = log.segments.get(axis, [])
+        if not any(row["v"] or row["a"] for row in rows):
+            continue  # it has never moved
+        rest = rows[-1]["p0"]
+        assert min(abs(rest - place) for place in places) <= 1, axis
+
+
 def check_fixes(fixes, began_ns, log):
     """Each fix is what the true counter was at some time of its exchange, and within
     the step that a counter lags at most.
@@ -156,16 +227,17 @@ def end_of_line(index):
 
 def check_recovered(folder, spool):
     flight = SpooledFlight.read(spool)
-    with h5py.File(folder / "recovered" / f"{spool.stem}.h5", swmr=True) as file:
+    recovered = folder / "raw" / "recovered"
+    with h5py.File(recovered / f"{spool.stem}.h5", swmr=True) as file:
         for stream, table in flight.tables.items():
             for name, values in table.items():
                 np.testing.assert_array_equal(file[stream][name], values)
         assert set(file["primary"]["state"]) <= {0}
         x = file["primary/x"][...]
         assert np.all((x > 610) & (x < 660))
-    summary = json.loads((folder / "recovered" / f"{spool.stem}.json").read_text())
+    summary = json.loads((recovered / f"{spool.stem}.json").read_text())
     assert summary["state"] is None
-    assert summary["note"]["frames_planned"] == 45
+    assert summary["frames_planned"] == 45
 
 
 def test_full_disk_ends_the_flight_by_its_name_with_a_ramped_stop(start_host):
@@ -212,19 +284,37 @@ def test_run_of_a_killed_session_is_closed_by_recovery(start_demo):
     demo.process.wait()
     wait_until(lambda: demo.children() == [], "the session's own processes", 20.0)
 
+    run = next(iter(journal_documents(journal(demo.folder))))[1]
     told = recover(demo.folder)
-    assert "flight cut off" in told
-    (closed,) = (demo.folder / "backup").iterdir()
-    assert f"-> {closed}" in told
-    documents = list(journal_documents(closed))
-    (name, stop) = documents[-1]
-    assert [each for each, _ in documents].count("stop") == 1
-    assert (name, stop["exit_status"]) == ("stop", "fail")
-    assert json.loads(stop["reason"]) == {"cause": "process died"}
-    assert stop["run_start"] == documents[0][1]["uid"]
+    assert f"run {run['uid']}; flight cut off" in told
+    assert f"run {run['uid']}: closed, its process died; " in told
+    assert f"run {run['uid']}: stored in Tiled" in told
+    assert list((demo.folder / "backup").iterdir()) == []
+    check_in_tiled(demo.folder, run)
     before = sorted(demo.folder.rglob("*"))
-    assert "closed" not in recover(demo.folder)
+    again = recover(demo.folder)
+    assert "closed" not in again
+    assert "stored" not in again
     assert sorted(demo.folder.rglob("*")) == before
+
+
+def check_in_tiled(folder, start):
+    """The run has its end, its study and all that was spooled."""
+    (spool,) = (folder / "spool").iterdir()
+    flight = SpooledFlight.read(spool)
+    assert flight.run == {key: start[key] for key in ("uid", "scan_id", "study")}
+    with TiledServer(folder / "tiled", folder / "raw") as server:
+        client = connect(server.uri, server.api_key)
+        run = client[start["uid"]]
+        stop = run.metadata["stop"]
+        assert (stop["exit_status"], stop["run_start"]) == ("fail", start["uid"])
+        assert json.loads(stop["reason"]) == {"cause": "process died"}
+        for stream, table in flight.tables.items():
+            for name, values in table.items():
+                found = np.asarray(run[stream][name].read())
+                if (stream, name) != ("primary", "state"):
+                    assert found.tobytes() == values.tobytes(), (stream, name)
+        client.context.close()
 
 
 def journal(folder):

@@ -1,0 +1,89 @@
+"""Runs that are kept in journals into Tiled."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from aefi_bluesky.domain.errors import StorageError
+from aefi_bluesky.storage import consolidator, file_lock
+from aefi_bluesky.storage.document_sorting import SortedDocument, merged
+from aefi_bluesky.storage.run_journal import (
+    KEPT_SUFFIX,
+    RunJournal,
+    journal_documents,
+)
+from aefi_bluesky.storage.run_upload import ClientFactory, RunUpload
+
+
+def kept_journals(folder: Path) -> list[Path]:
+    """Return the journals of runs that did not reach Tiled and that nobody writes.
+
+    Parameters
+    ----------
+    folder
+        Where journals are; may be absent.
+    """
+    paths = sorted(folder.glob(f"*{KEPT_SUFFIX}"))
+    return [path for path in paths if not file_lock.is_held(path)]
+
+
+def upload_journal(path: Path, open_client: ClientFactory) -> str:
+    """Store a run in Tiled and remove its journal; return the run's uid.
+
+    What Tiled has of the run without its stop document is removed first: a journal
+    has all that was sent, and before it was sent.
+
+    Parameters
+    ----------
+    path
+        One of `kept_journals`.
+    open_client
+        Returns a new client of Tiled.
+
+    Raises
+    ------
+    StorageError
+        If the journal holds no run with its end, or Tiled does not take it: then
+        the journal stays.
+    """
+    consolidator.install()
+    documents = list(journal_documents(path))
+    if not documents or documents[0][0] != "start" or documents[-1][0] != "stop":
+        raise StorageError(f"journal {path} has no run from start to stop")
+    uid = str(documents[0][1]["uid"])
+    if not _has_whole_run(uid, open_client):
+        items = (SortedDocument(uid, name, doc) for name, doc in documents)
+        upload = RunUpload(uid, RunJournal(path.parent, uid), open_client)
+        with contextlib.closing(upload):
+            for item in merged(items):
+                upload.send(item)
+        if upload.failure:
+            raise StorageError(
+                f"run {uid} is not in Tiled ({upload.failure}); its documents are "
+                f"kept in {path}"
+            )
+    try:
+        path.unlink()
+    except OSError as err:
+        raise StorageError(
+            f"run {uid} is in Tiled, but {path} cannot be removed: {err.strerror}"
+        ) from err
+    return uid
+
+
+def _has_whole_run(uid: str, open_client: ClientFactory) -> bool:
+    """Return whether Tiled has a run; remove it if it has no end."""
+    client: Any = open_client()
+    try:
+        if uid not in client:
+            return False
+        if "stop" in client[uid].metadata:
+            return True
+        client.delete_contents(uid, recursive=True, external_only=False)
+        return False
+    except Exception as err:
+        raise StorageError(f"Tiled cannot be asked about run {uid}: {err}") from err
+    finally:
+        client.context.close()
