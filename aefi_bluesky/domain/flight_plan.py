@@ -14,6 +14,7 @@ import numpy.typing as npt
 from aefi_bluesky.domain.errors import InvalidScanSpecError
 from aefi_bluesky.domain.scan_spec import AxisName, FlyScanSpec
 
+_AXES: tuple[AxisName, AxisName] = ("x", "y")
 _ARRAYS = ("frame_x_mm", "frame_y_mm", "frame_ix", "frame_iy")
 
 
@@ -122,14 +123,32 @@ class FlightPlan:
         return sha.hexdigest()
 
     def to_plain(self) -> dict[str, Any]:
-        """Return the plan as plain JSON values, with its digest."""
+        """Return the plan as plain JSON values, with its digest.
+
+        Short, whatever the number of frames: the axes' values stand once, and grid
+        indices as runs.
+        """
         plain = {
-            field.name: getattr(self, field.name) for field in dataclasses.fields(self)
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name not in _ARRAYS
         }
         plain["spec"] = self.spec.to_plain()
-        plain["lines"] = [dataclasses.asdict(line) for line in self.lines]
-        arrays = {name: getattr(self, name).tolist() for name in _ARRAYS}
-        return {**plain, **arrays, "digest": self.digest}
+        plain["lines"] = [dataclasses.astuple(line) for line in self.lines]
+        for axis in _AXES:
+            places, indices = self._along(axis)
+            values = np.zeros(self.spec.count_along(axis))
+            values[indices] = places
+            plain[f"{axis}_mm"] = values.tolist()
+            plain[f"frame_i{axis}"] = _runs(indices)
+        return {**plain, "digest": self.digest}
+
+    def _along(
+        self, axis: AxisName
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        if axis == "x":
+            return self.frame_x_mm, self.frame_ix
+        return self.frame_y_mm, self.frame_iy
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
@@ -142,13 +161,37 @@ class FlightPlan:
         """
         values = {name: plain[name] for name in plain if name != "digest"}
         values["spec"] = FlyScanSpec.from_plain(plain["spec"])
-        values["lines"] = tuple(Line(**line) for line in plain["lines"])
-        for name in _ARRAYS:
-            kind = np.float64 if name.endswith("_mm") else np.int64
-            values[name] = np.array(plain[name], dtype=kind)
+        values["lines"] = tuple(Line(*line) for line in plain["lines"])
+        for axis in _AXES:
+            indices = _unrolled(plain[f"frame_i{axis}"])
+            places = np.array(values.pop(f"{axis}_mm"), dtype=np.float64)
+            values[f"frame_{axis}_mm"] = places[indices]
+            values[f"frame_i{axis}"] = indices
         plan = cls(**values)
         if plan.digest != plain["digest"]:
             raise InvalidScanSpecError(
                 f"flight plan has digest {plan.digest}, {plain['digest']} was expected"
             )
         return plan
+
+
+def _runs(values: npt.NDArray[np.int64]) -> list[list[int]]:
+    """Return first value, step and length of the progressions that values are."""
+    runs: list[list[int]] = []
+    for value in values.tolist():
+        if runs:
+            first, step, length = runs[-1]
+            if length == 1:
+                runs[-1] = [first, value - first, 2]
+                continue
+            if value == first + step * length:
+                runs[-1][2] += 1
+                continue
+        runs.append([value, 0, 1])
+    return runs
+
+
+def _unrolled(runs: list[list[int]]) -> npt.NDArray[np.int64]:
+    """Return the values that `_runs` was given."""
+    parts = [first + step * np.arange(length) for first, step, length in runs]
+    return np.concatenate(parts).astype(np.int64)

@@ -57,7 +57,7 @@ def test_plan_made_plain_is_read_again_to_the_bit(pattern):
 
 def test_plan_that_was_changed_is_refused():
     plain = a_plan().to_plain()
-    plain["frame_x_mm"][3] += 1e-9
+    plain["x_mm"][3] += 1e-9
     with pytest.raises(InvalidScanSpecError, match="flight plan has digest"):
         FlightPlan.from_plain(plain)
 
