@@ -176,9 +176,13 @@ def fly_into(writer, run_engine, devices, **options):
 def test_a_run_reads_back_bit_for_bit(
     server, client, run_engine, make_writer, devices, tmp_path
 ):
-    writer = make_writer(lambda: connect(server.uri, server.api_key))
+    stored = []
+    writer = make_writer(
+        lambda: connect(server.uri, server.api_key), on_stored=stored.append
+    )
     uid = fly_into(writer, run_engine, devices)
     assert writer.flush(60)
+    assert stored == [uid]
     frames, samples = devices
     expected = {"primary": frames.expected(), "readings": samples.expected()}
 
@@ -292,8 +296,10 @@ def test_numpy_values_and_odd_ones_lose_no_document(server, client, make_writer)
 def test_a_run_without_server_is_kept_whole(
     run_engine, make_writer, devices, tmp_path, caplog
 ):
-    writer = make_writer(lambda: connect("http://127.0.0.1:9/api/v1", "key"))
-    received = []
+    stored, received = [], []
+    writer = make_writer(
+        lambda: connect("http://127.0.0.1:9/api/v1", "key"), on_stored=stored.append
+    )
     run_engine.subscribe(lambda name, doc: received.append(name))
     with caplog.at_level(logging.WARNING):
         uid = fly_into(writer, run_engine, devices)
@@ -305,6 +311,7 @@ def test_a_run_without_server_is_kept_whole(
     assert health.backup_files == (path,)
     assert health.using_backup
     assert health.written == 0
+    assert stored == []
     assert "Tiled at http://127.0.0.1:9/api/v1 is not reachable" in health.last_error
     said = [text for text in caplog.messages if str(path) in text]
     assert len(said) == 1
