@@ -285,7 +285,7 @@ proptest! {
     fn every_prefix_holds_a_prefix_and_says_what_is_torn(products in products()) {
         let bytes = spooled("note", &products);
         let all = decode(&bytes).expect("a spool");
-        let empty = spooled_length_of_header();
+        let empty = length_of_header("note");
         let mut whole = empty;
         for length in empty..=bytes.len() {
             let found = decode(&bytes[..length]).expect("the header is whole");
@@ -299,9 +299,33 @@ proptest! {
     }
 
     #[test]
+    fn a_prefix_of_the_header_is_no_spool(note in any::<String>()) {
+        let bytes = spooled(&note, &[]);
+        for length in 0..length_of_header(&note) {
+            prop_assert!(decode(&bytes[..length]).is_err(), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn a_changed_byte_leaves_all_frames_before_it_and_none_behind(
+        products in products(), place in any::<prop::sample::Index>(), change in 1..=u8::MAX,
+    ) {
+        let mut bytes = spooled("note", &products);
+        let all = decode(&bytes).expect("a spool");
+        let head = length_of_header("note");
+        let place = head + place.index(bytes.len() - head);
+        let before = decode(&bytes[..place]).expect("the header is whole");
+        bytes[place] ^= change;
+        let found = decode(&bytes).expect("the header is whole");
+        prop_assert!(is_prefix(&found, &all));
+        prop_assert_eq!(found.records.len(), before.records.len());
+        prop_assert_eq!(found.torn, before.torn + (bytes.len() - place) as u64);
+    }
+
+    #[test]
     fn bytes_that_nobody_spooled_are_no_records(noise in vec(any::<u8>(), 0..400)) {
         let bytes = spooled("note", &[]);
-        let header = &bytes[..spooled_length_of_header()];
+        let header = &bytes[..length_of_header("note")];
         let found = decode(&[header, &noise].concat()).expect("the header is whole");
         prop_assert_eq!(found.records, []);
         prop_assert_eq!(found.torn, noise.len() as u64);
@@ -309,9 +333,9 @@ proptest! {
     }
 }
 
-fn spooled_length_of_header() -> usize {
+fn length_of_header(note: &str) -> usize {
     let disk = Disk::default();
-    let begun = SpoolWriter::begin(disk.clone(), "disk".into(), &header("note"));
+    let begun = SpoolWriter::begin(disk.clone(), "disk".into(), &header(note));
     begun.expect("a disk that works");
     disk.bytes().len()
 }
@@ -320,7 +344,7 @@ fn spooled_length_of_header() -> usize {
 fn a_changed_byte_ends_the_records_and_invents_none() {
     let bytes = spooled("note", &some_products());
     let all = decode(&bytes).expect("a spool");
-    let head = spooled_length_of_header();
+    let head = length_of_header("note");
     for place in 0..bytes.len() {
         for change in 1..=u8::MAX {
             let mut changed = bytes.clone();
@@ -381,7 +405,7 @@ fn a_full_disk_keeps_the_whole_frames_that_fit() {
     let products = some_products();
     let bytes = spooled("note", &products);
     let all = decode(&bytes).expect("a spool");
-    for room in spooled_length_of_header()..bytes.len() {
+    for room in length_of_header("note")..bytes.len() {
         let disk = Disk::default();
         disk.0.borrow_mut().room = Some(room);
         let (outcome, _) = spool(&disk, "note", &products).expect("the header fits");
