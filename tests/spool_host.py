@@ -10,7 +10,7 @@ import resource
 import sys
 from pathlib import Path
 
-from aefi_bluesky.domain.errors import ScanPortError
+from aefi_bluesky.domain.errors import AefiError
 from aefi_bluesky.domain.planning import plan_flight
 from aefi_bluesky.domain.scan_spec import Zone
 from aefi_bluesky.engine import RustScanAdapter, SerialConnection
@@ -42,10 +42,11 @@ def main(stage, acquisition, folder, limit=None):
             ctypes.PyDLL(None).sleep(600)  # the interpreter is held all the time
         while flight.wait(1.0) is None:
             pass
-    except ScanPortError as err:
+    except AefiError as err:
         error = [type(err).__name__, str(err)]
     results = recorder.results
-    print(json.dumps({"state": results.state.value, "error": error}))
+    state = results.state.value if results else None
+    print(json.dumps({"state": state, "error": error}))
 
 
 if __name__ == "__main__":

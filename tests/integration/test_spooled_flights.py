@@ -172,6 +172,37 @@ def test_torn_spool_gives_back_all_before_the_tear(stopped, spool):
         np.testing.assert_array_equal(values, whole.tables["fixes"][name][:n])
 
 
+def check_prefix(path, whole):
+    """What is found is true to the bit, and in order from the beginning."""
+    found = SpooledFlight.read(path)
+    for stream, table in found.tables.items():
+        for name, values in table.items():
+            before = whole.tables[stream][name][: len(values)]
+            assert values.tobytes() == before.tobytes(), (stream, name)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_spool_cut_or_changed_anywhere_gives_what_was_true_before(spool, seed):
+    whole, written = SpooledFlight.read(spool), spool.read_bytes()
+    rng = np.random.default_rng(seed)
+    place = int(rng.integers(len(written)))
+    changed = bytearray(written)
+    changed[place] ^= int(rng.integers(1, 256))
+    counted = []
+    for damaged in (written[:place], bytes(changed)):
+        spool.write_bytes(damaged)
+        try:
+            found = check_prefix(spool, whole)
+        except StorageError:
+            header = 21 + int.from_bytes(written[12:16], "little")
+            assert place < header < len(written) // 5
+            return
+        counted.append((len(found.frames), len(found.readings), len(found.fixes)))
+        assert found.torn_bytes > 0 or damaged == written[:place]
+    assert counted[0] == counted[1]
+
+
 def test_recovery_writes_each_spool_once(stopped, spool, tmp_path):
     told = run_recover(tmp_path)
     assert f"{spool.name}: no run; flight stopped; frames: " in told

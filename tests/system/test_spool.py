@@ -4,6 +4,7 @@ In real time on ptys. The simulated bench is a process of its own and outlives t
 host. Tolerance: a second is what may be lost, 0.2 s for a slow flush.
 """
 
+import contextlib
 import json
 import os
 import random
@@ -41,9 +42,9 @@ FLIGHT_S = 12.0
 class Host:
     """A program that flies, and the bench that it flies."""
 
-    def __init__(self, folder, *limit):
+    def __init__(self, truth, folder, *limit):
         self.folder = folder
-        self.truth = folder / "truth.jsonl"
+        self.truth = truth
         self.simulator = SimulatorProcess("simulated", SimulationSettings(), self.truth)
         self.ports = self.simulator.stage_port, self.simulator.acquisition_port
         self.process = subprocess.Popen(
@@ -57,7 +58,7 @@ class Host:
 
     @property
     def spool(self):
-        (path,) = (self.folder / "spool").iterdir()
+        (path,) = (self.folder / "spool").glob("*.spool")
         return path
 
     def is_in_line(self, number):
@@ -81,8 +82,8 @@ class Host:
 def start_host(tmp_path):
     started = []
 
-    def start(*limit):
-        started.append(Host(tmp_path, *limit))
+    def start(*limit, folder=tmp_path):
+        started.append(Host(tmp_path / "truth.jsonl", folder, *limit))
         return started[-1]
 
     yield start
@@ -240,22 +241,48 @@ def check_recovered(folder, spool):
     assert summary["frames_planned"] == 45
 
 
-def test_full_disk_ends_the_flight_by_its_name_with_a_ramped_stop(start_host):
-    most_bytes = 100_000
-    host = start_host(most_bytes)
+# -- a disk that takes no more ---------------------------------------------------------
+
+
+@pytest.fixture
+def mount():
+    """Mounts small disks in memory; skips where that is refused."""
+    mounted = []
+
+    def mount(folder, options):
+        folder.mkdir(parents=True, exist_ok=True)
+        command = ("mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder))
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"this system mounts nothing for us: {done.stderr.strip()}")
+        mounted.append(folder)
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(("umount", "--lazy", str(folder)), check=True)
+
+
+def fill(folder):
+    """Write until there is no room."""
+    path = folder / "of another program"
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+
+
+def check_ended_for_want_of_room(host, system_word):
+    """The flight failed by the cause's name, with a ramped stop and its data kept."""
     out, _ = host.process.communicate(timeout=60)
     ended = json.loads(out)
     assert ended["state"] == "failed"
     kind, message = ended["error"]
     assert kind == "DataLossError"
     assert str(host.spool) in message
-    assert "File too large" in message
+    assert system_word in message
 
     spool = _native.read_spool(host.spool)
     assert spool["torn_bytes"] == 0
     assert spool["state"] is None, "nothing is written after the error"
-    size = host.spool.stat().st_size
-    assert most_bytes - 200 < size <= most_bytes
     log = host.log()
     assert log.at_rest
     assert log.stops[0]["command"].startswith("STOP")
@@ -263,6 +290,62 @@ def test_full_disk_ends_the_flight_by_its_name_with_a_ramped_stop(start_host):
     assert (log.stops[0]["t_ns"] - last_ns) * 1e-9 < MOST_LOST_S
     ramp_steps = (LINE_SPEED + 1000) / 2 * 0.3
     assert log.way_after(log.stops[0]["t_ns"]) <= ramp_steps + LINE_SPEED * 0.020
+    check_fixes(spool["fixes"], spool["began_ns"], log)
+
+
+def test_largest_file_ends_the_flight_by_its_name_with_a_ramped_stop(start_host):
+    most_bytes = 100_000
+    host = start_host(most_bytes)
+    check_ended_for_want_of_room(host, "File too large")
+    assert most_bytes - 200 < host.spool.stat().st_size <= most_bytes
+
+
+def test_small_disk_ends_the_flight_by_its_name_with_a_ramped_stop(
+    mount, start_host, tmp_path
+):
+    mount(tmp_path / "spool", "size=100k")
+    check_ended_for_want_of_room(start_host(), "No space left on device")
+
+
+def test_disk_filled_by_another_program_ends_the_flight_in_mid_line(
+    mount, start_host, tmp_path
+):
+    mount(tmp_path / "spool", "size=4m")
+    host = start_host()
+    wait_until(lambda: host.is_in_line(2), "the second line")
+    fill(host.folder / "spool")
+    check_ended_for_want_of_room(host, "No space left on device")
+
+
+def check_refused(host, message):
+    """Nothing was sent, nothing is left, and the ports are free."""
+    out, _ = host.process.communicate(timeout=60)
+    refused = json.loads(out)
+    assert refused["state"] is None
+    kind, words = refused["error"]
+    assert (kind, message in words) == ("StorageError", True), words
+    assert not host.log().moved
+    assert host.log().stops == []
+    assert list((host.folder / "spool").glob("*.spool")) == []
+    assert [opens_exclusively(port) for port in host.ports] == [True, True]
+
+
+def test_full_disk_is_refused_before_anything_moves(mount, start_host, tmp_path):
+    mount(tmp_path / "spool", "size=64k")
+    fill(tmp_path / "spool")
+    check_refused(start_host(), "cannot be written: No space left on device")
+
+
+def test_read_only_disk_is_refused_before_anything_moves(mount, start_host, tmp_path):
+    mount(tmp_path / "spool", "size=64k,ro")
+    check_refused(start_host(), "cannot be written: Read-only file system")
+
+
+def test_spool_folder_that_cannot_be_made_is_refused_before_anything_moves(
+    mount, start_host, tmp_path
+):
+    mount(tmp_path / "data", "size=64k,ro")
+    check_refused(start_host(folder=tmp_path / "data"), "cannot be made: Read-only")
 
 
 def test_spool_of_a_completed_flight_is_removed(start_host):
