@@ -14,10 +14,17 @@ from aefi_bluesky.domain.errors import StorageError
 from aefi_bluesky.storage import file_lock
 from aefi_bluesky.storage.plain_documents import json_line
 from aefi_bluesky.storage.run_journal import (
+    KEPT_SUFFIX,
     OPEN_SUFFIX,
     journal_documents,
     kept_path,
 )
+
+PROCESS_DIED = "process died"
+"""The process was gone before the run had an end."""
+
+LOST_END = "its end was not stored"
+"""The process closed the journal without an end: the disk was full, for example."""
 
 Documents = list[tuple[str, dict[str, Any]]]
 
@@ -30,8 +37,17 @@ def abandoned_journals(folder: Path) -> list[Path]:
     folder
         Where journals are; may be absent.
     """
-    paths = sorted(folder.glob(f"*{OPEN_SUFFIX}"))
+    under_way = folder.glob(f"*{OPEN_SUFFIX}")
+    kept = (path for path in folder.glob(f"*{KEPT_SUFFIX}") if not _has_end(path))
+    paths = sorted([*under_way, *kept])
     return [path for path in paths if not file_lock.is_held(path)]
+
+
+def _has_end(path: Path) -> bool:
+    try:
+        return any(name == "stop" for name, _ in journal_documents(path))
+    except StorageError:
+        return False  # whoever closes it gets the same error, and tells it
 
 
 def _as_they_are(documents: Documents) -> Documents:
@@ -43,7 +59,7 @@ def close_journal(
 ) -> tuple[str, Path]:
     """Close a run whose process died.
 
-    Its journal gets a stop document that says so, unless it has one, and the name of
+    Its journal gets a stop document that says why, unless it has one, and the name of
     a journal that is kept. If this is interrupted, it can be done again.
 
     Parameters
@@ -63,14 +79,16 @@ def close_journal(
     StorageError
         If the journal can't be read or written, or holds no run.
     """
+    is_kept = path.name.endswith(KEPT_SUFFIX)
     documents = list(journal_documents(path))
     if not documents or documents[0][0] != "start":
         raise StorageError(f"journal {path} does not begin with a start document")
     uid = documents[0][1]["uid"]
     if documents[-1][0] != "stop":
         documents = complete(documents)
-        documents.append(("stop", _stop(uid, documents)))
-    kept = kept_path(path)
+        cause = LOST_END if is_kept else PROCESS_DIED
+        documents.append(("stop", _stop(uid, documents, cause)))
+    kept = path if is_kept else kept_path(path)
     closed = path.with_name(f"{path.name}.closed")
     try:
         # Without a last line that was cut short.
@@ -85,13 +103,13 @@ def close_journal(
     return uid, kept
 
 
-def _stop(uid: str, documents: Documents) -> dict[str, Any]:
+def _stop(uid: str, documents: Documents, cause: str) -> dict[str, Any]:
     return {
         "uid": str(uuid.uuid4()),
         "run_start": uid,
         "time": time.time(),
         "exit_status": "fail",
-        "reason": json.dumps({"cause": "process died"}),
+        "reason": json.dumps({"cause": cause}),
         "num_events": rows_told(documents),
     }
 

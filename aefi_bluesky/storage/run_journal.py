@@ -58,19 +58,25 @@ class RunJournal:
             If the file can't be written.
         """
         try:
-            if self._file is None:
-                self._folder.mkdir(parents=True, exist_ok=True)
-                self._file = self._path.open("a", encoding="utf-8")
-                file_lock.hold(self._file)
-            self._file.write(json_line(name, document))
-            self._file.flush()
+            file = self._opened()
+            file.write(json_line(name, document))
+            file.flush()
         except OSError as err:
             raise StorageError(
                 f"document {name!r} cannot be written to {self._path}: {err}"
             ) from err
 
+    def _opened(self) -> TextIO:
+        if self._file is None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("a", encoding="utf-8")
+            file_lock.hold(self._file)
+        return self._file
+
     def keep(self) -> Path:
         """Give the file its lasting name and return it; more may be appended.
+
+        The file stays locked until `close`: a run under way is nobody else's.
 
         Raises
         ------
@@ -80,10 +86,12 @@ class RunJournal:
         if not self._kept:
             self.close()
             kept = kept_path(self._path)
-            if self._path.exists():
+            if is_there := self._path.exists():
                 self._path.rename(kept)
             self._path = kept
             self._kept = True
+            if is_there:
+                self._opened()
         return self._path
 
     def discard(self) -> None:

@@ -210,6 +210,28 @@ def test_documents_that_differ_from_the_spool_are_left_as_they_are(dead):
     assert documents[:-1] == before
 
 
+def test_run_whose_end_found_no_room_is_completed_too(dead):
+    dead.leave_journal(2)
+    (journal,) = dead.folders.backup.iterdir()
+    kept = journal.with_name(f"{dead.uid}.jsonl")
+    journal.rename(kept)
+    with kept.open("a") as file:
+        file.write('{"name": "event_page", "doc": {"descr')  # cut short by a full disk
+    closed, documents = dead.close()
+    assert (closed.kept, closed.added["primary"]) == (kept, 27)
+    reason = json.loads(documents[-1][1]["reason"])
+    assert reason == {"cause": "its end was not stored"}
+
+
+def test_journal_of_a_run_under_way_is_left_alone_when_it_is_kept(dead):
+    journal = RunJournal(dead.folders.backup, dead.uid)
+    journal.append("start", dead.run.start)
+    journal.keep()
+    assert list(close_runs(dead.folders, [])) == []
+    journal.close()
+    assert len(list(close_runs(dead.folders, []))) == 1
+
+
 def test_run_without_a_spool_is_closed_as_it_is(dead):
     dead.leave_journal(2)
     dead.spool.unlink()
