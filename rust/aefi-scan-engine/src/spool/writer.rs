@@ -83,7 +83,7 @@ impl SpoolWriter {
         // Tells readers that somebody writes; where files have no locks it says nothing.
         let _ = file.try_lock();
         let header = Header::now(began, target.note.clone());
-        let begun = Self::begin(file, path, &header).inspect_err(|_| {
+        let spool = Self::begin(file, path, &header).inspect_err(|_| {
             // Without its header the file is of no use; the error is told anyway.
             let _ = fs::remove_file(&target.path);
         });
@@ -92,7 +92,7 @@ impl SpoolWriter {
         if let Some(Ok(folder)) = target.path.parent().map(File::open) {
             let _ = folder.sync_all();
         }
-        begun
+        spool
     }
 }
 
