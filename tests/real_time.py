@@ -37,14 +37,14 @@ def opens_exclusively(port):
         return True
 
 
-class Demo:
-    """``aefi demo`` as a process."""
+class Program:
+    """A command of ``aefi`` on the simulated bench, as a process."""
 
-    def __init__(self, folder, *options, key="", **popen):
+    def __init__(self, command, folder, *options, key="", **popen):
         self.folder = folder
         self.process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "aefi_bluesky", "demo"),
+                *(sys.executable, "-m", "aefi_bluesky", command),
                 *("--folder", str(folder), *options),
             ],
             stdin=subprocess.DEVNULL,
@@ -61,11 +61,7 @@ class Demo:
         return self.folder / "truth.jsonl"
 
     def wait_for_second_line(self):
-        wait_until(
-            lambda: is_in_second_line(self.truth) or self.process.poll() is not None,
-            "the second line",
-        )
-        assert self.process.poll() is None, self.finish()
+        self.wait_until(lambda: is_in_second_line(self.truth), "the second line")
 
     def send(self, number):
         self.process.send_signal(number)
@@ -87,6 +83,11 @@ class Demo:
                 left.append(words)
         return left
 
+    def wait_until(self, condition, what):
+        """Wait; fail at once if the program ends before."""
+        wait_until(lambda: condition() or self.process.poll() is not None, what)
+        assert self.process.poll() is None, (self.finish(), self.out, self.err)
+
     def close(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
@@ -97,3 +98,17 @@ class Demo:
                 self.process.communicate()
         for stream in (self.process.stdout, self.process.stderr):
             stream.close()
+
+
+class Demo(Program):
+    """``aefi demo`` as a process."""
+
+    def __init__(self, folder, *options, **popen):
+        super().__init__("demo", folder, *options, **popen)
+
+
+class Shell(Program):
+    """``aefi shell --sim -c CODE`` as a process."""
+
+    def __init__(self, folder, code, *options, **popen):
+        super().__init__("shell", folder, "--sim", "-c", code, *options, **popen)

@@ -9,6 +9,7 @@ Errors are raised as classes of `aefi_bluesky.domain.errors`, but for `ValueErro
 and `OverflowError` where an argument is no value of its type.
 """
 
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias, final
@@ -22,6 +23,8 @@ __all__ = [
     "Flight",
     "FlightEnd",
     "FlightPlan",
+    "SignalLine",
+    "SignalStop",
     "SimulatedBench",
     "StageLink",
     "read_spool",
@@ -474,6 +477,53 @@ class FlightEnd:
     @property
     def spool_records(self) -> int:
         """Records of the spool that the disk has acknowledged."""
+
+@final
+class SignalStop:
+    """Pauses flights on signals, on a thread that needs no interpreter."""
+
+    def __new__(cls) -> SignalStop: ...
+    def watch(self, flight: Flight) -> None:
+        """Let signals pause `flight` too; it is not kept alive for it."""
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether a pause of a flight watched is in force."""
+
+    def listen(self, *, at_once: Sequence[int], on_second: Sequence[int]) -> SignalLine:
+        """Start to act on signals.
+
+        Parameters
+        ----------
+        at_once
+            Numbers of signals that pause.
+        on_second
+            Numbers of signals that pause at the second one, 0.1 s to 10 s after the
+            first.
+
+        Raises
+        ------
+        OSError
+            If the system refuses a pair of sockets or a thread; on another system
+            than a Unix, always.
+        """
+
+@final
+class SignalLine:
+    """Where numbers of signals are written; it is closed when it is dropped."""
+
+    @property
+    def descriptor(self) -> int:
+        """The descriptor to write to, for `signal.set_wakeup_fd`."""
+
+    def hear(self) -> int | None:
+        """Wait for the next signal; return its number after it was acted on.
+
+        None when the line is closed. Other Python threads run meanwhile.
+        """
+
+    def close(self) -> None:
+        """End the thread; signals written before have been acted on."""
 
 @final
 class SimulatedBench:

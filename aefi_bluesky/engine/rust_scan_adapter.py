@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 from aefi_bluesky.domain.bench import BenchDescription
 from aefi_bluesky.domain.errors import IllegalTransitionError, PortBusyError
@@ -21,12 +23,16 @@ from aefi_bluesky.engine import _native
 from aefi_bluesky.engine.chunks import ChunkConverter, Scales
 from aefi_bluesky.engine.links import Connection
 from aefi_bluesky.engine.native_plan import to_native
+from aefi_bluesky.engine.signal_stop import SignalStop
 from aefi_bluesky.engine.spool import NoRuns, SpoolKeeper, spool_note
 
 logger = logging.getLogger(__name__)
 
 PULL_PERIOD_S = 0.03
 """How often batches are pulled from the engine's rings; they hold ten seconds."""
+
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""Signals that end a flight that somebody waits for."""
 
 
 class RustScanAdapter:
@@ -53,6 +59,7 @@ class RustScanAdapter:
         self._spools = spools or NoRuns()
         self._lock = threading.Lock()
         self._current: RustScanInFlight | None = None
+        self._signal_stop = SignalStop()
 
     @property
     def in_flight(self) -> bool:
@@ -91,6 +98,7 @@ class RustScanAdapter:
             scales = Scales.of(self._bench)
             note = spool_note(flight_plan, scales, self._spools.current_run())
             flight = self._connection.start_flight(native, note)
+            self._signal_stop.watch(flight)
             converter = ChunkConverter(flight_plan, scales)
             self._current = RustScanInFlight(
                 flight, flight_plan, converter, observer, self._spools
@@ -103,13 +111,26 @@ class RustScanAdapter:
         """Fly and return when the flight is over; see `ScanPort`."""
         flight = self.start_scan(flight_plan, observer)
         try:
-            while (results := flight.wait(1.0)) is None:
-                pass
+            with self.stopped_by_signals(ENDING_SIGNALS, then=flight.stop):
+                while (results := flight.wait(1.0)) is None:
+                    pass
         except BaseException:
             # Ctrl-C, or whatever else leaves the wait: nobody watches any more.
             flight.stop()
             raise
         return results
+
+    def stopped_by_signals(
+        self,
+        at_once: Sequence[signal.Signals],
+        on_second: Sequence[signal.Signals] = (),
+        then: Callable[[], object] | None = None,
+    ) -> AbstractContextManager[None]:
+        """Return a context in which signals pause flights of this port at once.
+
+        While a C call holds the interpreter too; see `SignalStop.listening`.
+        """
+        return self._signal_stop.listening(at_once, on_second, then)
 
 
 class RustScanInFlight:

@@ -21,7 +21,7 @@ from aefi_bluesky.engine import RustScanAdapter, SerialConnection, VirtualConnec
 from aefi_bluesky.session.configuration import BenchConfiguration, load_bench
 from aefi_bluesky.session.folders import SessionFolders
 from aefi_bluesky.session.run_spools import RunSpools
-from aefi_bluesky.session.signals import StopOnTermination
+from aefi_bluesky.session.signals import StopMotion, StopOnTermination
 from aefi_bluesky.session.simulated import (
     SimulationSettings,
     SimulatorProcess,
@@ -173,7 +173,7 @@ class Session:
                 flyer=flyer,
                 constants=BenchConstants(description, name="bench"),
                 excitation=ExcitationState(flyer, name="excitation"),
-                RE=_run_engine(md or {}, stack),
+                RE=_run_engine(md or {}, stack, port),
                 sd=SupplementalData(),
                 catalog=catalog,
                 tiled=tiled,
@@ -222,9 +222,12 @@ def _sample_files(folders: SessionFolders) -> Any:
     return create
 
 
-def _run_engine(md: dict[str, Any], stack: contextlib.ExitStack) -> RunEngine:
+def _run_engine(
+    md: dict[str, Any], stack: contextlib.ExitStack, port: RustScanAdapter
+) -> RunEngine:
     engine = RunEngine(md, call_returns_result=True)
     engine.md.setdefault("versions", {}).update({"bluesky": bluesky.__version__})
+    engine.context_managers.append(StopMotion(port))
     stack.callback(_end_run_engine, engine)
     stack.enter_context(StopOnTermination(engine))
     return engine

@@ -4,17 +4,80 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from types import FrameType, TracebackType
 from typing import Any, Self
 
 from bluesky import RunEngine
 from bluesky.utils import SigintHandler
 
+from aefi_bluesky.engine import RustScanAdapter
+
 logger = logging.getLogger(__name__)
 
 Handler = Callable[[int, FrameType | None], Any] | int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StopMotion:
+    """For ``RE.context_managers``: signals stop the motion without the interpreter.
+
+    The stage stops first, by the engine; the RunEngine pauses as soon as Python runs
+    again, whatever its own handlers made of the signals: two that came while a C call
+    held the interpreter are one to Python.
+
+    Parameters
+    ----------
+    port
+        What flies.
+    at_once
+        Signals that stop at once.
+    on_second
+        Signals that stop at the second one within 10 s; the first Ctrl-C is a
+        deferred pause by bluesky's own handler.
+    """
+
+    port: RustScanAdapter
+    at_once: tuple[signal.Signals, ...] = ()
+    on_second: tuple[signal.Signals, ...] = (signal.SIGINT,)
+
+    def __call__(self, engine: RunEngine) -> AbstractContextManager[None]:
+        """Return the context of one call of `engine`."""
+        if _qt_waits():
+            # bluesky gives the descriptor to Qt, which has to wake up for Ctrl-C.
+            logger.warning(
+                "with matplotlib on Qt, signals stop the motion only when Python runs"
+            )
+        return self.port.stopped_by_signals(
+            self.at_once, self.on_second, then=lambda: request_pause(engine)
+        )
+
+    def also_at_once(self, signals: tuple[signal.Signals, ...]) -> StopMotion:
+        """Return the same with more signals that stop at once."""
+        return replace(
+            self,
+            at_once=tuple({*self.at_once, *signals}),
+            on_second=tuple({*self.on_second} - {*signals}),
+        )
+
+
+def _qt_waits() -> bool:
+    """Whether bluesky waits in Qt's loop for a run's end."""
+    matplotlib: Any = sys.modules.get("matplotlib")
+    return matplotlib is not None and "qt" in matplotlib.get_backend().lower()
+
+
+def request_pause(engine: RunEngine) -> None:
+    """Pause the run of `engine` at once; nothing if it is pausing or ending."""
+    try:
+        engine.request_pause()
+    except RuntimeError as err:
+        # A second signal, or one at the run's end.
+        logger.info("no pause: %s", err)
 
 
 class StopOnTermination:
@@ -26,6 +89,7 @@ class StopOnTermination:
     `SystemExit`, so that whoever built something takes it down.
     With SIGINT among the signals, Ctrl-C does so too: bluesky's own handler, which
     would wait for the next checkpoint first, is put aside.
+    Where the RunEngine has a `StopMotion`, the signals stop the motion by that too.
 
     Parameters
     ----------
@@ -48,12 +112,20 @@ class StopOnTermination:
         if threading.current_thread() is threading.main_thread():
             for number in self._signals:
                 self._before[number] = signal.signal(number, self._take)
-            if signal.SIGINT in self._signals:
-                self._managers = list(self._engine.context_managers)
-                self._engine.context_managers = [
-                    each for each in self._managers if each is not SigintHandler
-                ]
+            self._managers = list(self._engine.context_managers)
+            self._engine.context_managers = self._adapted(self._managers)
         return self
+
+    def _adapted(self, managers: list[Any]) -> list[Any]:
+        kept = [
+            each
+            for each in managers
+            if each is not SigintHandler or signal.SIGINT not in self._signals
+        ]
+        return [
+            each.also_at_once(self._signals) if isinstance(each, StopMotion) else each
+            for each in kept
+        ]
 
     def __exit__(
         self,
@@ -72,14 +144,7 @@ class StopOnTermination:
         self.received = signal.Signals(number)
         if state.is_running:
             # Not here: a pause waits for the RunEngine, and a signal handler must not.
-            threading.Thread(target=self._pause).start()
+            threading.Thread(target=request_pause, args=(self._engine,)).start()
         elif state.is_idle or (state.is_paused and is_first):
             # In between the run is ending already, and is not to be torn.
             raise SystemExit(128 + number)
-
-    def _pause(self) -> None:
-        try:
-            self._engine.request_pause()
-        except RuntimeError as err:
-            # A second signal, or one at the run's end: it is pausing or ending.
-            logger.info("no pause on %s: %s", self.received, err)

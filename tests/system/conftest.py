@@ -2,7 +2,7 @@
 
 import pytest
 from flyer_bench import PtyBench
-from real_time import Demo, opens_exclusively
+from real_time import Demo, Shell, opens_exclusively
 
 
 @pytest.fixture
@@ -17,6 +17,20 @@ def start_demo(tmp_path):
     yield start
     for demo in started:
         demo.close()
+
+
+@pytest.fixture
+def start_shell(tmp_path):
+    """Starts shells that run code on ptys, and ends them."""
+    started = []
+
+    def start(code, *options):
+        started.append(Shell(tmp_path / "data", code, *options))
+        return started[-1]
+
+    yield start
+    for shell in started:
+        shell.close()
 
 
 @pytest.fixture

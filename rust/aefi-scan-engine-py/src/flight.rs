@@ -302,7 +302,7 @@ impl Flight {
         }
     }
 
-    fn with<R>(&self, py: Python<'_>, work: impl FnOnce(&mut shell::Flight) -> R + Send) -> R
+    pub fn with<R>(&self, py: Python<'_>, work: impl FnOnce(&mut shell::Flight) -> R + Send) -> R
     where
         R: Send,
     {

@@ -9,6 +9,7 @@ mod errors;
 mod flight;
 mod measure;
 mod plan;
+mod signal_stop;
 mod spool;
 
 use pyo3::prelude::*;
@@ -23,6 +24,8 @@ mod _native {
     use crate::measure::sample_path;
     #[pymodule_export]
     use crate::plan::FlightPlan;
+    #[pymodule_export]
+    use crate::signal_stop::{SignalLine, SignalStop};
     #[pymodule_export]
     use crate::spool::read_spool;
 }

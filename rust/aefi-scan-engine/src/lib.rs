@@ -21,6 +21,7 @@ pub mod protocol;
 pub mod records;
 pub mod ring;
 pub mod shell;
+pub mod signals;
 pub mod spool;
 mod sync;
 pub mod transport;
