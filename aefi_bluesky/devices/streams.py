@@ -186,6 +186,8 @@ class HealthStream(_Stream, Readable[Any]):
             "excitation_off": int(results.excitation_off),
             **{f"link_{kind}": count for kind, count in results.anomalies.items()},
             **{f"{name}_s": span for name, span in results.times_s.items()},
+            "realtime_refused": results.realtime_refused,
+            **{f"realtime_{name}": told for name, told in results.realtime.items()},
             **self._log().budget_s(),
         }
 

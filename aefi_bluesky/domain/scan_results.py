@@ -181,6 +181,11 @@ class ScanResults:
     times_s
         Quantiles of each link's round trips and periods, and the time it was busy,
         by name, in seconds.
+    realtime
+        What became of each setting that the system is asked for, by its name:
+        ``applied``, ``not asked``, or why not.
+    realtime_refused
+        The settings that were asked for in vain, with the reasons; empty if none.
     """
 
     state: ScanState
@@ -194,3 +199,5 @@ class ScanResults:
     excitation_off: bool = False
     anomalies: Mapping[str, int] = field(default_factory=dict[str, int])
     times_s: Mapping[str, float] = field(default_factory=dict[str, float])
+    realtime: Mapping[str, str] = field(default_factory=dict[str, str])
+    realtime_refused: str = ""

@@ -2,6 +2,7 @@
 
 from aefi_bluesky.engine.links import (
     EngineLinks,
+    RealtimeSettings,
     SerialConnection,
     VirtualConnection,
 )
@@ -12,6 +13,7 @@ __all__ = [
     "SPOOL_SUFFIX",
     "EngineLinks",
     "NoRuns",
+    "RealtimeSettings",
     "RustScanAdapter",
     "SerialConnection",
     "SpoolKeeper",

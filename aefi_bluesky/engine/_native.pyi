@@ -23,6 +23,7 @@ __all__ = [
     "Flight",
     "FlightEnd",
     "FlightPlan",
+    "Realtime",
     "SignalLine",
     "SignalStop",
     "SimulatedBench",
@@ -197,6 +198,46 @@ class DetectorLink:
         """Period of one conversion, in ns."""
 
 @final
+class Realtime:
+    """What the system is asked for, for the sake of time; see `FlightEnd.realtime`.
+
+    Parameters
+    ----------
+    timer_slack
+        Timers of the link threads may be 1 ns late by choice.
+    fifo_priority
+        ``SCHED_FIFO`` priority of the link threads, 1 to 99; None leaves them alone.
+    lock_memory
+        Keep all memory of the process in RAM.
+    low_latency
+        Let the serial adapters hand on each reply within 1 ms.
+    """
+
+    def __new__(
+        cls,
+        *,
+        timer_slack: bool,
+        fifo_priority: int | None,
+        lock_memory: bool,
+        low_latency: bool,
+    ) -> Realtime: ...
+    @property
+    def timer_slack(self) -> bool:
+        """Whether the timers' slack is reduced."""
+
+    @property
+    def fifo_priority(self) -> int | None:
+        """Priority of the link threads."""
+
+    @property
+    def lock_memory(self) -> bool:
+        """Whether memory is kept in RAM."""
+
+    @property
+    def low_latency(self) -> bool:
+        """Whether the adapters are to hurry."""
+
+@final
 class FlightPlan:
     """Lines and frames in steps, checked before anything moves.
 
@@ -282,6 +323,7 @@ class Flight:
         stage: StageLink,
         detector: DetectorLink,
         *,
+        realtime: Realtime | None = None,
         spool: str | PathLike[str] | None = None,
         spool_note: str = "",
     ) -> Flight:
@@ -293,6 +335,8 @@ class Flight:
         ----------
         plan, stage, detector
             What is flown, and on what.
+        realtime
+            What the system is asked for; None asks for nothing.
         spool
             New file that gets all records while flying, twice a second, whatever
             Python does; see `read_spool`. If the disk refuses them, the flight ends
@@ -319,12 +363,13 @@ class Flight:
         detector: DetectorLink,
         bench: SimulatedBench,
         *,
+        realtime: Realtime | None = None,
         spool: str | PathLike[str] | None = None,
         spool_note: str = "",
     ) -> Flight:
         """Fly `bench` in virtual time, as fast as the machine can; return at once.
 
-        The spool is that of `start`.
+        The spool is that of `start`. Nothing is asked of the system: the end says so.
 
         Raises
         ------
@@ -477,6 +522,15 @@ class FlightEnd:
     @property
     def spool_records(self) -> int:
         """Records of the spool that the disk has acknowledged."""
+
+    @property
+    def realtime(self) -> list[tuple[str, str, str, bool]]:
+        """What became of each setting of the system.
+
+        Its name (``stage_timer_slack`` ...), what was asked (empty if nothing), what
+        became of it (``applied``, ``not asked``, ``refused: ...`` or ``not available:
+        ...``), and whether it was asked in vain.
+        """
 
 @final
 class SignalStop:

@@ -11,6 +11,37 @@ from aefi_bluesky.engine.spool import new_spool
 
 
 @dataclass(frozen=True, slots=True)
+class RealtimeSettings:
+    """What the system is asked for, for the sake of time; nothing of it is vital.
+
+    Parameters
+    ----------
+    timer_slack
+        Timers of the link threads may be 1 ns late by choice, not 50 us.
+    fifo_priority
+        ``SCHED_FIFO`` priority of the link threads, 1 to 99; None leaves them alone.
+    lock_memory
+        Keep all memory of the process in RAM.
+    low_latency
+        Let the serial adapters hand on each reply within 1 ms.
+    """
+
+    timer_slack: bool = True
+    fifo_priority: int | None = None
+    lock_memory: bool = False
+    low_latency: bool = True
+
+    def native(self) -> _native.Realtime:
+        """Return the same in the engine's words."""
+        return _native.Realtime(
+            timer_slack=self.timer_slack,
+            fifo_priority=self.fifo_priority,
+            lock_memory=self.lock_memory,
+            low_latency=self.low_latency,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class EngineLinks:
     """Both serial links of a bench.
 
@@ -36,6 +67,8 @@ class EngineLinks:
         0 leaves its watch alone.
     conversion_ns
         Period of one conversion, in ns.
+    realtime
+        What the system is asked for while both links are in use.
     """
 
     stage_port: str
@@ -50,6 +83,7 @@ class EngineLinks:
     status_period_ms: int
     host_watch_ms: int
     conversion_ns: int
+    realtime: RealtimeSettings = RealtimeSettings()
 
     def native_stage(self) -> _native.StageLink:
         """Return the stage's link in the engine's words."""
@@ -107,7 +141,14 @@ class SerialConnection:
         """See `Connection`."""
         stage, detector = self._links.native_stage(), self._links.native_detector()
         spool = new_spool(self._spool_folder)
-        return _native.Flight.start(plan, stage, detector, spool=spool, spool_note=note)
+        return _native.Flight.start(
+            plan,
+            stage,
+            detector,
+            realtime=self._links.realtime.native(),
+            spool=spool,
+            spool_note=note,
+        )
 
     def clear_errors(self) -> None:
         """See `Connection`."""
@@ -142,7 +183,13 @@ class VirtualConnection:
         stage, detector = self._links.native_stage(), self._links.native_detector()
         spool = new_spool(self._spool_folder)
         return _native.Flight.start_virtual(
-            plan, stage, detector, self._bench, spool=spool, spool_note=note
+            plan,
+            stage,
+            detector,
+            self._bench,
+            realtime=self._links.realtime.native(),
+            spool=spool,
+            spool_note=note,
         )
 
     def clear_errors(self) -> None:

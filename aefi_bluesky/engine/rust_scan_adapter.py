@@ -312,4 +312,10 @@ class RustScanInFlight:
                 "stray_bytes": end.stray_bytes,
             },
             times_s={name: span * 1e-9 for name, span in end.times_ns.items()},
+            realtime={name: told for name, _asked, told, _in_vain in end.realtime},
+            realtime_refused="; ".join(
+                f"{name} {asked}: {told}"
+                for name, asked, told, in_vain in end.realtime
+                if in_vain
+            ),
         )

@@ -18,7 +18,7 @@ from aefi_bluesky.domain.bench import (
     MotionDescription,
 )
 from aefi_bluesky.domain.errors import ConfigurationError
-from aefi_bluesky.engine import EngineLinks
+from aefi_bluesky.engine import EngineLinks, RealtimeSettings
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 PositiveInt = Annotated[int, Field(gt=0)]
@@ -104,6 +104,22 @@ class AcquisitionTable(_Table):
     gain: PositiveInt
 
 
+class RealtimeTable(_Table):
+    """``[realtime]``: what the system is asked for; see `RealtimeSettings`."""
+
+    timer_slack: bool = Field(default=True, strict=True)
+    fifo_priority: int | None = None
+    lock_memory: bool = Field(default=False, strict=True)
+    low_latency: bool = Field(default=True, strict=True)
+
+    @pydantic.field_validator("fifo_priority")
+    @classmethod
+    def _is_a_priority(cls, priority: int | None) -> int | None:
+        if priority is not None and not 1 <= priority <= 99:
+            raise ValueError("SCHED_FIFO priority must be 1 to 99")
+        return priority
+
+
 class BenchConfiguration(_Table):
     """One bench file.
 
@@ -113,6 +129,8 @@ class BenchConfiguration(_Table):
         What people call the bench.
     stage, acquisition
         Its tables.
+    realtime
+        What the system is asked for; may be left out.
     provenance
         Where a number comes from, by its dotted name.
     """
@@ -120,6 +138,7 @@ class BenchConfiguration(_Table):
     name: str
     stage: StageTable
     acquisition: AcquisitionTable
+    realtime: RealtimeTable = Field(default_factory=RealtimeTable)
     provenance: dict[str, str] = Field(default_factory=dict)
 
     def description(self) -> BenchDescription:
@@ -172,6 +191,7 @@ class BenchConfiguration(_Table):
             status_period_ms=self._status_period_ms(),
             host_watch_ms=self.stage.host_watch_ms,
             conversion_ns=round(1e9 / self.acquisition.conversion_rate_hz),
+            realtime=RealtimeSettings(**self.realtime.model_dump()),
         )
 
     def _status_period_ms(self) -> int:

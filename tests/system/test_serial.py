@@ -4,6 +4,8 @@ A pty's figures are no device's: what is judged is the ratio to what the line al
 at the same turnaround, both from the simulated bench.
 """
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -56,3 +58,20 @@ def test_true_position_is_inside_every_interval_over_ttys(
     record_property("rms_error_um", report.rms_error_um)
     assert report.n_judged > 0.9 * len(recorder.columns("readings")["t_start"])
     assert report.inside_fraction == 1.0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="settings of Linux")
+def test_slack_is_applied_and_the_latency_timer_that_a_tty_lacks_is_told(
+    make_pty_bench,
+):
+    bench = make_pty_bench()
+    run = bench.fly(n_x=2, x_max_mm=630.0)
+    run.check()
+    (refused,) = run.column("health", "realtime_refused")
+    for link, port in zip(("stage", "detector"), bench.ports, strict=True):
+        setting = f"realtime_{link}"
+        assert run.column("health", f"{setting}_timer_slack") == ["applied"]
+        assert run.column("health", f"{setting}_fifo_priority") == ["not asked"]
+        missing = f"not available: {port} has no latency timer"
+        assert run.column("health", f"{setting}_low_latency") == [missing]
+        assert f"{link}_low_latency 1 ms: {missing}" in refused

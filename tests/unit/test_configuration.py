@@ -1,6 +1,7 @@
 import pytest
 
 from aefi_bluesky.domain.errors import ConfigurationError
+from aefi_bluesky.engine import RealtimeSettings
 from aefi_bluesky.session.configuration import load_bench
 
 SHIPPED = ("simulated", "aefi")
@@ -40,6 +41,12 @@ def written(tmp_path, old, new):
         ("ramp_ms", "reply_delay_us = -1\nramp_ms", "reply_delay_us: .* was -1"),
         ("vref_v = 2.442", "vref_v = nan", "vref_v: .* was nan"),
         ("gain = 1", "gian = 1", "gian: Extra inputs"),
+        (
+            "lock_memory",
+            "fifo_priority = 100\nlock_memory",
+            "realtime.fifo_priority: .* must be 1 to 99, was 100",
+        ),
+        ("low_latency = true", "low_latency = 1", "low_latency: .* boolean, was 1"),
         ("name =", "name", "bench file"),
     ],
 )
@@ -67,3 +74,23 @@ def test_other_ports_leave_the_rest_as_it_is():
 def test_status_queries_leave_the_line_to_the_fixes(tmp_path, baud, period_ms):
     bench = load_bench(written(tmp_path, "baud = 115200", f"baud = {baud}"))
     assert bench.links().status_period_ms == period_ms
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_bench_that_says_nothing_of_real_time_is_as_the_shipped_ones(name, tmp_path):
+    links = load_bench(name).links()
+    assert links.realtime == RealtimeSettings(
+        timer_slack=True, fifo_priority=None, lock_memory=False, low_latency=True
+    )
+    silent = written(
+        tmp_path,
+        "timer_slack = true",
+        "# timer_slack = true",
+    )
+    assert load_bench(silent).links().realtime == links.realtime
+
+
+def test_real_time_settings_reach_the_links(tmp_path):
+    asked = "fifo_priority = 50\nlock_memory = true\n# lock_memory"
+    links = load_bench(written(tmp_path, "lock_memory", asked)).links()
+    assert links.realtime == RealtimeSettings(fifo_priority=50, lock_memory=True)

@@ -9,6 +9,7 @@ use engine::clock::MonotonicClock;
 use engine::conversation::LinkHealth;
 use engine::machine::errand::Errand;
 use engine::machine::poll::Polling;
+use engine::realtime::SettingReport;
 use engine::shell::{self, FlightSetup};
 use engine::spool::SpoolTarget;
 use engine::transport::serial::{SerialSettings, SerialTransport};
@@ -192,10 +193,49 @@ impl DetectorLink {
     }
 }
 
+#[pyclass(frozen, get_all)]
+pub struct Realtime {
+    timer_slack: bool,
+    fifo_priority: Option<u8>,
+    lock_memory: bool,
+    low_latency: bool,
+}
+
+#[pymethods]
+impl Realtime {
+    #[new]
+    #[pyo3(signature = (*, timer_slack, fifo_priority, lock_memory, low_latency))]
+    fn new(
+        timer_slack: bool,
+        fifo_priority: Option<u8>,
+        lock_memory: bool,
+        low_latency: bool,
+    ) -> Self {
+        Self {
+            timer_slack,
+            fifo_priority,
+            lock_memory,
+            low_latency,
+        }
+    }
+}
+
+impl Realtime {
+    fn settings(&self) -> engine::realtime::Realtime {
+        engine::realtime::Realtime {
+            timer_slack: self.timer_slack,
+            fifo_priority: self.fifo_priority,
+            lock_memory: self.lock_memory,
+            low_latency: self.low_latency,
+        }
+    }
+}
+
 fn setup(
     plan: &FlightPlan,
     stage: &StageLink,
     detector: &DetectorLink,
+    realtime: Option<&Realtime>,
     spool: Option<PathBuf>,
     note: &str,
 ) -> FlightSetup {
@@ -207,6 +247,7 @@ fn setup(
             path,
             note: note.to_owned(),
         }),
+        realtime: realtime.map(Realtime::settings).unwrap_or_default(),
     }
 }
 
@@ -239,6 +280,7 @@ pub struct FlightEnd {
     lost: Vec<u64>,
     spool_error: Option<String>,
     spool_records: u64,
+    realtime: Vec<(String, String, String, bool)>,
 }
 
 fn link_times(link: &str, health: &LinkHealth) -> impl Iterator<Item = (String, i64)> {
@@ -256,6 +298,16 @@ fn link_times(link: &str, health: &LinkHealth) -> impl Iterator<Item = (String, 
     spans
         .map(|(name, span)| (format!("{link}_{name}"), span.0))
         .into_iter()
+}
+
+/// Name, what was asked, what became of it, and whether somebody asked in vain.
+fn setting(report: &SettingReport) -> (String, String, String, bool) {
+    (
+        report.name.clone(),
+        report.asked.clone(),
+        report.outcome.to_string(),
+        report.is_in_vain(),
+    )
 }
 
 impl FlightEnd {
@@ -283,6 +335,7 @@ impl FlightEnd {
             lost: end.unseen.iter().map(|loss| loss.count).collect(),
             spool_error: end.spool.error.as_ref().map(ToString::to_string),
             spool_records: end.spool.records,
+            realtime: end.realtime.iter().map(setting).collect(),
         }
     }
 }
@@ -319,16 +372,18 @@ impl Flight {
 #[pymethods]
 impl Flight {
     #[staticmethod]
-    #[pyo3(signature = (plan, stage, detector, *, spool=None, spool_note=""))]
+    #[pyo3(signature = (plan, stage, detector, *, realtime=None, spool=None,
+                        spool_note=""))]
     fn start(
         py: Python<'_>,
         plan: &FlightPlan,
         stage: &StageLink,
         detector: &DetectorLink,
+        realtime: Option<&Realtime>,
         spool: Option<PathBuf>,
         spool_note: &str,
     ) -> PyResult<Self> {
-        let setup = setup(plan, stage, detector, spool, spool_note);
+        let setup = setup(plan, stage, detector, realtime, spool, spool_note);
         let started = py.detach(|| {
             let (stage, detector) = (stage.open()?, detector.open()?);
             shell::threads::start(&setup, stage, detector, MonotonicClock)
@@ -339,7 +394,8 @@ impl Flight {
     }
 
     #[staticmethod]
-    #[pyo3(signature = (plan, stage, detector, bench, *, spool=None,
+    #[allow(clippy::too_many_arguments)] // They are keywords in Python.
+    #[pyo3(signature = (plan, stage, detector, bench, *, realtime=None, spool=None,
                         spool_note=""))]
     fn start_virtual(
         py: Python<'_>,
@@ -347,13 +403,14 @@ impl Flight {
         stage: &StageLink,
         detector: &DetectorLink,
         bench: &SimulatedBench,
+        realtime: Option<&Realtime>,
         spool: Option<PathBuf>,
         spool_note: &str,
     ) -> PyResult<Self> {
         let (inner, now) = bench
             .lend()
             .ok_or_else(|| errors::named(py, "PortBusyError", "the bench is in flight"))?;
-        let setup = setup(plan, stage, detector, spool, spool_note);
+        let setup = setup(plan, stage, detector, realtime, spool, spool_note);
         let taker = bench.taker();
         py.detach(|| shell::virtual_time::start(&setup, inner, now, taker))
             .map(|flight| Self::new(flight, setup))

@@ -19,7 +19,7 @@ mod _native {
     #[pymodule_export]
     use crate::bench_sim::{BenchServer, SimulatedBench};
     #[pymodule_export]
-    use crate::flight::{DetectorLink, Flight, FlightEnd, StageLink};
+    use crate::flight::{DetectorLink, Flight, FlightEnd, Realtime, StageLink};
     #[pymodule_export]
     use crate::measure::sample_path;
     #[pymodule_export]

@@ -18,6 +18,7 @@ pub mod health;
 pub mod ledger;
 pub mod machine;
 pub mod protocol;
+pub mod realtime;
 pub mod records;
 pub mod ring;
 pub mod shell;

@@ -4,6 +4,7 @@ pub mod serial;
 
 use std::io;
 
+use crate::realtime::SettingOutcome;
 use crate::units::Nanos;
 
 /// One serial link.
@@ -22,4 +23,10 @@ pub trait Transport: Send {
     ///
     /// If the link is gone.
     fn read(&mut self, into: &mut [u8], patience: Nanos) -> io::Result<usize>;
+
+    /// Lets what carries the bytes hand each reply on at once, and tells whether it
+    /// does.
+    fn hurry(&mut self) -> SettingOutcome {
+        SettingOutcome::NotAvailable("no serial port".into())
+    }
 }

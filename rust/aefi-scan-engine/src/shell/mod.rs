@@ -14,6 +14,7 @@ use crate::correlator::Product;
 use crate::flight_plan::FlightPlan;
 use crate::machine::detector::DetectorConfig;
 use crate::machine::stage::{Outcome, StageConfig};
+use crate::realtime::{Realtime, SettingReport};
 use crate::records::{EndedFrame, EndedLine, Fix, PlacedReading};
 use crate::ring::{Consumer, Loss, Producer, ring};
 use crate::spool::{RecordedEnd, SpoolError, SpoolOutcome, SpoolTarget, SpoolWriter};
@@ -30,6 +31,8 @@ pub struct FlightSetup {
     pub detector: DetectorConfig,
     /// Where what is recorded is kept while flying, if anywhere.
     pub spool: Option<SpoolTarget>,
+    /// What the system is asked for; nothing in virtual time.
+    pub realtime: Realtime,
 }
 
 /// Fixes and readings held for a consumer that sleeps: 26 seconds at 10 k/s.
@@ -152,6 +155,8 @@ pub struct FlightEnd {
     pub unseen: [Loss; 2],
     /// What became of the spool; nothing if there was none.
     pub spool: SpoolOutcome,
+    /// What became of each setting of the system.
+    pub realtime: Vec<SettingReport>,
 }
 
 impl FlightEnd {
@@ -266,6 +271,7 @@ impl Flight {
             detector_link: LinkHealth::default(),
             unseen: [Loss::default(); 2],
             spool: SpoolOutcome::default(),
+            realtime: Vec::new(),
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::machine::poll::Polling;
 use crate::machine::stage::{Outcome, StageMachine};
 use crate::protocol::Request;
 use crate::protocol::pmx::Command;
+use crate::realtime::{Realtime, SettingReport, ThisSystem};
 use crate::records::{DetectorRecord, StageRecord};
 use crate::ring::{Consumer, Loss, Producer, ring};
 use crate::spool::SpoolOutcome;
@@ -54,6 +55,8 @@ where
     let began = clock.now();
     controls.set_now(began);
     let (output, products) = products(setup, began)?;
+    let realtime = setup.realtime;
+    let for_process = realtime.for_process(&ThisSystem);
     let (stage_in, stage_out) = ring(RECORDS);
     let (detector_in, detector_out) = ring(RECORDS);
     let (machine, news) = DetectorMachine::new(
@@ -77,6 +80,7 @@ where
             Arc::clone(&controls),
         ),
         byte_time: setup.stage.byte_time,
+        realtime,
         abort: Command::Abort.request(setup.stage.address, setup.stage.allowance),
     };
     let mut detector_link = LinkThread {
@@ -93,8 +97,9 @@ where
     let detector_thread = thread::Builder::new()
         .name("aefi-detector".into())
         .spawn(move || {
+            let settings = detector_link.ask_system("detector", realtime);
             let (machine, health) = detector_link.run(machine, detector_byte);
-            (machine.is_excitation_off(), health)
+            (machine.is_excitation_off(), health, settings)
         })
         .map_err(|error| EngineError::thread(&error))?;
     let mut desk = Desk {
@@ -110,10 +115,13 @@ where
             let over = OverGuard(Arc::clone(&shared));
             let losses = desk.run(&clock, &shared);
             drop(over);
-            let (outcome, stage_link) = stage_thread
+            let (outcome, stage_link, mut settings) = stage_thread
                 .join()
-                .unwrap_or_else(|_| (panicked("stage"), LinkHealth::default()));
-            let (excitation_off, detector_link) = detector_thread.join().unwrap_or_default();
+                .unwrap_or_else(|_| (panicked("stage"), LinkHealth::default(), Vec::new()));
+            let (excitation_off, detector_link, of_detector) =
+                detector_thread.join().unwrap_or_default();
+            settings.extend(of_detector);
+            settings.extend(for_process);
             shared.set_now(clock.now());
             let mut end = FlightEnd {
                 outcome,
@@ -125,6 +133,7 @@ where
                 detector_link,
                 unseen: losses,
                 spool: SpoolOutcome::default(),
+                realtime: settings,
             };
             desk.output.close_spool(&mut end);
             shared.set_state(end.outcome.state);
@@ -224,6 +233,11 @@ struct LinkThread<T, C, R> {
 }
 
 impl<T: Transport, C: Clock, R> LinkThread<T, C, R> {
+    /// Asks the system for what this thread and its port need; on this thread.
+    fn ask_system(&mut self, link: &str, realtime: Realtime) -> Vec<SettingReport> {
+        realtime.for_link(link, &ThisSystem, || self.transport.hurry())
+    }
+
     fn run<L>(&mut self, logic: L, byte_time: Nanos) -> (L, LinkHealth)
     where
         L: DeviceLogic,
@@ -279,22 +293,28 @@ struct StageLink<T, C> {
     inner: LinkThread<T, C, StageSink>,
     machine: StageMachine,
     byte_time: Nanos,
+    realtime: Realtime,
     abort: Request,
 }
 
 impl<T: Transport, C: Clock> StageLink<T, C> {
-    fn run(mut self) -> (Outcome, LinkHealth) {
+    fn run(mut self) -> (Outcome, LinkHealth, Vec<SettingReport>) {
         let _over = OverGuard(Arc::clone(&self.inner.controls));
+        let settings = self.inner.ask_system("stage", self.realtime);
         let (inner, machine, byte_time) = (&mut self.inner, self.machine, self.byte_time);
         let flown = catch_unwind(AssertUnwindSafe(|| inner.run(machine, byte_time)));
         let Ok((machine, health)) = flown else {
             // Nothing is known any more but that nobody watches: stand still at once.
             // A link that takes no bytes leaves the end of the line as the last stop.
             let _ = self.inner.transport.write_all(self.abort.bytes());
-            return (panicked("stage"), LinkHealth::default());
+            return (panicked("stage"), LinkHealth::default(), settings);
         };
         let outcome = machine.outcome().cloned();
-        (outcome.unwrap_or_else(|| panicked("stage")), health)
+        (
+            outcome.unwrap_or_else(|| panicked("stage")),
+            health,
+            settings,
+        )
     }
 }
 

@@ -16,6 +16,7 @@ use crate::error::{Cause, EngineError};
 use crate::machine::detector::{DetectorMachine, MotionNews};
 use crate::machine::errand::Errand;
 use crate::machine::stage::{Outcome, StageMachine};
+use crate::realtime::Realtime;
 use crate::ring::Loss;
 use crate::spool::SpoolOutcome;
 use crate::units::Nanos;
@@ -101,6 +102,7 @@ pub struct VirtualFlight<B> {
     correlator: Correlator,
     news: MotionNews,
     controls: Arc<Controls>,
+    realtime: Realtime,
     bytes: Vec<u8>,
 }
 
@@ -129,6 +131,7 @@ impl<B: VirtualBench> VirtualFlight<B> {
             correlator: Correlator::new(Arc::clone(&setup.plan), Arc::clone(&controls), now),
             news,
             controls,
+            realtime: setup.realtime,
             bytes: Vec::with_capacity(256),
         }
     }
@@ -212,6 +215,9 @@ impl<B: VirtualBench> VirtualFlight<B> {
             detector_link: self.detector.talk.health(),
             unseen: [Loss::default(); 2],
             spool: SpoolOutcome::default(),
+            realtime: self
+                .realtime
+                .unavailable(&["stage", "detector"], "virtual time"),
         }
     }
 }

@@ -7,6 +7,7 @@ use serialport::SerialPort;
 
 use super::Transport;
 use crate::error::OpenError;
+use crate::realtime::{self, SettingOutcome};
 use crate::units::Nanos;
 
 /// How a port is to be opened; eight data bits, no parity, one stop bit.
@@ -21,6 +22,7 @@ pub struct SerialSettings {
 /// An open port, held exclusively until it is dropped.
 #[derive(Debug)]
 pub struct SerialTransport {
+    name: String,
     port: NativePort,
 }
 
@@ -46,7 +48,10 @@ impl SerialTransport {
             .map_err(|cause| OpenError::from_serial(&settings.port, &cause))?;
         port.clear(serialport::ClearBuffer::All)
             .map_err(|cause| OpenError::from_serial(&settings.port, &cause))?;
-        Ok(Self { port })
+        Ok(Self {
+            name: settings.port.clone(),
+            port,
+        })
     }
 }
 
@@ -65,5 +70,9 @@ impl Transport for SerialTransport {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
             Err(error) => Err(error),
         }
+    }
+
+    fn hurry(&mut self) -> SettingOutcome {
+        realtime::hurry_port(&self.name)
     }
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use aefi_bench_sim::{BenchSettings, FaultScript, SimulatedBench};
 use aefi_scan_engine::correlator::Product;
 use aefi_scan_engine::protocol::mcu::Averaging;
+use aefi_scan_engine::realtime::Realtime;
 use aefi_scan_engine::records::{EndedFrame, EndedLine, Fix, PlacedReading};
 use aefi_scan_engine::shell::virtual_time::VirtualFlight;
 use aefi_scan_engine::shell::{FlightEnd, FlightSetup};
@@ -92,6 +93,7 @@ pub fn setup(plan: FlightPlan, settings: &BenchSettings) -> FlightSetup {
             conversion: Nanos::from_millis(1),
         },
         spool: None,
+        realtime: Realtime::default(),
     }
 }
 
