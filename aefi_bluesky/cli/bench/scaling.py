@@ -11,16 +11,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from aefi_bluesky.application.observed_port import TeeObserver
 from aefi_bluesky.cli.bench.benches import LINKS, fly_virtually, shuttle
 from aefi_bluesky.cli.bench.clients import Figures
 from aefi_bluesky.cli.bench.effort import Effort
 from aefi_bluesky.cli.bench.load import IDLE
 from aefi_bluesky.cli.bench.report import Report, Target
 from aefi_bluesky.cli.bench.rounds import Cell, Ratio, Row, interleave
-from aefi_bluesky.domain.scan_results import ReadingChunk
+from aefi_bluesky.domain.scan_results import FixChunk, ReadingChunk
 from aefi_bluesky.domain.scan_spec import Excitation, FlyScanSpec
 from aefi_bluesky.session.simulated import SimulationSettings
+from aefi_bluesky.views.recorder import Recorder
 
 _STANDARD = SimulationSettings()
 """The bench as its file has it, with the 16 ms tick of its acquisition."""
@@ -47,11 +47,11 @@ _SHARED_REASON = (
 )
 
 
-class _Watching(TeeObserver):
-    """Tells nobody, but counts readings and watches the process' memory."""
+class _Watching(Recorder):
+    """Keeps no samples, but counts readings and watches the process' memory."""
 
     def __init__(self) -> None:
-        super().__init__(())
+        super().__init__()
         self.readings = 0
         self.first_mb = self.peak_mb = resident_mb()
 
@@ -59,6 +59,9 @@ class _Watching(TeeObserver):
         """Count, and look at the memory."""
         self.readings += len(readings)
         self.peak_mb = max(self.peak_mb, resident_mb())
+
+    def fixes_taken(self, fixes: FixChunk) -> None:
+        """Drop them."""
 
 
 def resident_mb() -> float:
