@@ -109,6 +109,7 @@ def fly_virtually(
     spec: FlyScanSpec,
     observer: ScanObserver,
     truth: Path | None = None,
+    known_us: int = 0,
     **acquisition: Any,
 ) -> ScanResults:
     """Plan `spec` and fly it on a bench of its own in virtual time.
@@ -121,11 +122,14 @@ def fly_virtually(
         What is flown, and who is told.
     truth
         File for what really happened.
+    known_us
+        What the engine is told of the stage's turnaround, in us.
     """
     configuration = bench_of(settings, **acquisition)
     description = configuration.description()
     virtual = simulated_bench(configuration, settings)
-    connection = VirtualConnection(configuration.links(), virtual)
+    links = replace(configuration.links(), stage_reply_delay_us=known_us)
+    connection = VirtualConnection(links, virtual)
     port = RustScanAdapter(description, connection)
     results = port.execute_scan(planned(description, spec), observer)
     if truth:
