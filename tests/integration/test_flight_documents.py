@@ -54,6 +54,26 @@ def test_each_stream_has_its_rows(bench):
             assert lengths == {counts[stream]}
 
 
+def test_time_of_lines_and_of_their_link_is_that_of_the_flight(bench):
+    run = bench.fly(**BIG)
+    (flight_s,) = run.column("health", "flight_s")
+    parts = ("turnaround", "run_up", "window", "run_down"), ("link", "host")
+    for names in parts:
+        spent_s = sum(sum(run.column("lines", name)) for name in names)
+        assert 0.99 * flight_s < spent_s <= flight_s
+    assert min(run.column("lines", "host")) >= 0
+
+
+def test_aimed_readings_are_one_a_frame_and_near_its_centre(bench):
+    run = bench.fly(trigger="positions")
+    run.check_frames_once(FRAMES)
+    assert set(run.column("primary", "count")) == {1}
+    assert set(run.column("primary", "state")) == {"ok"}
+    off = np.subtract(run.column("primary", "y"), run.column("primary", "y_nominal"))
+    assert np.abs(off).max() < 5.0 / 4
+    assert run.start["scan_spec"]["trigger"] == {"kind": "positions", "period_s": 0.0}
+
+
 def test_maps_hold_the_frames_of_primary(bench):
     run = bench.fly()
     ((image,),) = (run.column("maps", "map_x_I"),)
