@@ -40,6 +40,7 @@ else
 	cargo test --workspace --locked --tests
 endif
 	cargo test --workspace --locked --doc
+	cargo test --workspace --locked --benches
 
 # A target folder of its own: the flag would have everything else built anew.
 test-loom:  ## the engine's atomics, in every order of its threads

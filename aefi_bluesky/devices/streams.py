@@ -184,6 +184,7 @@ class HealthStream(_Stream, Readable[Any]):
             "flight_s": results.flight_s,
             "position_suspect": int(results.position_suspect),
             "excitation_off": int(results.excitation_off),
+            **{f"sent_{kind}": count for kind, count in results.stops_sent.items()},
             **{f"link_{kind}": count for kind, count in results.anomalies.items()},
             **{f"{name}_s": span for name, span in results.times_s.items()},
             "realtime_refused": results.realtime_refused,

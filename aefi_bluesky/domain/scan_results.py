@@ -30,6 +30,11 @@ FRAME_STATES = tuple(FrameState)
 """Frame states by their code in `FrameChunk.state`: the index is the code."""
 
 
+STOP_KINDS = ("stops", "aborts", "drives_off")
+"""What a stage can be stopped by, weakest first; each follows if the one before is not
+obeyed."""
+
+
 class ScanState(StrEnum):
     """Where a flight stands; the last four are final."""
 
@@ -173,7 +178,10 @@ class ScanResults:
     flight_s
         Bench time of the flight, in seconds.
     position_suspect
-        True after an abort: reference the axes before the next scan.
+        Whether steps may have been lost, by a stop without a ramp or whatever else
+        the flight ended by: reference the axes before the next scan.
+    stops_sent
+        How often each of `STOP_KINDS` was sent to the stage.
     excitation_off
         Whether the excitation is known to be off.
     anomalies
@@ -197,6 +205,7 @@ class ScanResults:
     flight_s: float
     position_suspect: bool
     excitation_off: bool = False
+    stops_sent: Mapping[str, int] = field(default_factory=dict[str, int])
     anomalies: Mapping[str, int] = field(default_factory=dict[str, int])
     times_s: Mapping[str, float] = field(default_factory=dict[str, float])
     realtime: Mapping[str, str] = field(default_factory=dict[str, str])

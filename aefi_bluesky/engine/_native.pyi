@@ -472,6 +472,14 @@ class FlightEnd:
         """The cause as an exception of `aefi_bluesky.domain.errors`."""
 
     @property
+    def stops(self) -> tuple[int, int, int]:
+        """Ramped stops, aborts and orders to switch the drives off that were sent."""
+
+    @property
+    def position_suspect(self) -> bool:
+        """Whether steps may have been lost: reference the axes."""
+
+    @property
     def totals(self) -> list[int]:
         """Frames by state, in the order of `Flight.frame_states`.
 

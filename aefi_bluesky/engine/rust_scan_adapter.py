@@ -15,6 +15,7 @@ from aefi_bluesky.domain.flight_plan import FlightPlan
 from aefi_bluesky.domain.ports import ScanObserver
 from aefi_bluesky.domain.scan_results import (
     FRAME_STATES,
+    STOP_KINDS,
     ScanProgress,
     ScanResults,
     ScanState,
@@ -304,7 +305,8 @@ class RustScanInFlight:
             n_fixes=self._counts["fixes"],
             n_lost=lost,
             flight_s=(end.ended_ns - end.began_ns) * 1e-9,
-            position_suspect=end.state == "aborted",
+            position_suspect=end.position_suspect,
+            stops_sent=dict(zip(STOP_KINDS, end.stops, strict=True)),
             excitation_off=end.excitation_off,
             anomalies={
                 "timeouts": end.timeouts,

@@ -269,6 +269,8 @@ pub struct FlightEnd {
     state: &'static str,
     cause: String,
     error: Option<Py<PyAny>>,
+    stops: (u32, u32, u32),
+    position_suspect: bool,
     totals: Vec<u64>,
     began_ns: i64,
     ended_ns: i64,
@@ -322,6 +324,8 @@ impl FlightEnd {
                     .into_value(py)
                     .into_any()
             }),
+            stops: (end.stops.stops, end.stops.aborts, end.stops.drives_off),
+            position_suspect: end.is_position_suspect(),
             totals: end.totals.to_vec(),
             began_ns: end.began.0,
             ended_ns: end.ended.0,

@@ -185,3 +185,21 @@ fn a_detector_that_dies_in_a_pause_ends_the_flight_before_it_is_resumed() {
     assert_eq!(end.totals.iter().sum::<u64>(), 80);
     assert!(outside(&log, flight.bench()).is_empty());
 }
+
+// -- what the end tells of stops -------------------------------------------------------
+
+#[test]
+fn a_stop_that_is_not_obeyed_is_followed_by_an_abort_and_both_are_told() {
+    for (faults, aborts) in [("", 0), ("at 0s do ignore-stop", 1)] {
+        let mut flight = virtual_flight(plan(1, 100), bench(5), &script(faults));
+        let (_, end) = fly(&mut flight, |event, flight| {
+            if event == 3000 {
+                flight.controls().demand(aefi_scan_engine::Demand::Stop);
+            }
+        });
+        assert_eq!(end.outcome.state, FlightState::Stopped);
+        assert_eq!((end.stops.stops, end.stops.aborts), (1, aborts));
+        assert_eq!(end.stops.drives_off, 0);
+        assert_eq!(end.is_position_suspect(), aborts > 0);
+    }
+}

@@ -74,6 +74,28 @@ pub struct Outcome {
     pub cause: Option<Cause>,
 }
 
+/// How often each kind of stop was sent to the stage, weakest first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StopsSent {
+    /// Ramped stops.
+    pub stops: u32,
+    /// Stops without a ramp.
+    pub aborts: u32,
+    /// Orders to switch the drives off.
+    pub drives_off: u32,
+}
+
+impl StopsSent {
+    fn count(&mut self, command: Command) {
+        match command {
+            Command::Stop => self.stops += 1,
+            Command::Abort => self.aborts += 1,
+            Command::DisableAll => self.drives_off += 1,
+            _ => {}
+        }
+    }
+}
+
 const DEVICE: &str = "stage";
 /// Failed exchanges in a row after which the stage counts as lost.
 const PATIENCE: u32 = 3;
@@ -147,6 +169,7 @@ pub struct StageMachine {
     /// Time spent in exchanges since the last line ended.
     busy: Nanos,
     asked_at: Option<Nanos>,
+    stops: StopsSent,
     /// The number of the break whose resume frame is awaited.
     awaited_break: Option<u32>,
     outcome: Option<Outcome>,
@@ -179,6 +202,7 @@ impl StageMachine {
             exchanges: 0,
             busy: Nanos::ZERO,
             asked_at: None,
+            stops: StopsSent::default(),
             awaited_break: None,
             outcome: None,
         }
@@ -188,6 +212,12 @@ impl StageMachine {
     #[must_use]
     pub fn outcome(&self) -> Option<&Outcome> {
         self.outcome.as_ref()
+    }
+
+    /// Returns the stops that were sent.
+    #[must_use]
+    pub fn stops(&self) -> StopsSent {
+        self.stops
     }
 
     /// Returns whether nothing happens before somebody asks for it.
@@ -332,6 +362,7 @@ impl DeviceLogic for StageMachine {
     fn asked(&mut self, sent: Nanos, records: &mut dyn FnMut(StageRecord)) {
         self.exchanges += 1;
         self.asked_at = Some(sent);
+        self.stops.count(self.asked);
         self.record_move(sent, records);
         if matches!(self.asked, Command::Stop | Command::Abort) {
             records(StageRecord::StopSent { at: sent });

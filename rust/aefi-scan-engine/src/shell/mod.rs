@@ -11,9 +11,10 @@ use crate::clock::Clock;
 use crate::controls::{Controls, Demand, FlightState};
 use crate::conversation::LinkHealth;
 use crate::correlator::Product;
+use crate::error::Cause;
 use crate::flight_plan::FlightPlan;
 use crate::machine::detector::DetectorConfig;
-use crate::machine::stage::{Outcome, StageConfig};
+use crate::machine::stage::{Outcome, StageConfig, StopsSent};
 use crate::realtime::{Realtime, SettingReport};
 use crate::records::{EndedFrame, EndedLine, Fix, PlacedReading};
 use crate::ring::{Consumer, Loss, Producer, ring};
@@ -34,6 +35,11 @@ pub struct FlightSetup {
     /// What the system is asked for; nothing in virtual time.
     pub realtime: Realtime,
 }
+
+/// Names of the threads that a panic can end, as a cause has them.
+const STAGE: &str = "stage";
+const DETECTOR: &str = "detector";
+const CORRELATOR: &str = "correlator";
 
 /// Fixes and readings held for a consumer that sleeps: 26 seconds at 10 k/s.
 const SAMPLES: usize = 262_144;
@@ -139,6 +145,8 @@ impl ProductsIn {
 pub struct FlightEnd {
     /// How it ended.
     pub outcome: Outcome,
+    /// The stops that were sent to the stage.
+    pub stops: StopsSent,
     /// Frames by state, by code; the sum is the number planned.
     pub totals: [u64; 7],
     /// When it began.
@@ -160,6 +168,23 @@ pub struct FlightEnd {
 }
 
 impl FlightEnd {
+    /// Returns whether steps may have been lost, so that the axes must be referenced:
+    /// something stopped them without a ramp, or nobody knows where they are.
+    #[must_use]
+    pub fn is_position_suspect(&self) -> bool {
+        let cut_short = self.stops.aborts + self.stops.drives_off > 0;
+        let by_cause = matches!(
+            self.outcome.cause,
+            Some(
+                Cause::Motion { .. }
+                    | Cause::PositionJump { .. }
+                    | Cause::Unstoppable { .. }
+                    | Cause::Panicked { thread: STAGE }
+            )
+        );
+        cut_short || by_cause
+    }
+
     fn recorded(&self) -> RecordedEnd {
         let cause = self.outcome.cause.as_ref();
         RecordedEnd {
@@ -259,10 +284,9 @@ impl Flight {
         FlightEnd {
             outcome: Outcome {
                 state: FlightState::Failed,
-                cause: Some(crate::error::Cause::Panicked {
-                    thread: "correlator",
-                }),
+                cause: Some(Cause::Panicked { thread: CORRELATOR }),
             },
+            stops: StopsSent::default(),
             totals: crate::ledger::Ledger::new(self.frames).totals(),
             began: self.began,
             ended: self.controls.now(),

@@ -3,7 +3,7 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::clock::Clock;
@@ -14,7 +14,7 @@ use crate::error::{Cause, EngineError};
 use crate::machine::detector::{DetectorMachine, MotionNews};
 use crate::machine::errand::Errand;
 use crate::machine::poll::Polling;
-use crate::machine::stage::{Outcome, StageMachine};
+use crate::machine::stage::{Outcome, StageMachine, StopsSent};
 use crate::protocol::Request;
 use crate::protocol::pmx::Command;
 use crate::realtime::{Realtime, SettingReport, ThisSystem};
@@ -24,7 +24,7 @@ use crate::spool::SpoolOutcome;
 use crate::transport::Transport;
 use crate::units::Nanos;
 
-use super::{Flight, FlightEnd, FlightSetup, ProductsIn, products};
+use super::{CORRELATOR, DETECTOR, Flight, FlightEnd, FlightSetup, ProductsIn, STAGE, products};
 
 /// Records on their way to the correlator: seconds of work for it.
 const RECORDS: usize = 65_536;
@@ -83,63 +83,36 @@ where
         realtime,
         abort: Command::Abort.request(setup.stage.address, setup.stage.allowance),
     };
-    let mut detector_link = LinkThread {
-        transport: detector,
-        clock: clock.clone(),
-        controls: Arc::clone(&controls),
-        records: detector_in,
+    let detector_link = DetectorLink {
+        inner: LinkThread {
+            transport: detector,
+            clock: clock.clone(),
+            controls: Arc::clone(&controls),
+            records: detector_in,
+        },
+        machine,
+        byte_time: setup.detector.byte_time,
+        realtime,
     };
-    let detector_byte = setup.detector.byte_time;
-    let stage_thread = thread::Builder::new()
-        .name("aefi-stage".into())
-        .spawn(move || stage_link.run())
-        .map_err(|error| EngineError::thread(&error))?;
-    let detector_thread = thread::Builder::new()
-        .name("aefi-detector".into())
-        .spawn(move || {
-            let settings = detector_link.ask_system("detector", realtime);
-            let (machine, health) = detector_link.run(machine, detector_byte);
-            (machine.is_excitation_off(), health, settings)
-        })
-        .map_err(|error| EngineError::thread(&error))?;
-    let mut desk = Desk {
+    let desk = Desk {
         correlator: Correlator::new(Arc::clone(&setup.plan), Arc::clone(&controls), began),
         stage: stage_out,
         detector: detector_out,
         output,
     };
-    let shared = Arc::clone(&controls);
-    let runner = thread::Builder::new()
-        .name("aefi-correlator".into())
-        .spawn(move || {
-            let over = OverGuard(Arc::clone(&shared));
-            let losses = desk.run(&clock, &shared);
-            drop(over);
-            let (outcome, stage_link, mut settings) = stage_thread
-                .join()
-                .unwrap_or_else(|_| (panicked("stage"), LinkHealth::default(), Vec::new()));
-            let (excitation_off, detector_link, of_detector) =
-                detector_thread.join().unwrap_or_default();
-            settings.extend(of_detector);
-            settings.extend(for_process);
-            shared.set_now(clock.now());
-            let mut end = FlightEnd {
-                outcome,
-                totals: desk.correlator.ledger().totals(),
-                began,
-                ended: clock.now(),
-                excitation_off,
-                stage_link,
-                detector_link,
-                unseen: losses,
-                spool: SpoolOutcome::default(),
-                realtime: settings,
-            };
-            desk.output.close_spool(&mut end);
-            shared.set_state(end.outcome.state);
-            end
-        })
-        .map_err(|error| EngineError::thread(&error))?;
+    let launch = || {
+        let runner = Runner {
+            stage: spawn("aefi-stage", move || stage_link.run())?,
+            detector: spawn("aefi-detector", move || detector_link.run())?,
+            desk,
+            controls: Arc::clone(&controls),
+            began,
+            for_process,
+        };
+        spawn("aefi-correlator", move || runner.run(&clock))
+    };
+    // If a thread is refused, those before it end.
+    let runner = launch().inspect_err(|_| drop(OverGuard(Arc::clone(&controls))))?;
     Ok(Flight {
         controls,
         products,
@@ -150,6 +123,62 @@ where
         runner: Some(runner),
         end: None,
     })
+}
+
+fn spawn<R: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> R + Send + 'static,
+) -> Result<JoinHandle<R>, EngineError> {
+    let builder = thread::Builder::new().name(name.into());
+    builder
+        .spawn(work)
+        .map_err(|error| EngineError::thread(&error))
+}
+
+/// The thread that correlates, and then gathers what the others leave.
+struct Runner {
+    stage: JoinHandle<StageEnd>,
+    detector: JoinHandle<DetectorEnd>,
+    desk: Desk,
+    controls: Arc<Controls>,
+    began: Nanos,
+    for_process: Vec<SettingReport>,
+}
+
+impl Runner {
+    fn run(mut self, clock: &impl Clock) -> FlightEnd {
+        let over = OverGuard(Arc::clone(&self.controls));
+        let run = catch_unwind(AssertUnwindSafe(|| self.desk.run(clock, &self.controls)));
+        drop(over);
+        let (mut outcome, stops, stage_link, mut realtime) =
+            self.stage.join().unwrap_or_else(|_| panicked_stage());
+        if run.is_err() {
+            outcome = panicked(CORRELATOR);
+        }
+        let desk = &mut self.desk;
+        let unseen = run.unwrap_or_else(|_| [desk.stage.loss(), desk.detector.loss()]);
+        let (excitation_off, detector_link, of_detector) = self.detector.join().unwrap_or_default();
+        realtime.extend(of_detector);
+        realtime.extend(self.for_process);
+        let ended = clock.now();
+        self.controls.set_now(ended);
+        let mut end = FlightEnd {
+            outcome,
+            stops,
+            totals: desk.correlator.ledger().totals(),
+            began: self.began,
+            ended,
+            excitation_off,
+            stage_link,
+            detector_link,
+            unseen,
+            spool: SpoolOutcome::default(),
+            realtime,
+        };
+        desk.output.close_spool(&mut end);
+        self.controls.set_state(end.outcome.state);
+        end
+    }
 }
 
 /// Runs an errand over the stage's open link, on the caller's thread, to its end.
@@ -198,6 +227,18 @@ fn panicked(thread: &'static str) -> Outcome {
         state: FlightState::Failed,
         cause: Some(Cause::Panicked { thread }),
     }
+}
+
+/// What the stage's thread leaves.
+type StageEnd = (Outcome, StopsSent, LinkHealth, Vec<SettingReport>);
+
+/// What is known of a stage whose thread panicked: an abort was its last word.
+fn panicked_stage() -> StageEnd {
+    let stops = StopsSent {
+        aborts: 1,
+        ..StopsSent::default()
+    };
+    (panicked(STAGE), stops, LinkHealth::default(), Vec::new())
 }
 
 /// Where a link's records go.
@@ -298,23 +339,46 @@ struct StageLink<T, C> {
 }
 
 impl<T: Transport, C: Clock> StageLink<T, C> {
-    fn run(mut self) -> (Outcome, LinkHealth, Vec<SettingReport>) {
+    fn run(mut self) -> StageEnd {
         let _over = OverGuard(Arc::clone(&self.inner.controls));
-        let settings = self.inner.ask_system("stage", self.realtime);
+        let settings = self.inner.ask_system(STAGE, self.realtime);
         let (inner, machine, byte_time) = (&mut self.inner, self.machine, self.byte_time);
         let flown = catch_unwind(AssertUnwindSafe(|| inner.run(machine, byte_time)));
         let Ok((machine, health)) = flown else {
             // Nothing is known any more but that nobody watches: stand still at once.
             // A link that takes no bytes leaves the end of the line as the last stop.
             let _ = self.inner.transport.write_all(self.abort.bytes());
-            return (panicked("stage"), LinkHealth::default(), settings);
+            let (outcome, stops, health, _) = panicked_stage();
+            return (outcome, stops, health, settings);
         };
         let outcome = machine.outcome().cloned();
-        (
-            outcome.unwrap_or_else(|| panicked("stage")),
-            health,
-            settings,
-        )
+        let outcome = outcome.unwrap_or_else(|| panicked(STAGE));
+        (outcome, machine.stops(), health, settings)
+    }
+}
+
+/// What the detector's thread leaves: whether the excitation is off, and the rest.
+type DetectorEnd = (bool, LinkHealth, Vec<SettingReport>);
+
+/// The detector's link thread; without it the stage does not fly on.
+struct DetectorLink<T, C> {
+    inner: LinkThread<T, C, Producer<DetectorRecord>>,
+    machine: DetectorMachine,
+    byte_time: Nanos,
+    realtime: Realtime,
+}
+
+impl<T: Transport, C: Clock> DetectorLink<T, C> {
+    fn run(mut self) -> DetectorEnd {
+        let settings = self.inner.ask_system(DETECTOR, self.realtime);
+        let (inner, machine, byte_time) = (&mut self.inner, self.machine, self.byte_time);
+        let flown = catch_unwind(AssertUnwindSafe(|| inner.run(machine, byte_time)));
+        let Ok((machine, health)) = flown else {
+            let cause = Cause::Panicked { thread: DETECTOR };
+            self.inner.controls.set_detector_fault(cause);
+            return (false, LinkHealth::default(), settings);
+        };
+        (machine.is_excitation_off(), health, settings)
     }
 }
 

@@ -207,6 +207,7 @@ impl<B: VirtualBench> VirtualFlight<B> {
         self.controls.set_state(outcome.state);
         FlightEnd {
             outcome,
+            stops: self.stage.talk.logic().stops(),
             totals: self.correlator.ledger().totals(),
             began: self.began,
             ended: self.now,
