@@ -71,6 +71,9 @@ def test_aimed_readings_are_one_a_frame_and_near_its_centre(bench):
     assert set(run.column("primary", "state")) == {"ok"}
     off = np.subtract(run.column("primary", "y"), run.column("primary", "y_nominal"))
     assert np.abs(off).max() < 5.0 / 4
+    late = run.column("health", "reading_late_max_s") + run.column("primary", "late")
+    assert min(late) >= 0
+    assert max(late) < 0.02
     assert run.start["scan_spec"]["trigger"] == {"kind": "positions", "period_s": 0.0}
 
 
@@ -145,6 +148,7 @@ def test_hard_pause_in_flight_loses_and_doubles_nothing(
     bench.run.check_pages_of_lines()
     bench.run.check_frames_once(BIG_FRAMES)
     assert set(bench.run.column("primary", "state")) == {"ok"}
+    assert min(bench.run.column("lines", "host")) >= 0
     assert bench.run.stop["exit_status"] == "success"
 
 

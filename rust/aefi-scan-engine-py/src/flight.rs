@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use aefi_scan_engine as engine;
 use engine::clock::MonotonicClock;
 use engine::conversation::LinkHealth;
+use engine::health::Summary;
 use engine::machine::errand::Errand;
 use engine::machine::poll::Polling;
 use engine::realtime::SettingReport;
@@ -286,20 +287,21 @@ pub struct FlightEnd {
 }
 
 fn link_times(link: &str, health: &LinkHealth) -> impl Iterator<Item = (String, i64)> {
-    let spans = [
-        ("round_trip_p50", health.round_trip.p50),
-        ("round_trip_p99", health.round_trip.p99),
-        ("round_trip_p999", health.round_trip.p999),
-        ("round_trip_max", health.round_trip.max),
-        ("period_p50", health.period.p50),
-        ("period_p99", health.period.p99),
-        ("period_p999", health.period.p999),
-        ("period_max", health.period.max),
-        ("busy", health.busy),
-    ];
-    spans
-        .map(|(name, span)| (format!("{link}_{name}"), span.0))
+    let busy = (format!("{link}_busy"), health.busy.0);
+    quantiles(format!("{link}_round_trip"), &health.round_trip)
         .into_iter()
+        .chain(quantiles(format!("{link}_period"), &health.period))
+        .chain([busy])
+}
+
+fn quantiles(what: impl std::fmt::Display, found: &Summary) -> [(String, i64); 4] {
+    [
+        ("p50", found.p50),
+        ("p99", found.p99),
+        ("p999", found.p999),
+        ("max", found.max),
+    ]
+    .map(|(quantile, span)| (format!("{what}_{quantile}"), span.0))
 }
 
 /// Name, what was asked, what became of it, and whether somebody asked in vain.
@@ -335,6 +337,7 @@ impl FlightEnd {
             stray_bytes: links.iter().map(|link| link.stray_bytes).sum(),
             times_ns: link_times("stage", &end.stage_link)
                 .chain(link_times("detector", &end.detector_link))
+                .chain(quantiles("reading_late", &end.lateness))
                 .collect(),
             lost: end.unseen.iter().map(|loss| loss.count).collect(),
             spool_error: end.spool.error.as_ref().map(ToString::to_string),

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::controls::Controls;
 use crate::estimator::{AxisTrack, LiveTrack, Located};
 use crate::flight_plan::FlightPlan;
+use crate::health::{Histogram, Summary};
 use crate::ledger::{FrameState, Ledger};
 use crate::protocol::mcu::is_at_rail;
 use crate::records::{
@@ -98,8 +99,9 @@ pub struct Correlator {
     detector_horizon: Nanos,
     flying: Option<Flying>,
     tallies: Vec<Tally>,
-    /// What a reading may be late.
+    /// What a reading may be late, and what readings were.
     tolerance: Nanos,
+    lateness: Histogram,
     ledger: Ledger,
     /// The pass being flown, from 0, and the frame behind its last line.
     pass: u32,
@@ -116,6 +118,7 @@ impl Correlator {
         let longest = plan.lines.iter().map(|line| line.frames).max();
         Self {
             tolerance: plan.trigger.tolerance(&plan),
+            lateness: Histogram::default(),
             plan,
             controls,
             tracks: Default::default(),
@@ -132,6 +135,12 @@ impl Correlator {
             lines_done: 0,
             frames_done: 0,
         }
+    }
+
+    /// Returns how late readings were; zeros where none was due at an instant.
+    #[must_use]
+    pub fn lateness(&self) -> Summary {
+        self.lateness.summary()
     }
 
     /// Returns the ledger.
@@ -166,8 +175,8 @@ impl Correlator {
                 let times = self.clock.end(at, exchanges, busy);
                 self.events.push_back(LineEvent::Ended { times });
             }
-            StageRecord::LineBroken { at, epoch } => {
-                let times = self.clock.end(at, 0, Nanos::ZERO);
+            StageRecord::LineBroken { at, epoch, busy } => {
+                let times = self.clock.end(at, 0, busy);
                 self.events.push_back(LineEvent::Broken { times, epoch });
             }
             StageRecord::LinesFlown { at, epoch } => {
@@ -341,6 +350,7 @@ impl Correlator {
     }
 
     fn credit(&mut self, reading: Reading, place: [Estimate; 2], out: &mut dyn FnMut(Product)) {
+        self.lateness.record(reading.late());
         let flags = self.flags(&reading, &place);
         // Where it was taken is known less well than which frame that was.
         let is_vague = flags & PlacedReading::WIDE != 0;

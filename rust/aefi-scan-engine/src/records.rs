@@ -123,6 +123,8 @@ pub enum StageRecord {
         at: Nanos,
         /// Counts the breaks of a flight, from 1.
         epoch: u32,
+        /// Time that the link took for exchanges since the line before ended.
+        busy: Nanos,
     },
     /// All lines were flown; what is left open is asked for.
     LinesFlown {

@@ -13,6 +13,7 @@ use crate::conversation::LinkHealth;
 use crate::correlator::Product;
 use crate::error::Cause;
 use crate::flight_plan::FlightPlan;
+use crate::health::Summary;
 use crate::machine::detector::DetectorConfig;
 use crate::machine::stage::{Outcome, StageConfig, StopsSent};
 use crate::realtime::{Realtime, SettingReport};
@@ -159,6 +160,8 @@ pub struct FlightEnd {
     pub stage_link: LinkHealth,
     /// Anomalies of the detector's link.
     pub detector_link: LinkHealth,
+    /// How late readings were that were due at an instant.
+    pub lateness: Summary,
     /// Records that the correlator never saw: stage, detector.
     pub unseen: [Loss; 2],
     /// What became of the spool; nothing if there was none.
@@ -293,6 +296,7 @@ impl Flight {
             excitation_off: false,
             stage_link: LinkHealth::default(),
             detector_link: LinkHealth::default(),
+            lateness: Summary::default(),
             unseen: [Loss::default(); 2],
             spool: SpoolOutcome::default(),
             realtime: Vec::new(),

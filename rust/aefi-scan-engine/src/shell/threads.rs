@@ -171,6 +171,7 @@ impl Runner {
             excitation_off,
             stage_link,
             detector_link,
+            lateness: desk.correlator.lateness(),
             unseen,
             spool: SpoolOutcome::default(),
             realtime,

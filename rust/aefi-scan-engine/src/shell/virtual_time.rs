@@ -214,6 +214,7 @@ impl<B: VirtualBench> VirtualFlight<B> {
             excitation_off: self.detector.talk.logic().is_excitation_off(),
             stage_link: self.stage.talk.health(),
             detector_link: self.detector.talk.health(),
+            lateness: self.correlator.lateness(),
             unseen: [Loss::default(); 2],
             spool: SpoolOutcome::default(),
             realtime: self

@@ -67,7 +67,8 @@ impl StageMachine {
         }
         let epoch = self.controls.next_break();
         self.awaited_break = Some(epoch);
-        records(StageRecord::LineBroken { at, epoch });
+        let busy = std::mem::take(&mut self.busy);
+        records(StageRecord::LineBroken { at, epoch, busy });
     }
 
     pub(super) fn rest(&mut self, halt: &Halt, records: &mut dyn FnMut(StageRecord)) {
