@@ -116,6 +116,7 @@ impl SimulatedBench {
             conversions: self.acquisition.conversions.clone(),
             stops: self.stage.controller.stops().to_vec(),
             sync_edges: self.stage.controller.sync_edges().to_vec(),
+            output_edges: self.stage.controller.output_edges().to_vec(),
         }
     }
 

@@ -3,7 +3,7 @@
 use aefi_scan_engine::Nanos;
 
 use crate::motion::{Axis, Segment, Trajectory};
-use crate::pmx::{StopCommand, SyncEdge};
+use crate::pmx::{OutputEdge, StopCommand, SyncEdge};
 
 /// The true span over which one reading was integrated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,7 @@ pub struct Truth {
     pub(crate) conversions: Vec<Conversion>,
     pub(crate) stops: Vec<StopCommand>,
     pub(crate) sync_edges: Vec<SyncEdge>,
+    pub(crate) output_edges: Vec<OutputEdge>,
 }
 
 impl Truth {
@@ -53,6 +54,12 @@ impl Truth {
     #[must_use]
     pub fn sync_edges(&self) -> &[SyncEdge] {
         &self.sync_edges
+    }
+
+    /// Returns every switching of a digital output by a command.
+    #[must_use]
+    pub fn output_edges(&self) -> &[OutputEdge] {
+        &self.output_edges
     }
 
     /// Returns every `STOP` and `ABORT` that the controller received.

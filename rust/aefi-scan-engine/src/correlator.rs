@@ -48,6 +48,11 @@ enum LineEvent {
     Stopping {
         at: Nanos,
     },
+    Pulse {
+        frame: usize,
+        at: Nanos,
+        late: Nanos,
+    },
     Ended {
         times: LineTimes,
     },
@@ -64,7 +69,10 @@ enum LineEvent {
 impl LineEvent {
     fn at(&self) -> Nanos {
         match self {
-            Self::Began { at, .. } | Self::Stopping { at } | Self::AllFlown { at, .. } => *at,
+            Self::Began { at, .. }
+            | Self::Stopping { at }
+            | Self::Pulse { at, .. }
+            | Self::AllFlown { at, .. } => *at,
             Self::Ended { times } | Self::Broken { times, .. } => times.ended,
         }
     }
@@ -83,7 +91,8 @@ struct Flying {
 /// Fixes of the fast axis that a reading waits for beyond the next one: they narrow
 /// its interval.
 const MORE_FIXES: usize = 3;
-const EVENTS: usize = 64;
+/// Pulses wait here for the readings around them.
+const EVENTS: usize = 1024;
 const PENDING: usize = 65_536;
 
 /// One flight's correlation.
@@ -166,6 +175,9 @@ impl Correlator {
             StageRecord::LineBegan { line, place, at } => {
                 self.clock.begin(self.plan.lines[line], at);
                 self.events.push_back(LineEvent::Began { line, place, at });
+            }
+            StageRecord::Pulse { frame, at, late } => {
+                self.events.push_back(LineEvent::Pulse { frame, at, late });
             }
             StageRecord::LineEnded {
                 at,
@@ -332,6 +344,7 @@ impl Correlator {
                     flying.stopping.get_or_insert(at);
                 }
             }
+            LineEvent::Pulse { frame, late, .. } => self.credit_pulse(frame, late),
             LineEvent::Ended { times } => self.end_line(&times, out),
             LineEvent::Broken { times, epoch } => self.break_line(&times, epoch, out),
             LineEvent::AllFlown { epoch, .. } => self.offer_gap(epoch),
@@ -367,6 +380,17 @@ impl Correlator {
             frame,
             flags,
         }));
+    }
+
+    /// Pulses count as readings do: at constant speed only.
+    fn credit_pulse(&mut self, frame: usize, late: Nanos) {
+        let Some(flying) = self.flying.filter(|flying| flying.stopping.is_none()) else {
+            return;
+        };
+        let line = &self.plan.lines[flying.line];
+        if (line.first_frame..line.first_frame + line.frames).contains(&frame) {
+            self.tallies[frame - line.first_frame].add_pulse(late);
+        }
     }
 
     /// A reading that was taken for a frame and met another place is that frame's loss.
@@ -473,17 +497,19 @@ impl Correlator {
         self.controls.set_done(self.lines_done, self.frames_done);
     }
 
-    /// What became of a frame that was passed, by the readings in it and for it.
+    /// What became of a frame that was passed, by the readings in it and for it, and by
+    /// its pulse.
     fn passed_state(&self, at: usize) -> FrameState {
         let tally = &self.tallies[at];
         let (count, needed) = (tally.count(), self.plan.min_readings);
         let aims = self.plan.trigger == Trigger::Positions;
+        let lacks_pulse = self.plan.trigger.gives_pulses() && !tally.has_pulse();
         if aims && count > needed {
             // One of them was another frame's.
             FrameState::Duplicate
         } else if count < needed && tally.strays() > 0 {
             FrameState::OutOfWindow
-        } else if count < needed {
+        } else if count < needed || lacks_pulse {
             FrameState::Missed
         } else if tally.late() > self.tolerance {
             FrameState::Late

@@ -201,6 +201,21 @@ pub enum Cause {
         /// How far it can have moved since, in steps.
         reach: i64,
     },
+    /// What the encoder says of an axis and what the pulse counter says disagree.
+    #[error(
+        "axis {axis}: position of encoder and counter disagree: the encoder reads {found} \
+         counts, {expected} belong to the counter's {steps} steps"
+    )]
+    Encoder {
+        /// The axis' letter.
+        axis: char,
+        /// The encoder's count.
+        found: i64,
+        /// The count expected.
+        expected: i64,
+        /// The pulse counter, in steps.
+        steps: i64,
+    },
     /// The stage still moves although it was stopped in every way there is.
     #[error("the stage still moves {after_ms} ms after stop, abort and drive-off")]
     Unstoppable {

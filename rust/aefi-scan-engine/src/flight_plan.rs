@@ -49,6 +49,12 @@ impl Line {
             .then_some(place as usize)
     }
 
+    /// Returns the centre of the frame with this place in the line.
+    #[must_use]
+    pub fn centre(&self, place: usize) -> f64 {
+        f64::midpoint(self.edge(place), self.edge(place + 1))
+    }
+
     /// Returns whether `position` lies behind `edge` in the line's direction.
     #[must_use]
     pub fn is_past(&self, position: f64, edge: f64) -> bool {
@@ -159,6 +165,24 @@ impl FlightPlan {
                 what: "period of readings in s",
                 range: "above 0",
                 found: period.as_secs_f64(),
+            });
+        }
+        if let Trigger::SyncOutput { pulses_per_count } = self.trigger
+            && !(1e-3..=1e4).contains(&pulses_per_count)
+        {
+            return Err(PlanError::OutOfRange {
+                what: "steps for each encoder count",
+                range: "0.001 to 10000",
+                found: pulses_per_count,
+            });
+        }
+        if let Trigger::DigitalOutput { output } = self.trigger
+            && !(5..=8).contains(&output)
+        {
+            return Err(PlanError::OutOfRange {
+                what: "digital output",
+                range: "5 to 8",
+                found: f64::from(output),
             });
         }
         if self.min_readings == 0 {

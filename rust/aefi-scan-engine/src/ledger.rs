@@ -7,7 +7,7 @@ pub enum FrameState {
     Ok,
     /// Enough readings, but too late.
     Late,
-    /// Passed with too few readings.
+    /// Passed with too few readings, or without its pulse.
     Missed,
     /// Flown again although it was ok.
     Duplicate,

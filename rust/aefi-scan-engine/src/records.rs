@@ -39,6 +39,9 @@ impl Fix {
     pub const WIDE: u8 = 1;
     /// The axis can't be there: kept, and not used.
     pub const IMPOSSIBLE: u8 = 2;
+    /// Latched by a foreign edge, at some time between the arming and the reply that
+    /// told of it: kept, and not used.
+    pub const LATCHED: u8 = 4;
 }
 
 /// One detector reply.
@@ -107,6 +110,16 @@ pub enum StageRecord {
         place: usize,
         /// The instant before the command was written.
         at: Nanos,
+    },
+    /// The pulse of a frame came. One that did not come is not told of.
+    Pulse {
+        /// The frame.
+        frame: usize,
+        /// The instant at which this was known.
+        at: Nanos,
+        /// How long after its due time it was asked for; zero where the controller
+        /// itself compares.
+        late: Nanos,
     },
     /// The fast axis rests at the line's end.
     LineEnded {
@@ -230,7 +243,8 @@ pub struct EndedFrame {
     pub count: u32,
     /// Mean time of its readings.
     pub at: Nanos,
-    /// How late the request of its latest reading left.
+    /// How late the request of its latest reading left, or that of its pulse where it
+    /// needs one.
     pub late: Nanos,
     /// Mean position of its readings, X first; the interval holds the mean truth.
     pub place: [Estimate; 2],

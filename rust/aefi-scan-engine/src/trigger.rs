@@ -13,8 +13,9 @@ use crate::units::Nanos;
 
 pub use positions::PositionTrigger;
 
-/// Which source a flight uses.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Which source a flight uses. The last three are by wire, for another detector:
+/// beside it ours takes one reading after the other.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub enum Trigger {
     /// One reading after the other, as fast as they come.
     #[default]
@@ -24,7 +25,23 @@ pub enum Trigger {
     /// As many readings a frame as it needs to be ok, at predicted positions spaced
     /// evenly in it.
     Positions,
+    /// One pulse a frame, of the controller's position compare on the fast axis'
+    /// encoder, at the frame's centre.
+    SyncOutput {
+        /// Steps for each count of the encoder.
+        pulses_per_count: f64,
+    },
+    /// One pulse a frame, of an output that the host sets at the predicted centre.
+    DigitalOutput {
+        /// The output, 5 to 8.
+        output: u8,
+    },
+    /// None: a foreign edge latches the fast axis' position.
+    Latch,
 }
+
+/// How long a prediction is trusted before newer fixes are asked for.
+const GLANCE: Nanos = Nanos::from_millis(1);
 
 impl Trigger {
     /// Returns the source that `plan` asks for; `lead` is what is expected to pass
@@ -32,9 +49,13 @@ impl Trigger {
     #[must_use]
     pub fn source(self, plan: &std::sync::Arc<FlightPlan>, lead: Nanos) -> Box<dyn TriggerSource> {
         match self {
-            Self::FreeRunning => Box::new(FreeRunning),
             Self::Periodic(period) => Box::new(Periodic { period, next: None }),
-            Self::Positions => Box::new(PositionTrigger::new(std::sync::Arc::clone(plan), lead)),
+            Self::Positions => {
+                let shots = plan.min_readings as usize;
+                let plan = std::sync::Arc::clone(plan);
+                Box::new(PositionTrigger::new(plan, shots, lead, GLANCE))
+            }
+            _ => Box::new(FreeRunning),
         }
     }
 
@@ -44,20 +65,31 @@ impl Trigger {
         self == Self::Positions
     }
 
+    /// Returns whether a frame has a pulse that it is not ok without.
+    #[must_use]
+    pub fn gives_pulses(self) -> bool {
+        matches!(self, Self::SyncOutput { .. } | Self::DigitalOutput { .. })
+    }
+
     /// Returns how late a request may leave without its reading being late: a quarter
-    /// of the time between two that are due. Free-running readings are never late.
+    /// of the time between two that are due; the same of a pulse that the host gives.
+    /// Free-running readings and pulses of the controller are never late.
     #[must_use]
     pub fn tolerance(self, plan: &FlightPlan) -> Nanos {
         match self {
-            Self::FreeRunning => Nanos::NEVER,
             Self::Periodic(period) => Nanos(period.0 / 4),
-            Self::Positions => {
-                let line = plan.lines[0];
-                let pitch = (line.edge(1) - line.edge(0)).abs() / f64::from(plan.min_readings);
-                Nanos((pitch / f64::from(plan.speed) * 1e9 / 4.0) as i64)
-            }
+            Self::Positions => quarter_of_a_frame(plan, plan.min_readings),
+            Self::DigitalOutput { .. } => quarter_of_a_frame(plan, 1),
+            Self::FreeRunning | Self::SyncOutput { .. } | Self::Latch => Nanos::NEVER,
         }
     }
+}
+
+/// A quarter of the time between `shots` spaced evenly in a frame.
+fn quarter_of_a_frame(plan: &FlightPlan, shots: u32) -> Nanos {
+    let line = plan.lines[0];
+    let pitch = (line.edge(1) - line.edge(0)).abs() / f64::from(shots);
+    Nanos((pitch / f64::from(plan.speed) * 1e9 / 4.0) as i64)
 }
 
 /// What a source says when it is asked.

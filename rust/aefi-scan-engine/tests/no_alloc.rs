@@ -7,6 +7,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
 
+use aefi_bench_sim::settings::Encoder;
 use aefi_bench_sim::{FaultScript, SimulatedBench};
 use aefi_scan_engine::controls::Controls;
 use aefi_scan_engine::correlator::Correlator;
@@ -63,9 +64,28 @@ fn a_flight_that_reads_at_positions_allocates_nothing_either() {
     });
 }
 
+#[test]
+fn nor_does_one_that_gives_pulses_or_takes_edges() {
+    for trigger in [
+        Trigger::SyncOutput {
+            pulses_per_count: 1.0,
+        },
+        Trigger::DigitalOutput { output: 5 },
+        Trigger::Latch,
+    ] {
+        fly_watched(FlightPlan {
+            trigger,
+            ..plan(6, 20)
+        });
+    }
+}
+
 fn fly_watched(plan: FlightPlan) {
     SEEN.set(0);
-    let settings = bench(5);
+    let mut settings = bench(5);
+    settings.stage.encoder = Encoder::Wired {
+        pulses_per_count: 1.0,
+    };
     let setup = setup(plan, &settings);
     let mut bench = SimulatedBench::starting_at(settings, &FaultScript::default(), Nanos::ZERO);
     let controls = Arc::new(Controls::default());

@@ -41,6 +41,17 @@ pub struct SyncEdge {
     pub axis: Axis,
 }
 
+/// A digital output was switched by a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutputEdge {
+    /// When.
+    pub at: Nanos,
+    /// The output, 1 to 8.
+    pub output: usize,
+    /// Its level from then on.
+    pub on: bool,
+}
+
 /// What a fault script has broken.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Defects {
@@ -63,6 +74,7 @@ pub struct Controller {
     pub(super) stops: Vec<StopCommand>,
     pub(super) changes: u64,
     edges: Vec<SyncEdge>,
+    pub(super) switched: Vec<OutputEdge>,
     framer: Framer,
     baud_code: u8,
     timer_end: Nanos,
@@ -84,6 +96,7 @@ impl Controller {
             stops: Vec::new(),
             changes: 0,
             edges: Vec::new(),
+            switched: Vec::new(),
             framer: Framer::new(settings.framing, identity.device_number),
             baud_code: identity.baud_code,
             identity,
@@ -300,6 +313,7 @@ impl Controller {
         fresh.pins.outputs = fresh.registers.get("DOBOOT") as u8;
         fresh.stops = std::mem::take(&mut self.stops);
         fresh.edges = std::mem::take(&mut self.edges);
+        fresh.switched = std::mem::take(&mut self.switched);
         fresh.changes = self.changes + 1;
         for (new, old) in fresh.axes.iter_mut().zip(&self.axes) {
             new.trajectory.clone_from(&old.trajectory);
@@ -336,6 +350,12 @@ impl Controller {
     #[must_use]
     pub fn sync_edges(&self) -> &[SyncEdge] {
         &self.edges
+    }
+
+    /// Returns every switching of a digital output by a command so far.
+    #[must_use]
+    pub fn output_edges(&self) -> &[OutputEdge] {
+        &self.switched
     }
 
     /// Returns a number that changes whenever a trajectory does.

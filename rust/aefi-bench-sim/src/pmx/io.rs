@@ -2,7 +2,7 @@
 
 use aefi_scan_engine::Nanos;
 
-use super::controller::Controller;
+use super::controller::{Controller, OutputEdge};
 use super::refusal::{Answer, Refusal, number, ok};
 use super::request::Request;
 use crate::motion::Axis;
@@ -91,8 +91,21 @@ impl Controller {
         } else {
             &mut self.pins.enables
         };
-        *pins = (*pins & !mask) | (bits << shift);
+        let before = std::mem::replace(pins, (*pins & !mask) | (bits << shift));
+        if prefix == "DO" {
+            self.note_edges(at, before);
+        }
         ok()
+    }
+
+    fn note_edges(&mut self, at: Nanos, before: u8) {
+        let now = self.pins.outputs;
+        let edges = (1..=8).filter_map(|output| {
+            let mask = 1 << (output - 1);
+            let on = now & mask != 0;
+            ((before ^ now) & mask != 0).then_some(OutputEdge { at, output, on })
+        });
+        self.switched.extend(edges);
     }
 }
 

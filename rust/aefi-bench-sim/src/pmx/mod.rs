@@ -18,4 +18,4 @@ mod speeds;
 mod status;
 mod trigger;
 
-pub use controller::{Controller, StopCommand, StopKind, SyncEdge};
+pub use controller::{Controller, OutputEdge, StopCommand, StopKind, SyncEdge};

@@ -10,6 +10,8 @@ pub(super) struct Tally {
     count: u32,
     strays: u32,
     late: Nanos,
+    /// How late the frame's pulse was, if it came.
+    pulse: Option<Nanos>,
     time: f64,
     place: [[f64; 3]; 2],
     mean: [f64; VOLTAGES],
@@ -30,9 +32,17 @@ impl Tally {
         self.strays += 1;
     }
 
-    /// Returns how late the latest reading was.
+    /// Returns how late the frame's pulse was, or else the latest reading.
     pub(super) fn late(&self) -> Nanos {
-        self.late
+        self.pulse.unwrap_or(self.late)
+    }
+
+    pub(super) fn has_pulse(&self) -> bool {
+        self.pulse.is_some()
+    }
+
+    pub(super) fn add_pulse(&mut self, late: Nanos) {
+        self.pulse = Some(late);
     }
 
     pub(super) fn add(&mut self, reading: &Reading, place: &[Estimate; 2]) {
@@ -69,7 +79,7 @@ impl Tally {
             state,
             count: self.count,
             at: Nanos(self.time as i64),
-            late: self.late,
+            late: self.late(),
             place: self.place.map(|[position, low, high]| Estimate {
                 position: known(position),
                 low: known(low),

@@ -3,6 +3,7 @@
 mod belief;
 mod halt;
 mod legs;
+mod pulses;
 mod replies;
 mod rest;
 mod script;
@@ -20,6 +21,7 @@ use crate::units::{Axis, Nanos, Steps};
 
 use belief::Belief;
 use halt::Halt;
+use pulses::Pulses;
 use script::preparation;
 
 /// What the engine must know of the stage controller and its link.
@@ -130,6 +132,8 @@ type Rest = bool;
 enum Leg {
     Speed,
     Slow,
+    /// What is by wire is armed before the fast axis moves.
+    Arm,
     Fast,
     Travel,
     Settle,
@@ -142,6 +146,7 @@ pub struct StageMachine {
     config: StageConfig,
     controls: Arc<Controls>,
     script: Vec<Command>,
+    pulses: Box<dyn Pulses>,
     phase: Phase,
     /// The line flown or approached, and the place of its first frame to fly.
     line: usize,
@@ -179,8 +184,10 @@ impl StageMachine {
     /// Returns the logic before its first request.
     #[must_use]
     pub fn new(plan: Arc<FlightPlan>, config: StageConfig, controls: Arc<Controls>) -> Self {
+        let pulses = pulses::pulses(&plan, &config);
         Self {
-            script: preparation(&plan, config.host_watch_ms),
+            script: preparation(&plan, config.host_watch_ms, pulses.preparation()),
+            pulses,
             high_speed: plan.positioning_speed,
             plan,
             config,
@@ -240,7 +247,11 @@ impl StageMachine {
             }
             Phase::Halting(halt) => {
                 halt.upgrade(self.controls.demanded());
-                let command = halt.next(now);
+                let mut command = halt.next(now);
+                // Stops go first.
+                if !halt.is_urgent() {
+                    command = self.pulses.disarm().unwrap_or(command);
+                }
                 self.ask(command)
             }
             Phase::SeekingGaps => self.next_in_resume(now),
@@ -259,6 +270,12 @@ impl StageMachine {
 
     fn current_line(&self) -> &Line {
         &self.plan.lines[self.line]
+    }
+
+    /// Records what triggers by wire follow, too.
+    fn report(&mut self, record: StageRecord, records: &mut dyn FnMut(StageRecord)) {
+        self.pulses.observe(&record);
+        records(record);
     }
 
     fn ask(&mut self, command: Command) -> Turn {
@@ -365,12 +382,13 @@ impl DeviceLogic for StageMachine {
         self.stops.count(self.asked);
         self.record_move(sent, records);
         if matches!(self.asked, Command::Stop | Command::Abort) {
-            records(StageRecord::StopSent { at: sent });
+            self.report(StageRecord::StopSent { at: sent }, records);
         }
     }
 
     fn replied(&mut self, reply: Reply<'_>, records: &mut dyn FnMut(StageRecord)) -> bool {
         self.count_busy(reply.received);
+        self.pulses.took(reply.received - reply.sent);
         let phase = self.phase.clone();
         match self.understand(&reply, records) {
             Ok(understood) => {
@@ -388,6 +406,7 @@ impl DeviceLogic for StageMachine {
 
     fn failed(&mut self, now: Nanos, failures: u32, records: &mut dyn FnMut(StageRecord)) {
         self.count_busy(now);
+        self.pulses.failed(self.asked);
         if matches!(self.asked, Command::MoveTo(..)) {
             // It may have been heard: the travel will tell.
             self.next_leg();

@@ -57,6 +57,28 @@ pub enum Command {
     WatchHost(u32),
     /// `CLRX`: latched limit and alarm errors of the axis are forgotten.
     Clear(Axis),
+    /// `EX`: the encoder counter of one axis.
+    Encoder(Axis),
+    /// `SYNXP=n`: the encoder count that the axis' synchronisation output waits for.
+    SetSyncCount(Axis, i64),
+    /// `SYNXC=1`: it comes on when the count is met.
+    SyncOnEqual(Axis),
+    /// `SYNXT=n`: for n ms.
+    SetSyncWidth(Axis, u32),
+    /// `SYNXO`: it waits from now on.
+    SyncOn(Axis),
+    /// `SYNXF`: it waits no more.
+    SyncOff(Axis),
+    /// `SYNXS`: 0 it does not wait, 1 it waits, 2 it came on.
+    SyncStatus(Axis),
+    /// `DO5=1`: a digital output, 1 to 8, on or off.
+    SetOutput(u8, bool),
+    /// `LTX=1`: the axis' latch waits for an edge at its input, or no more.
+    SetLatch(Axis, bool),
+    /// `LTXS`: 0 it does not wait, 1 it waits, 2 it caught an edge.
+    LatchStatus(Axis),
+    /// `LTXP`: the pulse counter at that edge.
+    LatchedPosition(Axis),
 }
 
 impl fmt::Display for Command {
@@ -83,6 +105,17 @@ impl fmt::Display for Command {
             Self::Abort => f.write_str("ABORT"),
             Self::WatchHost(ms) => write!(f, "TOC={ms}"),
             Self::Clear(axis) => write!(f, "CLR{}", axis.letter()),
+            Self::Encoder(axis) => write!(f, "E{}", axis.letter()),
+            Self::SetSyncCount(axis, n) => write!(f, "SYN{}P={n}", axis.letter()),
+            Self::SyncOnEqual(axis) => write!(f, "SYN{}C=1", axis.letter()),
+            Self::SetSyncWidth(axis, n) => write!(f, "SYN{}T={n}", axis.letter()),
+            Self::SyncOn(axis) => write!(f, "SYN{}O", axis.letter()),
+            Self::SyncOff(axis) => write!(f, "SYN{}F", axis.letter()),
+            Self::SyncStatus(axis) => write!(f, "SYN{}S", axis.letter()),
+            Self::SetOutput(output, on) => write!(f, "DO{output}={}", u8::from(on)),
+            Self::SetLatch(axis, on) => write!(f, "LT{}={}", axis.letter(), u8::from(on)),
+            Self::LatchStatus(axis) => write!(f, "LT{}S", axis.letter()),
+            Self::LatchedPosition(axis) => write!(f, "LT{}P", axis.letter()),
         }
     }
 }
@@ -104,10 +137,12 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// If the reply is anything but `OK`.
+    /// If the reply is anything but `OK`; the manual has `SYNXP=n` answered by its
+    /// number, too.
     pub fn accepted(self, reply: &[u8]) -> Result<(), ProtocolError> {
-        match reply {
-            b"OK" => Ok(()),
+        match self {
+            _ if reply == b"OK" => Ok(()),
+            Self::SetSyncCount(_, count) if integer(reply) == Some(count) => Ok(()),
             _ => Err(self.error("OK", reply)),
         }
     }
@@ -213,6 +248,12 @@ mod tests {
         assert_eq!(wire(Command::Enable(Axis::Y)), "@00EO2=1\r");
         assert_eq!(wire(Command::Trapezoid(Axis::X)), "@00SCVX=0\r");
         assert_eq!(Command::Status.request(7, Nanos::ZERO).bytes(), b"@07MST\r");
+        assert_eq!(
+            wire(Command::SetSyncCount(Axis::X, 12000)),
+            "@00SYNXP=12000\r"
+        );
+        assert_eq!(wire(Command::SetOutput(5, true)), "@00DO5=1\r");
+        assert_eq!(wire(Command::SetLatch(Axis::Y, true)), "@00LTY=1\r");
     }
 
     #[test]
@@ -238,6 +279,14 @@ mod tests {
             error.expect_err("refused").to_string(),
             "X100: refused with \"?PULSING\""
         );
+    }
+
+    #[test]
+    fn a_count_to_compare_is_taken_over_by_ok_or_by_the_number_itself() {
+        let command = Command::SetSyncCount(Axis::Y, -12000);
+        assert_eq!(command.accepted(b"OK"), Ok(()));
+        assert_eq!(command.accepted(b"-12000"), Ok(()));
+        assert!(command.accepted(b"12000").is_err());
     }
 
     #[test]

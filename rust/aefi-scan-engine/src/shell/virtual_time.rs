@@ -154,6 +154,11 @@ impl<B: VirtualBench> VirtualFlight<B> {
         &self.bench
     }
 
+    /// Returns the bench, to reach what is wired to it beside the links.
+    pub fn bench_mut(&mut self) -> &mut B {
+        &mut self.bench
+    }
+
     /// Gives the bench back.
     #[must_use]
     pub fn into_bench(self) -> B {

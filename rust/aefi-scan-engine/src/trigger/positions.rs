@@ -1,4 +1,4 @@
-//! Readings at predicted positions, with the measured lead.
+//! Readings, or pulses, at predicted positions, with a lead.
 
 use std::sync::Arc;
 
@@ -9,8 +9,6 @@ use crate::units::Nanos;
 
 use super::{Due, Shot, TriggerSource};
 
-/// How long a prediction is trusted before newer fixes are asked for.
-const GLANCE: Nanos = Nanos::from_millis(1);
 /// Below this share of the line's speed nothing is predicted: a ramp, or rest.
 const CRUISING: f64 = 0.5;
 /// A new lead weighs one part in this many.
@@ -28,6 +26,8 @@ struct Target {
 #[derive(Debug)]
 pub struct PositionTrigger {
     plan: Arc<FlightPlan>,
+    shots_a_frame: usize,
+    glance: Nanos,
     track: Option<LiveTrack>,
     target: Option<Target>,
     /// From a request to the middle of its integration.
@@ -37,11 +37,14 @@ pub struct PositionTrigger {
 }
 
 impl PositionTrigger {
-    /// Returns the source for `plan`, which expects this `lead` until it has measured.
+    /// Returns the source of so many shots a frame for `plan`, which expects this `lead`
+    /// until it has measured, and trusts a prediction for a `glance`.
     #[must_use]
-    pub fn new(plan: Arc<FlightPlan>, lead: Nanos) -> Self {
+    pub fn new(plan: Arc<FlightPlan>, shots_a_frame: usize, lead: Nanos, glance: Nanos) -> Self {
         Self {
             plan,
+            shots_a_frame,
+            glance,
             track: None,
             target: None,
             lead,
@@ -49,13 +52,9 @@ impl PositionTrigger {
         }
     }
 
-    fn shots_a_frame(&self) -> usize {
-        self.plan.min_readings as usize
-    }
-
     /// Where the reading number `next` of the line belongs, and the frame's far edge.
     fn place(&self, target: &Target) -> (f64, f64) {
-        let (line, shots) = (&target.line, self.shots_a_frame());
+        let (line, shots) = (&target.line, self.shots_a_frame);
         let frame = target.next / shots;
         let (near, far) = (line.edge(frame), line.edge(frame + 1));
         let share = ((target.next % shots) as f64 + 0.5) / shots as f64;
@@ -88,7 +87,7 @@ impl TriggerSource for PositionTrigger {
             StageRecord::LineBegan { line, place, .. } => {
                 self.target = Some(Target {
                     line: self.plan.lines[*line],
-                    next: place * self.shots_a_frame(),
+                    next: place * self.shots_a_frame,
                 });
             }
             StageRecord::StopSent { .. }
@@ -106,20 +105,20 @@ impl TriggerSource for PositionTrigger {
     }
 
     fn due(&mut self, now: Nanos) -> Due {
-        let wait = Due::NotBefore(now + GLANCE);
+        let wait = Due::NotBefore(now + self.glance);
         let (Some(track), Some(mut target)) = (self.track, self.target) else {
             return wait;
         };
         if !self.is_cruising(&track, &target.line) {
             return wait;
         }
-        let shots = self.shots_a_frame();
+        let shots = self.shots_a_frame;
         while target.next < target.line.frames * shots {
             let (position, far) = self.place(&target);
             let due = self.request_time(&track, now, position);
             if now < due {
                 self.target = Some(target);
-                return Due::NotBefore(due.min(now + GLANCE));
+                return Due::NotBefore(due.min(now + self.glance));
             }
             let frame = target.line.first_frame + target.next / shots;
             target.next += 1;

@@ -8,6 +8,7 @@ use crate::units::{Axis, Nanos, Steps};
 
 use super::belief::Belief;
 use super::halt::Halt;
+use super::pulses::Want;
 use super::{Leg, Outcome, Phase, RESENDS, REST_BELIEVED, SHORT_REST, StageMachine};
 use crate::controls::FlightState;
 
@@ -26,13 +27,27 @@ impl StageMachine {
     pub(super) fn next_in_leg(&mut self, now: Nanos, leg: Leg) -> Turn {
         match (leg, self.leg_command(leg)) {
             (Leg::Travel, _) => self.next_in_travel(now),
-            (Leg::Settle, _) => self.ask(Command::Status),
+            (Leg::Settle, _) => {
+                let command = self.pulses.settle();
+                self.ask(command.unwrap_or(Command::Status))
+            }
+            (Leg::Arm, _) => self.next_in_arming(now),
             (_, Some(command)) => self.ask(command),
             (_, None) => {
                 self.next_leg();
                 self.turn(now)
             }
         }
+    }
+
+    fn next_in_arming(&mut self, now: Nanos) -> Turn {
+        if matches!(self.phase, Phase::Flying(_))
+            && let Some(command) = self.pulses.arm(now)
+        {
+            return self.ask(command);
+        }
+        self.next_leg();
+        self.turn(now)
     }
 
     /// The command of a leg, unless what it asks for is so already.
@@ -45,7 +60,7 @@ impl StageMachine {
             }
             Leg::Slow => self.move_command(slow, self.current_line().slow),
             Leg::Fast => self.move_command(fast, self.leg_target()),
-            Leg::Travel | Leg::Settle => None,
+            Leg::Arm | Leg::Travel | Leg::Settle => None,
         }
     }
 
@@ -70,7 +85,8 @@ impl StageMachine {
     pub(super) fn next_leg(&mut self) {
         let following = |leg| match leg {
             Leg::Speed => Leg::Slow,
-            Leg::Slow => Leg::Fast,
+            Leg::Slow => Leg::Arm,
+            Leg::Arm => Leg::Fast,
             Leg::Fast => Leg::Travel,
             Leg::Travel | Leg::Settle => Leg::Settle,
         };
@@ -89,9 +105,18 @@ impl StageMachine {
     pub(super) fn next_in_travel(&mut self, now: Nanos) -> Turn {
         if self.at_target() {
             self.next_leg();
-            return self.ask(Command::Status);
+            return self.turn(now);
         }
-        if now >= self.next_status {
+        let mut is_free = true;
+        if matches!(self.phase, Phase::Flying(_)) {
+            match self.pulses.next(now) {
+                Want::Ask(command) => return self.ask(command),
+                Want::Idle(until) => return Turn::Rest(until),
+                Want::Short => is_free = false,
+                Want::Nothing => {}
+            }
+        }
+        if is_free && now >= self.next_status {
             self.next_status = now + Nanos(self.config.status_period.0 / 2);
             self.status_turn = !self.status_turn;
             return self.ask(if self.status_turn {
@@ -150,15 +175,17 @@ impl StageMachine {
 
     pub(super) fn arrive(&mut self, now: Nanos, records: &mut dyn FnMut(StageRecord)) {
         if !matches!(self.phase, Phase::Flying(_)) {
+            self.pulses.approach(self.line, self.place);
             self.enter(Phase::Flying(Leg::Speed));
             return;
         }
         self.line_open = false;
-        records(StageRecord::LineEnded {
+        let ended = StageRecord::LineEnded {
             at: now,
             exchanges: self.exchanges,
             busy: std::mem::take(&mut self.busy),
-        });
+        };
+        self.report(ended, records);
         self.line += 1;
         self.place = 0;
         if !self.filling_gaps && self.line < self.plan.lines.len() {
@@ -206,11 +233,12 @@ impl StageMachine {
         if matches!(self.phase, Phase::Flying(Leg::Fast)) && self.resends == 0 {
             self.exchanges = 0;
             self.line_open = true;
-            records(StageRecord::LineBegan {
+            let began = StageRecord::LineBegan {
                 line: self.line,
                 place: self.place,
                 at,
-            });
+            };
+            self.report(began, records);
         }
     }
 
@@ -218,6 +246,8 @@ impl StageMachine {
     pub(super) fn proceed(&mut self, records: &mut dyn FnMut(StageRecord)) {
         match &mut self.phase {
             Phase::Preparing(step) => *step += 1,
+            // Arming takes as many replies as it takes.
+            Phase::Flying(Leg::Arm) => {}
             Phase::Positioning(leg) | Phase::Flying(leg) if *leg < Leg::Travel => {
                 if let Command::SetHighSpeed(_, speed) = self.asked {
                     self.high_speed = speed;

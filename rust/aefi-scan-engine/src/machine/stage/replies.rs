@@ -38,9 +38,36 @@ impl StageMachine {
                 let found = self.asked.integer(reply.text)?;
                 self.check_setting(found);
             }
-            _ => self.asked.accepted(reply.text)?,
+            Command::Encoder(axis) => {
+                let found = self.asked.integer(reply.text)?;
+                let position = self.positions[axis.index()];
+                if let Some(cause) = self.pulses.doubt_of(found, position) {
+                    self.begin_halt(Halt::fault(cause));
+                }
+            }
+            Command::SyncStatus(_) | Command::LatchStatus(_) | Command::LatchedPosition(_) => {
+                let found = self.asked.integer(reply.text)?;
+                self.tell_pulses(found, reply, records);
+            }
+            _ => {
+                self.asked.accepted(reply.text)?;
+                self.tell_pulses(1, reply, records);
+            }
         }
         Ok(true)
+    }
+
+    /// What belongs to no trigger by wire, those leave alone.
+    fn tell_pulses(
+        &mut self,
+        number: i64,
+        reply: &Reply<'_>,
+        records: &mut dyn FnMut(StageRecord),
+    ) {
+        let answer = self.config.fix(self.plan.fast, Steps(number), reply);
+        if let Some(record) = self.pulses.answered(self.asked, &answer) {
+            records(record);
+        }
     }
 
     pub(super) fn take_positions(
@@ -74,10 +101,8 @@ impl StageMachine {
             .find_map(|(axis, counts)| self.doubt_of(*axis, *counts, reply.received));
         let flags = if doubt.is_some() { Fix::IMPOSSIBLE } else { 0 };
         for (axis, counts) in fixes {
-            records(StageRecord::Fix(Fix {
-                flags,
-                ..self.config.fix(*axis, *counts, reply)
-            }));
+            let fix = self.config.fix(*axis, *counts, reply);
+            self.report(StageRecord::Fix(Fix { flags, ..fix }), records);
             if doubt.is_none() {
                 self.believe(*axis, *counts, reply.sent);
             }

@@ -68,7 +68,7 @@ impl StageMachine {
         let epoch = self.controls.next_break();
         self.awaited_break = Some(epoch);
         let busy = std::mem::take(&mut self.busy);
-        records(StageRecord::LineBroken { at, epoch, busy });
+        self.report(StageRecord::LineBroken { at, epoch, busy }, records);
     }
 
     pub(super) fn rest(&mut self, halt: &Halt, records: &mut dyn FnMut(StageRecord)) {

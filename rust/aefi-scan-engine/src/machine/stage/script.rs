@@ -5,7 +5,11 @@ use crate::protocol::pmx::Command;
 use crate::units::Axis;
 
 /// Identity and faults first: nothing is changed on a foreign or faulty device.
-pub(super) fn preparation(plan: &FlightPlan, host_watch_ms: u32) -> Vec<Command> {
+pub(super) fn preparation(
+    plan: &FlightPlan,
+    host_watch_ms: u32,
+    wires: Vec<Command>,
+) -> Vec<Command> {
     let mut script = vec![
         Command::DeviceName,
         Command::Status,
@@ -32,6 +36,8 @@ pub(super) fn preparation(plan: &FlightPlan, host_watch_ms: u32) -> Vec<Command>
         script.push(Command::WatchHost(host_watch_ms));
     }
     script.push(Command::Positions);
+    // Behind the positions that an encoder is compared with.
+    script.extend(wires);
     script
 }
 
