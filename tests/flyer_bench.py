@@ -50,14 +50,24 @@ class FlyerBench:
         Makes sample files; files in the folder by default.
     spools
         Keeps spools.
+    configuration
+        What the bench is described by.
     """
 
     def __init__(
-        self, engine, folder, connection, *, observers=(), samples=None, spools=None
+        self,
+        engine,
+        folder,
+        connection,
+        *,
+        observers=(),
+        samples=None,
+        spools=None,
+        configuration=None,
     ):
         self.RE = engine
         self.folder = folder
-        self.description = load_bench("simulated").description()
+        self.description = (configuration or load_bench("simulated")).description()
         self.flyer = AefiFlyer(
             ObservedScanPort(
                 RustScanAdapter(self.description, connection, spools), observers
@@ -104,16 +114,26 @@ class VirtualBench(FlyerBench):
     """The simulated bench in virtual time."""
 
     def __init__(
-        self, engine, folder, *, seed=1, script="", spool_folder=None, **options
+        self,
+        engine,
+        folder,
+        *,
+        seed=1,
+        script="",
+        spool_folder=None,
+        bench="simulated",
+        **options,
     ):
-        configuration = load_bench("simulated")
+        configuration = load_bench(bench)
         self.simulated = simulated_bench(
             configuration, SimulationSettings(seed=seed, script=script)
         )
         connection = VirtualConnection(
             configuration.links(), self.simulated, spool_folder
         )
-        super().__init__(engine, folder, connection, **options)
+        super().__init__(
+            engine, folder, connection, configuration=configuration, **options
+        )
 
     def log(self):
         """What really happened so far."""

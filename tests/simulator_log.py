@@ -10,18 +10,19 @@ from pathlib import Path
 
 @dataclass
 class SimulatorLog:
-    """Motion of each axis and the stops that were received, in the order of time.
+    """Motion of each axis, stops received and outputs that came on, in order.
 
     Whole until `until_ns` of the bench's clock.
     """
 
     segments: dict[str, list[dict]]
     stops: list[dict]
+    rises: list[dict]
     until_ns: int = 0
 
     @classmethod
     def read(cls, path: Path):
-        segments, stops, until_ns = {}, [], 0
+        segments, stops, rises, until_ns = {}, [], [], 0
         for line in path.read_text().splitlines(keepends=True):
             if not line.endswith("\n"):
                 break  # torn
@@ -30,13 +31,15 @@ class SimulatorLog:
                 segments.setdefault(entry["axis"], {})[entry["t0_ns"]] = entry
             elif "command" in entry:
                 stops.append(entry)
+            elif "output" in entry:
+                rises.append(entry)
             elif "until_ns" in entry:
                 until_ns = entry["until_ns"]
         ordered = {
             axis: [rows[start] for start in sorted(rows)]
             for axis, rows in segments.items()
         }
-        return cls(ordered, stops, until_ns)
+        return cls(ordered, stops, rises, until_ns)
 
     @classmethod
     def whole(cls, path: Path, patience_s: float = 5.0):

@@ -30,7 +30,7 @@ def flat_constants(bench: BenchDescription, prefix: str) -> dict[str, Any]:
 
 def described_constants(constants: dict[str, Any], source: str) -> dict[str, Any]:
     """Return the data keys of flat constants."""
-    kinds = {str: "string", int: "integer", float: "number"}
+    kinds = {str: "string", bool: "boolean", int: "integer", float: "number"}
     return {
         name: {"source": f"{source}:{name}", "dtype": kinds[type(value)], "shape": []}
         for name, value in constants.items()

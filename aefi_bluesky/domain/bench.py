@@ -161,6 +161,57 @@ class LinkDescription:
 
 
 @dataclass(frozen=True, slots=True)
+class WiringDescription:
+    """What the stage controller is wired to beside its motors; nothing by default.
+
+    Parameters
+    ----------
+    encoder_pulses_per_count
+        Motor steps for each count of the encoders on both axes; 0 for no encoders.
+    sync_output
+        Whether another detector reads on the edge of DO1 (x) and DO2 (y); takes
+        encoders.
+    digital_output
+        The output, 5 to 8, on whose edge another detector reads; 0 for none.
+    latch
+        Whether another detector's edge reaches the latch inputs DI4 (x) and DI6 (y).
+    """
+
+    encoder_pulses_per_count: float = 0.0
+    sync_output: bool = False
+    digital_output: int = 0
+    latch: bool = False
+
+    def __post_init__(self) -> None:
+        pulses, output = self.encoder_pulses_per_count, self.digital_output
+        if not _is_zero(pulses):
+            _require("wiring: steps for each encoder count", pulses, "", 1e-3, 1e4)
+        if not _is_zero(output):
+            what = "wiring: digital output"
+            require_count(what, output, 5, 8, error=ConfigurationError)
+        for name in ("sync_output", "latch"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigurationError(
+                    f"wiring: {name} must be true or false, was {getattr(self, name)!r}"
+                )
+        if self.sync_output and not self.has_encoders:
+            raise ConfigurationError(
+                "wiring: the sync output compares an encoder, and "
+                "encoder_pulses_per_count is 0"
+            )
+
+    @property
+    def has_encoders(self) -> bool:
+        """Whether there is an encoder on each axis."""
+        return self.encoder_pulses_per_count > 0
+
+
+def _is_zero(value: float) -> bool:
+    # False equals zero, and is no number.
+    return value == 0 and not isinstance(value, bool)
+
+
+@dataclass(frozen=True, slots=True)
 class BenchDescription:
     """One bench.
 
@@ -172,6 +223,8 @@ class BenchDescription:
         The axes.
     motion, detector, link
         How it moves, measures and talks.
+    wiring
+        What else the controller is wired to.
     """
 
     name: str
@@ -180,6 +233,7 @@ class BenchDescription:
     motion: MotionDescription
     detector: DetectorDescription
     link: LinkDescription
+    wiring: WiringDescription = WiringDescription()
 
     def __post_init__(self) -> None:
         if not self.name:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from aefi_bluesky.domain.bench import BenchDescription, MotionDescription
+from aefi_bluesky.domain.bench import (
+    BenchDescription,
+    MotionDescription,
+    WiringDescription,
+)
 from aefi_bluesky.domain.feasibility import Violation
 from aefi_bluesky.domain.scan_spec import AxisName, FlyScanSpec, TriggerKind
 
@@ -18,13 +22,13 @@ MIN_ACCELERATION_STEPS_PER_S2 = 50
 _ROUNDING = 1e-9
 """Relative difference of speeds that mean the same."""
 
-_WIRING = {
-    TriggerKind.SYNC_OUTPUT: "an encoder on the axis, and a detector that reads on the "
-    "edge of DO1 to DO4",
-    TriggerKind.DIGITAL_OUTPUT: "a detector that reads on the edge of an output",
-    TriggerKind.LATCH: "a detector whose edge reaches a latch input, DI4 to DI6",
-}
-"""What the hardware triggers need; no bench has it (Arcus reference §7)."""
+_PULSE_EXCHANGES = {TriggerKind.SYNC_OUTPUT: 9, TriggerKind.DIGITAL_OUTPUT: 6}
+"""Time that a frame's pulse takes on the link, in times of a position query.
+
+Off, count, on, status, and queries to see the centre passed; or on, off, a span kept
+free before, and queries to predict from. The engine's tests fly frames as short as
+these (``rust/aefi-scan-engine/tests/wires.rs``).
+"""
 
 OTHER_AXIS: dict[AxisName, AxisName] = {"x": "y", "y": "x"}
 """The slow axis of each fast one."""
@@ -168,21 +172,41 @@ def _readings_needed(spec: FlyScanSpec) -> float:
     return spec.min_readings_per_frame + 1
 
 
+def _missing_wiring(kind: TriggerKind, wiring: WiringDescription) -> list[str]:
+    """Return what a bench lacks for a trigger (Arcus reference §7)."""
+    missing: list[str] = []
+    if kind is TriggerKind.SYNC_OUTPUT:
+        if not wiring.has_encoders:
+            missing.append("an encoder on the axis (encoder_pulses_per_count)")
+        if not wiring.sync_output:
+            missing.append(
+                "a detector that reads on the edge of DO1 or DO2 (sync_output)"
+            )
+    if kind is TriggerKind.DIGITAL_OUTPUT and not wiring.digital_output:
+        missing.append(
+            "a detector that reads on the edge of DO5 to DO8 (digital_output)"
+        )
+    if kind is TriggerKind.LATCH and not wiring.latch:
+        missing.append("a detector whose edge reaches DI4 and DI6 (latch)")
+    return missing
+
+
 def _trigger_violations(
     spec: FlyScanSpec, bench: BenchDescription
 ) -> Iterator[Violation]:
     kind = spec.trigger.kind
-    if kind in _WIRING:
-        able = ", ".join(each for each in TriggerKind if each not in _WIRING)
+    if missing := _missing_wiring(kind, bench.wiring):
+        able = [each for each in TriggerKind if not _missing_wiring(each, bench.wiring)]
         yield Violation(
             "trigger",
             math.nan,
             math.nan,
             "",
-            f"readings triggered by {kind.value} need wiring that bench {bench.name!r} "
-            f"does not have: {_WIRING[kind]}",
-            f"use one of {able}",
+            f"flights triggered by {kind.value} need wiring that bench {bench.name!r} "
+            f"does not have: {', and '.join(missing)}",
+            f"use one of {', '.join(able)}",
         )
+    yield from _pulse_violations(spec, bench)
     if kind is TriggerKind.PERIODIC:
         shortest_s = 1 / detector_rate_hz(spec, bench)
         if spec.trigger.period_s < shortest_s * (1 - _ROUNDING):
@@ -195,6 +219,26 @@ def _trigger_violations(
                 f"detector, which takes {shortest_s:.3g} s for one",
                 f"use a period of {shortest_s:.9g} s or more",
             )
+
+
+def _pulse_violations(
+    spec: FlyScanSpec, bench: BenchDescription
+) -> Iterator[Violation]:
+    exchanges = _PULSE_EXCHANGES.get(spec.trigger.kind, 0)
+    pitch = spec.pitch_mm(spec.effective_fast_axis)
+    found_s = pitch / spec.speed_mm_per_s
+    needed_s = exchanges / bench.link.fix_rate_hz
+    if found_s < needed_s * (1 - _ROUNDING):
+        yield Violation(
+            "time for pulses",
+            found_s,
+            needed_s,
+            "s",
+            f"a frame of {pitch:g} mm takes {found_s:.3g} s at "
+            f"{spec.speed_mm_per_s:g} mm/s; its pulse by {spec.trigger.kind.value} "
+            f"needs {needed_s:.3g} s on the link",
+            _slower(pitch / needed_s, spec, bench),
+        )
 
 
 def _slower(speed_mm_per_s: float, spec: FlyScanSpec, bench: BenchDescription) -> str:

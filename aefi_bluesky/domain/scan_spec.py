@@ -35,7 +35,11 @@ class Pattern(StrEnum):
 
 
 class TriggerKind(StrEnum):
-    """What decides when a reading is taken."""
+    """What decides when a reading is taken.
+
+    The last three are by wire, for another detector in the same run: beside it ours
+    takes one reading after the other.
+    """
 
     FREE_RUNNING = "free-running"
     """One reading after the other, as fast as they come."""
@@ -44,11 +48,11 @@ class TriggerKind(StrEnum):
     POSITIONS = "positions"
     """At predicted positions spaced evenly in each frame, the lead compensated."""
     SYNC_OUTPUT = "sync-output"
-    """By the controller's position compare on an encoder (Arcus reference §7 A)."""
+    """A pulse a frame, by the controller's compare on an encoder (Arcus §7 A)."""
     DIGITAL_OUTPUT = "digital-output"
-    """By an output that the host sets on the controller (§7 C)."""
+    """A pulse a frame, by an output that the host sets on the controller (§7 C)."""
     LATCH = "latch"
-    """By the detector, whose edge latches the controller's position (§7 F)."""
+    """The other detector's edge latches the controller's position (§7 F)."""
 
 
 class ExcitationMode(StrEnum):

@@ -268,8 +268,10 @@ class FlightPlan:
     extra_passes
         Passes over frames that are not ok, at most, beyond the first.
     trigger
-        What decides when a reading is taken, ``"free-running"``, ``"periodic"`` or
-        ``"positions"``, and the period in ns (0 but for ``"periodic"``).
+        What decides when a reading is taken or a pulse given, and its number:
+        ``"periodic"`` and the period in ns, ``"sync-output"`` and the steps for each
+        encoder count, ``"digital-output"`` and the output, 5 to 8; 0 with
+        ``"free-running"``, ``"positions"`` and ``"latch"``.
     excitation
         Registers (address, value) of the microcontroller written before the first
         line.
@@ -280,7 +282,7 @@ class FlightPlan:
     ------
     ValueError
         If the axis is neither ``"x"`` nor ``"y"``, `averaging` is out of range, or
-        the trigger is none of the three.
+        the trigger is none of the six.
     InvalidScanSpecError
         If there is no line, a line's stations are not in the order they are passed,
         or a number is outside its range.
@@ -299,7 +301,7 @@ class FlightPlan:
         averaging: int,
         min_readings: int,
         extra_passes: int,
-        trigger: tuple[str, int],
+        trigger: tuple[str, float],
         excitation: _Registers,
         excitation_off: _Registers,
     ) -> FlightPlan: ...
@@ -616,6 +618,8 @@ class SimulatedBench:
         Standard deviation of one conversion's noise, in V.
     keep_conversions
         False leaves the conversions out of the truth, which they make grow.
+    encoder_pulses_per_count
+        Motor steps for each count of the encoders on all axes; 0 for no encoders.
     script
         Fault script, one fault a line: ``at 1.5s do lose-reply stage``.
 
@@ -639,6 +643,7 @@ class SimulatedBench:
         lag_s: float = 0.010,
         noise_v: float = 60e-6,
         keep_conversions: bool = True,
+        encoder_pulses_per_count: float = 0.0,
         script: str = "",
     ) -> SimulatedBench: ...
     def write_truth(self, path: str | PathLike[str]) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from aefi_bluesky.domain.bench import BenchDescription
 from aefi_bluesky.domain.flight_plan import FlightPlan
-from aefi_bluesky.domain.scan_spec import AxisName
+from aefi_bluesky.domain.scan_spec import AxisName, TriggerKind
 from aefi_bluesky.engine import _native
 from aefi_bluesky.engine.excitation_registers import (
     converter_writes,
@@ -19,6 +19,19 @@ def mm_per_step(bench: BenchDescription, axis: AxisName) -> float:
     """Return the way of one step of `axis`, in mm."""
     description = bench.x if axis == "x" else bench.y
     return description.um_per_step / 1000
+
+
+def _trigger_number(plan: FlightPlan, bench: BenchDescription) -> float:
+    """Return what the engine must know of a trigger beside its name."""
+    match plan.spec.trigger.kind:
+        case TriggerKind.PERIODIC:
+            return round(plan.spec.trigger.period_s * 1e9)
+        case TriggerKind.SYNC_OUTPUT:
+            return bench.wiring.encoder_pulses_per_count
+        case TriggerKind.DIGITAL_OUTPUT:
+            return bench.wiring.digital_output
+        case _:
+            return 0
 
 
 def to_native(plan: FlightPlan, bench: BenchDescription) -> _native.FlightPlan:
@@ -54,10 +67,7 @@ def to_native(plan: FlightPlan, bench: BenchDescription) -> _native.FlightPlan:
         averaging=plan.spec.n_avg,
         min_readings=plan.spec.min_readings_per_frame,
         extra_passes=plan.spec.gap_fill_passes,
-        trigger=(
-            plan.spec.trigger.kind.value,
-            round(plan.spec.trigger.period_s * 1e9),
-        ),
+        trigger=(plan.spec.trigger.kind.value, _trigger_number(plan, bench)),
         excitation=[
             *converter_writes(bench.detector),
             *excitation_writes(plan.spec.excitation),

@@ -95,8 +95,10 @@ def fly_map(
     trigger
         What decides when a reading is taken. ``free-running``: one after the other.
         ``periodic``: one each `trigger_period_s`. ``positions``: at predicted places
-        spaced evenly in each frame. The others need wiring; a bench without it
-        refuses them by name.
+        spaced evenly in each frame. The others need wiring (``[wiring]`` in the bench
+        file), else they are refused by name, and serve another detector beside ours,
+        which then is free-running: ``sync-output`` and ``digital-output`` give it a
+        pulse at the centre of each frame, ``latch`` keeps the position at its edges.
     trigger_period_s
         Time from one reading to the next, in s; only for ``periodic``.
     md

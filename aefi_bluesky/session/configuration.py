@@ -16,6 +16,7 @@ from aefi_bluesky.domain.bench import (
     DetectorDescription,
     LinkDescription,
     MotionDescription,
+    WiringDescription,
 )
 from aefi_bluesky.domain.errors import ConfigurationError
 from aefi_bluesky.engine import EngineLinks, RealtimeSettings
@@ -120,6 +121,37 @@ class RealtimeTable(_Table):
         return priority
 
 
+class WiringTable(_Table):
+    """``[wiring]``: what the controller is wired to; see `WiringDescription`."""
+
+    encoder_pulses_per_count: float = Field(default=0.0, allow_inf_nan=False)
+    sync_output: bool = Field(default=False, strict=True)
+    digital_output: int = Field(default=0, strict=True)
+    latch: bool = Field(default=False, strict=True)
+
+    @pydantic.field_validator("encoder_pulses_per_count")
+    @classmethod
+    def _is_a_ratio(cls, pulses: float) -> float:
+        if pulses != 0 and not 1e-3 <= pulses <= 1e4:
+            raise ValueError("must be 0 (no encoders) or 0.001 to 10000 steps a count")
+        return pulses
+
+    @pydantic.field_validator("digital_output")
+    @classmethod
+    def _is_free_of_sync_outputs(cls, output: int) -> int:
+        if output != 0 and not 5 <= output <= 8:
+            raise ValueError("must be 5 to 8, or 0 for none: DO1 to DO4 synchronise")
+        return output
+
+    @pydantic.model_validator(mode="after")
+    def _compares_an_encoder(self) -> WiringTable:
+        if self.sync_output and not self.encoder_pulses_per_count:
+            raise ValueError(
+                "sync_output compares an encoder: give encoder_pulses_per_count too"
+            )
+        return self
+
+
 class BenchConfiguration(_Table):
     """One bench file.
 
@@ -131,6 +163,8 @@ class BenchConfiguration(_Table):
         Its tables.
     realtime
         What the system is asked for; may be left out.
+    wiring
+        What else the controller is wired to; may be left out.
     provenance
         Where a number comes from, by its dotted name.
     """
@@ -139,6 +173,7 @@ class BenchConfiguration(_Table):
     stage: StageTable
     acquisition: AcquisitionTable
     realtime: RealtimeTable = Field(default_factory=RealtimeTable)
+    wiring: WiringTable = Field(default_factory=WiringTable)
     provenance: dict[str, str] = Field(default_factory=dict)
 
     def description(self) -> BenchDescription:
@@ -171,6 +206,7 @@ class BenchConfiguration(_Table):
                 fix_line_limit_hz=1 / period_s,
                 line_overhead_s=_LINE_EXCHANGES * period_s,
             ),
+            wiring=WiringDescription(**self.wiring.model_dump()),
         )
 
     def _exchange_s(self, n_bytes: int) -> float:

@@ -120,6 +120,7 @@ def simulated_bench(
             tick_us=settings.tick_us,
             keep_conversions=settings.keep_conversions,
             start_steps=_middle_steps(bench.description()),
+            encoder_pulses_per_count=bench.wiring.encoder_pulses_per_count,
             script=settings.script,
         )
     except ValueError as err:

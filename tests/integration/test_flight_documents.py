@@ -1,6 +1,7 @@
 """The documents of flights in virtual time, however they end."""
 
 import json
+from importlib import resources
 
 import h5py
 import numpy as np
@@ -75,6 +76,42 @@ def test_aimed_readings_are_one_a_frame_and_near_its_centre(bench):
     assert min(late) >= 0
     assert max(late) < 0.02
     assert run.start["scan_spec"]["trigger"] == {"kind": "positions", "period_s": 0.0}
+
+
+WIRING = """
+[wiring]
+encoder_pulses_per_count = 0.390625
+sync_output = true
+digital_output = 5
+latch = true
+"""
+
+
+@pytest.fixture
+def wired_bench(make_bench, tmp_path):
+    shipped = resources.files("aefi_bluesky.profiles") / "benches" / "simulated.toml"
+    path = tmp_path / "wired.toml"
+    path.write_text(shipped.read_text(encoding="utf-8") + WIRING, encoding="utf-8")
+    return make_bench(bench=path)
+
+
+@pytest.mark.parametrize(
+    ("trigger", "output"), [("sync-output", 2), ("digital-output", 5)]
+)
+def test_each_frame_has_its_pulse_by_wire(wired_bench, trigger, output):
+    run = wired_bench.fly(trigger=trigger)
+    run.check_frames_once(FRAMES)
+    assert set(run.column("primary", "state")) == {"ok"}
+    assert run.stop["exit_status"] == "success"
+    rises = wired_bench.log().rises
+    assert [rise["output"] for rise in rises] == [output] * FRAMES
+    assert run.start["bench"]["wiring"]["digital_output"] == 5
+
+
+def test_a_run_with_a_latch_and_no_edge_is_like_any_other(wired_bench):
+    run = wired_bench.fly(trigger="latch")
+    run.check_frames_once(FRAMES)
+    assert set(run.column("primary", "state")) == {"ok"}
 
 
 def test_maps_hold_the_frames_of_primary(bench):

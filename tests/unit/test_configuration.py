@@ -1,5 +1,6 @@
 import pytest
 
+from aefi_bluesky.domain.bench import WiringDescription
 from aefi_bluesky.domain.errors import ConfigurationError
 from aefi_bluesky.engine import RealtimeSettings
 from aefi_bluesky.session.configuration import load_bench
@@ -47,6 +48,31 @@ def written(tmp_path, old, new):
             "realtime.fifo_priority: .* must be 1 to 99, was 100",
         ),
         ("low_latency = true", "low_latency = 1", "low_latency: .* boolean, was 1"),
+        (
+            "[realtime]",
+            "[wiring]\nencoder_pulses_per_count = nan\n[realtime]",
+            "encoder_pulses_per_count: .* was nan",
+        ),
+        (
+            "[realtime]",
+            "[wiring]\nencoder_pulses_per_count = -1\n[realtime]",
+            "encoder_pulses_per_count: .* 0.001 to 10000 steps a count, was -1",
+        ),
+        (
+            "[realtime]",
+            "[wiring]\nsync_output = true\n[realtime]",
+            "wiring: .* give encoder_pulses_per_count too",
+        ),
+        (
+            "[realtime]",
+            "[wiring]\ndigital_output = 4\n[realtime]",
+            "digital_output: .* must be 5 to 8, or 0 for none: .* was 4",
+        ),
+        (
+            "[realtime]",
+            "[wiring]\nlatch = 1\n[realtime]",
+            "latch: .* boolean, was 1",
+        ),
         ("name =", "name", "bench file"),
     ],
 )
@@ -88,6 +114,20 @@ def test_a_bench_that_says_nothing_of_real_time_is_as_the_shipped_ones(name, tmp
         "# timer_slack = true",
     )
     assert load_bench(silent).links().realtime == links.realtime
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_bench_has_no_wiring(name):
+    assert load_bench(name).description().wiring == WiringDescription()
+
+
+def test_wiring_reaches_the_description(tmp_path):
+    wiring = (
+        "[wiring]\nencoder_pulses_per_count = 0.390625\nsync_output = true\n"
+        "digital_output = 8\nlatch = true\n[realtime]"
+    )
+    bench = load_bench(written(tmp_path, "[realtime]", wiring))
+    assert bench.description().wiring == WiringDescription(0.390625, True, 8, True)
 
 
 def test_real_time_settings_reach_the_links(tmp_path):

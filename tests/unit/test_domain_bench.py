@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from aefi_bluesky.domain.bench import AxisDescription
+from aefi_bluesky.domain.bench import AxisDescription, WiringDescription
 from aefi_bluesky.domain.errors import ConfigurationError
 from aefi_bluesky.testing.builders import a_bench
 
@@ -22,6 +22,40 @@ from aefi_bluesky.testing.builders import a_bench
 def test_part_refuses_what_is_no_number(part, field, bad):
     with pytest.raises(ConfigurationError, match=str(bad)):
         dataclasses.replace(getattr(a_bench(), part), **{field: bad})
+
+
+WIRED = WiringDescription(
+    encoder_pulses_per_count=0.390625, sync_output=True, digital_output=5, latch=True
+)
+
+
+@pytest.mark.parametrize("field", ["encoder_pulses_per_count", "digital_output"])
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, True, False, None, "1"])
+def test_wiring_refuses_what_is_no_number(field, bad):
+    with pytest.raises(ConfigurationError, match=str(bad)):
+        dataclasses.replace(WIRED, **{field: bad})
+
+
+@pytest.mark.parametrize("field", ["sync_output", "latch"])
+@pytest.mark.parametrize("bad", [math.nan, 1, 0, None, "true"])
+def test_wiring_refuses_what_is_neither_true_nor_false(field, bad):
+    with pytest.raises(ConfigurationError, match=f"{field} must be true or false"):
+        dataclasses.replace(WIRED, **{field: bad})
+
+
+@pytest.mark.parametrize(
+    ("field", "bad", "message"),
+    [
+        ("encoder_pulses_per_count", -1.0, "steps for each encoder count must be from"),
+        ("encoder_pulses_per_count", 1e-4, "steps for each encoder count must be from"),
+        ("encoder_pulses_per_count", 0.0, "the sync output compares an encoder"),
+        ("digital_output", 4, "digital output must be a whole number, from 5 to 8"),
+        ("digital_output", 9, "digital output must be a whole number, from 5 to 8"),
+    ],
+)
+def test_wiring_that_cannot_be_is_named(field, bad, message):
+    with pytest.raises(ConfigurationError, match=message):
+        dataclasses.replace(WIRED, **{field: bad})
 
 
 @pytest.mark.parametrize(

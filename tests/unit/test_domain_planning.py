@@ -11,6 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from aefi_bluesky.domain.bench import WiringDescription
 from aefi_bluesky.domain.errors import InfeasibleScanError, InvalidScanSpecError
 from aefi_bluesky.domain.feasibility import FeasibilityReport
 from aefi_bluesky.domain.flight_plan import FlightPlan
@@ -156,7 +157,55 @@ def test_trigger_without_its_wiring_is_refused_by_name(kind):
     (violation,) = report.violations
     assert violation.rule == "trigger"
     assert f"triggered by {kind} need wiring that bench 'test bench'" in str(violation)
-    assert "use one of free-running, periodic, positions" in str(violation)
+    assert f"({kind.replace('-', '_')})" in str(violation)
+    assert violation.suggestion == "use one of free-running, periodic, positions"
+
+
+WIRINGS = {
+    "sync-output": {"encoder_pulses_per_count": 0.390625, "sync_output": True},
+    "digital-output": {"digital_output": 5},
+    "latch": {"latch": True},
+}
+
+
+@pytest.mark.parametrize("wired", WIRINGS)
+@pytest.mark.parametrize("asked", WIRINGS)
+def test_trigger_is_flown_on_a_bench_with_its_wiring_and_on_no_other(wired, asked):
+    bench = a_bench(wiring=WiringDescription(**WIRINGS[wired]))
+    planned = plan_flight(a_spec(trigger=Trigger(TriggerKind(asked))), bench)
+    if wired == asked:
+        assert isinstance(planned, FlightPlan)
+    else:
+        assert isinstance(planned, FeasibilityReport)
+        (violation,) = planned.violations
+        assert violation.suggestion.endswith(f"positions, {wired}")
+
+
+def test_an_encoder_alone_is_no_sync_output():
+    bench = a_bench(wiring=WiringDescription(encoder_pulses_per_count=1.0))
+    report = plan_flight(a_spec(trigger=Trigger(TriggerKind.SYNC_OUTPUT)), bench)
+    assert isinstance(report, FeasibilityReport)
+    assert "(sync_output)" in str(report)
+    assert "encoder_pulses_per_count" not in str(report)
+
+
+@pytest.mark.parametrize(
+    ("kind", "exchanges"), [("sync-output", 9), ("digital-output", 6)]
+)
+def test_frames_too_short_for_their_pulses_say_how_fast_at_most(kind, exchanges):
+    link = dataclasses.replace(BENCH.link, fix_rate_hz=74.1)
+    bench = a_bench(wiring=WiringDescription(**WIRINGS[kind]), link=link)
+    trigger = Trigger(TriggerKind(kind))
+    spec = a_spec(trigger=trigger, n_y=21, speed_mm_per_s=22.2)
+    report = plan_flight(spec, bench)
+    assert isinstance(report, FeasibilityReport)
+    violation = next(v for v in report.violations if v.rule == "time for pulses")
+    assert violation.found == pytest.approx(1.0 / 22.2)
+    assert violation.limit == pytest.approx(exchanges / 74.1)
+    assert f"needs {violation.limit:.3g} s on the link" in str(violation)
+    speed = float(violation.suggestion.split()[2])
+    slower = dataclasses.replace(spec, speed_mm_per_s=speed)
+    assert isinstance(plan_flight(slower, bench), FlightPlan)
 
 
 def test_period_shorter_than_a_reading_is_refused():

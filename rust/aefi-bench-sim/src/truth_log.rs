@@ -4,13 +4,14 @@
 //! {"axis":"x","t0_ns":5,"t1_ns":null,"p0":0.0,"v":1000.0,"a":1666.6}
 //! {"conversion":[5,1000005]}
 //! {"command":"STOP","axis":null,"t_ns":9}
+//! {"output":5,"t_ns":9}
 //! {"until_ns":10}
 //! ```
 //!
 //! A segment is written when it has begun, with `t1_ns` null, and again when it
 //! has ended: for the same axis and `t0_ns` the later line holds. Position at t is
-//! p0 + v·s + a·s²/2 with s = (t - t0)/10⁹, in machine steps. All that happened until
-//! `until_ns` stands before it.
+//! p0 + v·s + a·s²/2 with s = (t - t0)/10⁹, in machine steps. A digital output came on
+//! at its `t_ns`. All that happened until `until_ns` stands before it.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -32,6 +33,8 @@ pub struct TruthLog {
     open: [bool; 4],
     conversions: usize,
     stops: usize,
+    sync_edges: usize,
+    output_edges: usize,
 }
 
 impl TruthLog {
@@ -47,6 +50,8 @@ impl TruthLog {
             open: [false; 4],
             conversions: 0,
             stops: 0,
+            sync_edges: 0,
+            output_edges: 0,
         })
     }
 
@@ -69,6 +74,16 @@ impl TruthLog {
             write_stop(&mut self.file, stop)?;
         }
         self.stops = stops.len();
+        let syncs = bench.controller().sync_edges();
+        for edge in &syncs[self.sync_edges..] {
+            write_output(&mut self.file, edge.axis.index() + 1, edge.at)?;
+        }
+        self.sync_edges = syncs.len();
+        let outputs = bench.controller().output_edges();
+        for edge in outputs[self.output_edges..].iter().filter(|edge| edge.on) {
+            write_output(&mut self.file, edge.output, edge.at)?;
+        }
+        self.output_edges = outputs.len();
         writeln!(self.file, "{{\"until_ns\":{}}}", now.0)?;
         self.file.flush()
     }
@@ -111,6 +126,10 @@ fn write_segment(
          \"v\":{velocity:?},\"a\":{acceleration:?}}}",
         start.0
     )
+}
+
+fn write_output(file: &mut impl Write, output: usize, at: Nanos) -> io::Result<()> {
+    writeln!(file, "{{\"output\":{output},\"t_ns\":{}}}", at.0)
 }
 
 fn write_stop(file: &mut impl Write, stop: &StopCommand) -> io::Result<()> {

@@ -11,6 +11,7 @@ use aefi_scan_engine::Nanos;
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use sim::serve::{ServeOptions, Server};
+use sim::settings::Encoder;
 use sim::truth_log::TruthLog;
 use sim::{BenchSettings, FaultScript, Pacing};
 
@@ -35,7 +36,7 @@ impl SimulatedBench {
     #[pyo3(signature = (*, seed=0, baud_code=1, paced=true, stage_turnaround_us=1000,
                         stage_tick_us=0, acquisition_baud=1_500_000, tick_us=16000,
                         start_steps=(0.0, 0.0), lag_s=0.010, noise_v=60e-6,
-                        keep_conversions=true, script=""))]
+                        keep_conversions=true, encoder_pulses_per_count=0.0, script=""))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         seed: u64,
@@ -49,6 +50,7 @@ impl SimulatedBench {
         lag_s: f64,
         noise_v: f64,
         keep_conversions: bool,
+        encoder_pulses_per_count: f64,
         script: &str,
     ) -> PyResult<Self> {
         let pacing = |turnaround_us, tick_us| {
@@ -69,6 +71,11 @@ impl SimulatedBench {
         settings.stage.baud_code = baud_code;
         settings.stage.pacing = pacing(stage_turnaround_us, stage_tick_us);
         settings.stage.start_steps[..2].copy_from_slice(&[start_steps.0, start_steps.1]);
+        if encoder_pulses_per_count > 0.0 {
+            settings.stage.encoder = Encoder::Wired {
+                pulses_per_count: encoder_pulses_per_count,
+            };
+        }
         settings.acquisition.baud = acquisition_baud;
         settings.acquisition.pacing = pacing(0, tick_us);
         settings.acquisition.keep_conversions = keep_conversions;

@@ -16,6 +16,7 @@ fn class(error: &EngineError) -> &'static str {
             Cause::Motion { .. }
             | Cause::Stalled { .. }
             | Cause::PositionJump { .. }
+            | Cause::Encoder { .. }
             | Cause::Unstoppable { .. } => "MotionFaultError",
             Cause::LinkLost { .. } | Cause::Identity { .. } => "DeviceUnavailableError",
             Cause::Spool(_) => "DataLossError",

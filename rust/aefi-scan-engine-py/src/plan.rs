@@ -24,13 +24,23 @@ fn axis(name: &str) -> PyResult<Axis> {
     }
 }
 
-fn source(name: &str, period: Nanos) -> PyResult<Trigger> {
+/// Its number is a period in ns, steps for each encoder count, or an output; a number
+/// that is none of these is refused with the plan.
+fn source(name: &str, number: f64) -> PyResult<Trigger> {
     match name {
         "free-running" => Ok(Trigger::FreeRunning),
-        "periodic" => Ok(Trigger::Periodic(period)),
+        "periodic" => Ok(Trigger::Periodic(Nanos(number as i64))),
         "positions" => Ok(Trigger::Positions),
+        "sync-output" => Ok(Trigger::SyncOutput {
+            pulses_per_count: number,
+        }),
+        "digital-output" => Ok(Trigger::DigitalOutput {
+            output: number as u8,
+        }),
+        "latch" => Ok(Trigger::Latch),
         _ => Err(PyValueError::new_err(format!(
-            "trigger must be 'free-running', 'periodic' or 'positions', was '{name}'"
+            "trigger must be 'free-running', 'periodic', 'positions', 'sync-output', \
+             'digital-output' or 'latch', was '{name}'"
         ))),
     }
 }
@@ -85,7 +95,7 @@ impl FlightPlan {
         averaging: u8,
         min_readings: u32,
         extra_passes: u32,
-        trigger: (String, i64),
+        trigger: (String, f64),
         excitation: Vec<(u16, u16)>,
         excitation_off: Vec<(u16, u16)>,
     ) -> PyResult<Self> {
@@ -112,7 +122,7 @@ impl FlightPlan {
             averaging,
             min_readings,
             extra_passes,
-            trigger: source(&trigger.0, Nanos(trigger.1))?,
+            trigger: source(&trigger.0, trigger.1)?,
             excitation: registers(excitation),
             excitation_off: registers(excitation_off),
         };
