@@ -79,6 +79,8 @@ pub struct Controls {
     positions: [AtomicU64; 2],
     detector_ready: AtomicBool,
     stage_over: AtomicBool,
+    /// A bit for each frame, set when it ends: nothing is given for it any more.
+    ended: OnceLock<Box<[AtomicU64]>>,
     detector_fault: OnceLock<Cause>,
     spool_fault: OnceLock<Cause>,
 }
@@ -125,6 +127,29 @@ impl Controls {
     pub(crate) fn resume_frame(&self, epoch: u32) -> Option<usize> {
         let packed = self.resume.load(Ordering::Acquire);
         (packed >> 32 == u64::from(epoch)).then_some((packed & 0xFFFF_FFFF) as usize)
+    }
+
+    /// Makes room for the ends of so many frames.
+    pub(crate) fn expect_frames(&self, frames: usize) {
+        self.ended.get_or_init(|| {
+            (0..frames.div_ceil(64))
+                .map(|_| AtomicU64::new(0))
+                .collect()
+        });
+    }
+
+    /// Says that `frame` has its final state. Who reads the resume frame that is set
+    /// after it sees it.
+    pub(crate) fn set_ended(&self, frame: usize) {
+        if let Some(word) = self.ended.get().and_then(|bits| bits.get(frame / 64)) {
+            word.fetch_or(1 << (frame % 64), Ordering::Relaxed);
+        }
+    }
+
+    /// Returns whether `frame` has its final state, as far as that is known here.
+    pub(crate) fn has_ended(&self, frame: usize) -> bool {
+        let word = self.ended.get().and_then(|bits| bits.get(frame / 64));
+        word.is_some_and(|word| word.load(Ordering::Relaxed) & 1 << (frame % 64) != 0)
     }
 
     pub(crate) fn set_done(&self, lines: usize, frames: usize) {
@@ -236,6 +261,21 @@ mod tests {
             assert_eq!(controls.position(Axis::Y), Some(steps));
         }
         assert_eq!(controls.position(Axis::X), None);
+    }
+
+    #[test]
+    fn a_frame_ends_alone() {
+        let controls = Controls::default();
+        controls.set_ended(3);
+        assert!(!controls.has_ended(3), "nothing is expected yet");
+        controls.expect_frames(130);
+        for frame in [0, 64, 129] {
+            controls.set_ended(frame);
+        }
+        let ended: Vec<usize> = (0..200)
+            .filter(|frame| controls.has_ended(*frame))
+            .collect();
+        assert_eq!(ended, [0, 64, 129]);
     }
 
     #[test]

@@ -125,6 +125,7 @@ impl Correlator {
     pub fn new(plan: Arc<FlightPlan>, controls: Arc<Controls>, now: Nanos) -> Self {
         let frames = plan.frames();
         let longest = plan.lines.iter().map(|line| line.frames).max();
+        controls.expect_frames(frames);
         Self {
             tolerance: plan.trigger.tolerance(&plan),
             lateness: Histogram::default(),
@@ -529,6 +530,7 @@ impl Correlator {
         if !self.ledger.end(frame, state) {
             return;
         }
+        self.controls.set_ended(frame);
         self.frames_done += 1;
         out(Product::Frame(
             self.tallies[at].ended(frame, line, self.pass, state),

@@ -131,6 +131,26 @@ fn a_resume_frame_is_seen_with_its_own_break() {
 }
 
 #[test]
+fn who_sees_a_resume_frame_sees_which_frames_have_ended() {
+    loom::model(|| {
+        let controls = Arc::new(Controls::default());
+        controls.expect_frames(8);
+        at_once(
+            &controls,
+            |controls| {
+                if controls.resume_frame(1).is_some() {
+                    assert!(controls.has_ended(6));
+                }
+            },
+            |controls| {
+                controls.set_ended(6);
+                controls.set_resume_frame(1, 7);
+            },
+        );
+    });
+}
+
+#[test]
 fn each_break_has_a_number_of_its_own() {
     loom::model(|| {
         let controls = Arc::new(Controls::default());

@@ -184,7 +184,7 @@ impl StageMachine {
     /// Returns the logic before its first request.
     #[must_use]
     pub fn new(plan: Arc<FlightPlan>, config: StageConfig, controls: Arc<Controls>) -> Self {
-        let pulses = pulses::pulses(&plan, &config);
+        let pulses = pulses::pulses(&plan, &config, &controls);
         Self {
             script: preparation(&plan, config.host_watch_ms, pulses.preparation()),
             pulses,

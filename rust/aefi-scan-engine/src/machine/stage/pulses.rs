@@ -12,6 +12,7 @@ mod sync_output;
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use crate::controls::Controls;
 use crate::error::Cause;
 use crate::flight_plan::FlightPlan;
 use crate::protocol::pmx::Command;
@@ -91,12 +92,20 @@ pub(super) trait Pulses: Debug + Send {
 }
 
 /// Returns what the plan's trigger makes of its lines.
-pub(super) fn pulses(plan: &Arc<FlightPlan>, config: &StageConfig) -> Box<dyn Pulses> {
+pub(super) fn pulses(
+    plan: &Arc<FlightPlan>,
+    config: &StageConfig,
+    controls: &Arc<Controls>,
+) -> Box<dyn Pulses> {
+    let controls = Arc::clone(controls);
     match plan.trigger {
         Trigger::SyncOutput { pulses_per_count } => {
-            Box::new(SyncOutput::new(Arc::clone(plan), pulses_per_count))
+            let plan = Arc::clone(plan);
+            Box::new(SyncOutput::new(plan, controls, pulses_per_count))
         }
-        Trigger::DigitalOutput { output } => Box::new(DigitalOutput::new(plan, output, config)),
+        Trigger::DigitalOutput { output } => {
+            Box::new(DigitalOutput::new(plan, controls, output, config))
+        }
         Trigger::Latch => Box::new(Latch::new(plan.fast)),
         Trigger::FreeRunning | Trigger::Periodic(_) | Trigger::Positions => Box::new(NoWire),
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::controls::Controls;
 use crate::flight_plan::FlightPlan;
 use crate::protocol::pmx::Command;
 use crate::records::{Fix, StageRecord};
@@ -20,6 +21,7 @@ const LONG: i64 = 3;
 #[derive(Debug)]
 pub(super) struct DigitalOutput {
     output: u8,
+    controls: Arc<Controls>,
     source: PositionTrigger,
     /// What the output was last switched on for.
     shot: Option<Shot>,
@@ -31,17 +33,27 @@ pub(super) struct DigitalOutput {
 
 impl DigitalOutput {
     /// The output switches when its request has arrived: the wire time is the lead.
-    pub(super) fn new(plan: &Arc<FlightPlan>, output: u8, config: &StageConfig) -> Self {
+    pub(super) fn new(
+        plan: &Arc<FlightPlan>,
+        controls: Arc<Controls>,
+        output: u8,
+        config: &StageConfig,
+    ) -> Self {
         let request = Command::SetOutput(output, true).request(config.address, Nanos::ZERO);
         let lead = Nanos(config.byte_time.0 * request.bytes().len() as i64);
         Self {
             output,
+            controls,
             source: PositionTrigger::new(Arc::clone(plan), 1, lead, GLANCE),
             shot: None,
             is_on: false,
             pace: Pace::default(),
             tries: 0,
         }
+    }
+
+    fn needs_none(&self, shot: &Shot) -> bool {
+        shot.aim.is_some_and(|frame| self.controls.has_ended(frame))
     }
 
     fn off(&self) -> Option<Command> {
@@ -75,6 +87,8 @@ impl Pulses for DigitalOutput {
             return Want::Ask(command);
         }
         match self.source.due(now) {
+            // Flown again for another frame's sake.
+            Due::Now(shot) if self.needs_none(&shot) => Want::Nothing,
             Due::Now(shot) => {
                 self.shot = Some(shot);
                 self.is_on = true;

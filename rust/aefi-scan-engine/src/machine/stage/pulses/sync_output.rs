@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use crate::controls::Controls;
 use crate::error::Cause;
 use crate::flight_plan::{FlightPlan, Line};
 use crate::protocol::pmx::Command;
@@ -42,6 +43,7 @@ enum Step {
 #[derive(Debug)]
 pub(super) struct SyncOutput {
     plan: Arc<FlightPlan>,
+    controls: Arc<Controls>,
     pulses_per_count: f64,
     step: Step,
     line: Line,
@@ -56,10 +58,15 @@ pub(super) struct SyncOutput {
 }
 
 impl SyncOutput {
-    pub(super) fn new(plan: Arc<FlightPlan>, pulses_per_count: f64) -> Self {
+    pub(super) fn new(
+        plan: Arc<FlightPlan>,
+        controls: Arc<Controls>,
+        pulses_per_count: f64,
+    ) -> Self {
         Self {
             line: plan.lines[0],
             plan,
+            controls,
             pulses_per_count,
             step: Step::Off,
             next: 0,
@@ -96,11 +103,12 @@ impl SyncOutput {
         self.way(position, place) > f64::from(self.plan.speed) * moving + ROUNDING
     }
 
-    /// Leaves out the frames that it is too late for.
+    /// Leaves out the frames that it is too late for, and those that need no pulse.
     fn aim(&mut self, now: Nanos) {
-        loop {
+        while self.next < self.line.frames {
             let exchanges = if self.step == Step::Placed { 1 } else { 2 };
-            if self.next == self.line.frames || self.is_in_time(self.next, now, exchanges) {
+            let has_ended = self.controls.has_ended(self.line.first_frame + self.next);
+            if !has_ended && self.is_in_time(self.next, now, exchanges) {
                 return;
             }
             self.next += 1;
