@@ -15,6 +15,7 @@ from aefi_bluesky.cli.bench.load import LOADS, under, watched_cpu
 from aefi_bluesky.cli.bench.report import Report, Target
 from aefi_bluesky.cli.bench.rounds import Cell, Ratio, Row, Spread, compare, interleave
 from aefi_bluesky.cli.bench.table import text_of
+from aefi_bluesky.domain.errors import DeviceTimeoutError
 
 SHORT = [
     *("--quick", "--rounds", "1", "--seconds", "0.1", "--stall-s", "0.3"),
@@ -112,6 +113,21 @@ def test_a_row_is_compared_with_its_own_link_and_load_only():
         *(None, None),
         *("x 2", "x 4"),
     ]
+
+
+def test_cell_that_fails_is_told_and_the_others_are_measured():
+    def starved():
+        raise DeviceTimeoutError('stage did not answer "DN"')
+
+    cells = [
+        Cell({"client": "a"}, "idle", starved),
+        Cell({"client": "b"}, "idle", lambda: {"rate_hz": 2.0}),
+    ]
+    bad, good = interleave(cells, 2)
+    assert bad.note == 'failed in 2 rounds: stage did not answer "DN"'
+    assert not bad.values
+    assert good.values["rate_hz"].rounds == 2
+    assert good.note == ""
 
 
 def test_rounds_are_interleaved_and_each_begins_with_another_cell():

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aefi_bluesky.cli.bench.load import under, watched_cpu
+from aefi_bluesky.domain.errors import AefiError
 
 FEWEST_ROUNDS = 2
 """Rounds that a range needs."""
@@ -175,6 +176,9 @@ def interleave(
 ) -> list[Row]:
     """Measure every cell once a round, each round from another one on.
 
+    A cell that fails, as a flight on a machine that starves it may, is told in its
+    row's note, and the others are measured all the same.
+
     Parameters
     ----------
     cells
@@ -191,6 +195,7 @@ def interleave(
     """
     found: list[dict[str, list[float]]] = [{} for _ in cells]
     foreign: list[list[float]] = [[] for _ in cells]
+    failed: list[list[str]] = [[] for _ in cells]
     began = time.monotonic()
     for turn in range(rounds):
         if turn and (time.monotonic() - began) * (turn + 1) / turn > budget_s:
@@ -198,7 +203,11 @@ def interleave(
         for step in range(len(cells)):
             index = (step + turn) % len(cells)
             with under(cells[index].load), watched_cpu() as cpu:
-                values = cells[index].measure()
+                try:
+                    values = cells[index].measure()
+                except AefiError as err:
+                    failed[index].append(str(err))
+                    continue
             for name, value in values.items():
                 found[index].setdefault(name, []).append(value)
             if cpu.foreign is not None:
@@ -208,9 +217,17 @@ def interleave(
             {**cell.labels, "load": cell.load},
             {name: Spread.of(values) for name, values in found[index].items()},
             foreign=statistics.median(foreign[index]) if foreign[index] else None,
+            note=_failures(failed[index]),
         )
         for index, cell in enumerate(cells)
     ]
+
+
+def _failures(reasons: Sequence[str]) -> str:
+    if not reasons:
+        return ""
+    rounds = "round" if len(reasons) == 1 else "rounds"
+    return f"failed in {len(reasons)} {rounds}: {reasons[0]}"
 
 
 def compare(rows: Sequence[Row], quantity: str, client: str = "engine") -> None:
