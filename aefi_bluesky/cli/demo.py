@@ -102,7 +102,8 @@ def demo(
         plan = session.flyer.plan(spec)
         click.echo(
             f"Flying {plan.n_frames} frames in {len(plan.lines)} lines, "
-            f"about {plan.duration_s:.0f} s of bench time; Ctrl-C stops."
+            f"about {plan.duration_s:.0f} s ± {plan.duration_error_s:.0f} s of bench "
+            "time; Ctrl-C stops."
         )
         flown = _fly(session, spec, recorder)
         outcome = _report(session, recorder, flown)

@@ -74,7 +74,10 @@ class FlightPlan:
     frame_ix, frame_iy
         Grid indices of each frame; shape (n_frames,).
     duration_s
-        Estimated duration of the flight, in seconds.
+        Estimated duration of the flight, one pass, in seconds.
+    duration_error_s
+        By how much it may differ, in seconds; most of it where the stage rests
+        before is not known.
     """
 
     spec: FlyScanSpec
@@ -90,6 +93,7 @@ class FlightPlan:
     frame_ix: npt.NDArray[np.int64]
     frame_iy: npt.NDArray[np.int64]
     duration_s: float
+    duration_error_s: float
 
     def __post_init__(self) -> None:
         for name in _ARRAYS:

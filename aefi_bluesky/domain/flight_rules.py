@@ -5,22 +5,31 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from aefi_bluesky.domain.bench import (
-    BenchDescription,
-    MotionDescription,
-    WiringDescription,
-)
+from aefi_bluesky.domain.bench import BenchDescription, WiringDescription
 from aefi_bluesky.domain.feasibility import Violation
+from aefi_bluesky.domain.flight_geometry import OTHER_AXIS, approach_mm
+from aefi_bluesky.domain.flight_load import (
+    RING_SAMPLES,
+    HostLimits,
+    detector_rate_hz,
+    document_bytes,
+    frame_s,
+    integration_s,
+    line_fix_rate_hz,
+    reading_rate_hz,
+)
 from aefi_bluesky.domain.scan_spec import AxisName, FlyScanSpec, TriggerKind
+from aefi_bluesky.domain.speed_spans import (
+    SpeedSpans,
+    controller_speeds,
+    ramp_range_s,
+)
 
-MARGIN_STEPS = 2
-"""Room between ramp and window, in steps, beside the way of two fix periods."""
+FIXES_PER_FRAME = 2
+"""Fixes that must fall into a frame beside the time that a reading is uncertain by."""
 
-MIN_ACCELERATION_STEPS_PER_S2 = 50
-"""The gentlest ramp of the controller (Arcus reference §6.2, speeds to 65 000/s)."""
-
-_ROUNDING = 1e-9
-"""Relative difference of speeds that mean the same."""
+_ROUNDING = 1e-8
+"""Relative difference of numbers that mean the same: what is suggested is rounded."""
 
 _PULSE_EXCHANGES = {TriggerKind.SYNC_OUTPUT: 9, TriggerKind.DIGITAL_OUTPUT: 6}
 """Time that a frame's pulse takes on the link, in times of a position query.
@@ -30,25 +39,31 @@ free before, and queries to predict from. The engine's tests fly frames as short
 these (``rust/aefi-scan-engine/tests/wires.rs``).
 """
 
-OTHER_AXIS: dict[AxisName, AxisName] = {"x": "y", "y": "x"}
-"""The slow axis of each fast one."""
 
-
-def approach_mm(spec: FlyScanSpec, bench: BenchDescription) -> float:
-    """Return the way from rest to the window, in mm: the ramp and a margin."""
-    speed = spec.speed_mm_per_s
-    step = bench.axis(spec.effective_fast_axis).um_per_step / 1000
-    margin = MARGIN_STEPS * step + 2 * speed / bench.link.fix_rate_hz
-    return bench.motion.ramp_length_mm(speed) + margin
-
-
-def broken_rules(spec: FlyScanSpec, bench: BenchDescription) -> Iterator[Violation]:
+def broken_rules(
+    spec: FlyScanSpec, bench: BenchDescription, host: HostLimits
+) -> Iterator[Violation]:
     """Yield every rule that `spec` breaks on `bench`, all of them."""
     yield from _speed_violations(spec, bench)
     yield from _ramp_violations(spec, bench)
+    yield from _positioning_violations(spec, bench)
     yield from _travel_violations(spec, bench)
     yield from _reading_violations(spec, bench)
+    yield from _fix_violations(spec, bench)
     yield from _trigger_violations(spec, bench)
+    yield from _stall_violations(spec, bench, host)
+    yield from _memory_violations(spec, host)
+
+
+def _mm_per_step(spec: FlyScanSpec, bench: BenchDescription) -> float:
+    return bench.axis(spec.effective_fast_axis).um_per_step / 1000
+
+
+def flyable_speeds(spec: FlyScanSpec, bench: BenchDescription) -> SpeedSpans:
+    """Return the speeds that bench and controller fly in lines along the fast axis."""
+    motion = bench.motion
+    speeds = controller_speeds(motion, _mm_per_step(spec, bench))
+    return speeds.within(motion.min_speed_mm_per_s, motion.max_speed_mm_per_s)
 
 
 def _speed_violations(
@@ -56,54 +71,71 @@ def _speed_violations(
 ) -> Iterator[Violation]:
     speed, motion = spec.speed_mm_per_s, bench.motion
     low, high = motion.min_speed_mm_per_s, motion.max_speed_mm_per_s
-    # A limit as it is written may differ from the limit in its last bits.
-    if not low * (1 - _ROUNDING) <= speed <= high * (1 + _ROUNDING):
-        limit = low if speed < low else high
+    if speed not in SpeedSpans(((low, high),)):
         yield Violation(
             "speed",
             speed,
-            limit,
+            low if speed < low else high,
             "mm/s",
             f"speed {speed:g} mm/s is outside {low:g} to {high:g} mm/s",
-            f"fly at {limit:.9g} mm/s",
+            _fly_at(flyable_speeds(spec, bench).nearest(speed)),
         )
 
 
 def _ramp_violations(spec: FlyScanSpec, bench: BenchDescription) -> Iterator[Violation]:
-    # The controller shortens a ramp that is too gentle, without a word.
     speed, start = spec.speed_mm_per_s, bench.motion.start_speed_mm_per_s
-    limit = _gentlest_mm_per_s(spec, bench)
-    if _is_too_gentle(speed, start, limit):
+    speeds = controller_speeds(bench.motion, _mm_per_step(spec, bench))
+    if speed not in speeds:
         yield Violation(
             "ramp",
             speed,
-            limit,
+            speeds.nearest(speed) or math.nan,
             "mm/s",
             f"a ramp of {bench.motion.ramp_s:g} s from {start:g} to {speed:.6g} mm/s "
-            f"is too gentle for the controller: it must end at {limit:.6g} mm/s "
-            "or more",
-            _out_of_gentleness(limit, bench.motion),
+            f"{_refusal(speed, spec, bench)}",
+            _fly_at(flyable_speeds(spec, bench).nearest(speed)),
         )
 
 
-def _gentlest_mm_per_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
-    """Return the lowest speed that the bench's ramp may end at, in mm/s."""
-    step_mm = bench.axis(spec.effective_fast_axis).um_per_step / 1000
-    gain = MIN_ACCELERATION_STEPS_PER_S2 * step_mm * bench.motion.ramp_s
-    return bench.motion.start_speed_mm_per_s + gain
+def _refusal(speed: float, spec: FlyScanSpec, bench: BenchDescription) -> str:
+    allowed = ramp_range_s(speed, bench.motion, _mm_per_step(spec, bench))
+    if allowed is None or allowed[0] > allowed[1]:
+        return "is none that the controller has"
+    return (
+        f"is not what the controller would make of it: it takes {allowed[0]:g} to "
+        f"{allowed[1]:.4g} s"
+    )
 
 
-def _is_too_gentle(speed: float, start: float, limit: float) -> bool:
-    return start * (1 + _ROUNDING) < speed < limit * (1 - _ROUNDING)
+def _fly_at(speed_mm_per_s: float | None, most: str = "") -> str:
+    if speed_mm_per_s is None:
+        return "no speed of the bench has such a ramp: change its ramp"
+    return f"fly at {speed_mm_per_s:.12g} mm/s{most}"
 
 
-def _out_of_gentleness(limit_mm_per_s: float, motion: MotionDescription) -> str:
-    start = motion.start_speed_mm_per_s
-    if limit_mm_per_s <= motion.max_speed_mm_per_s:
-        return f"fly at {limit_mm_per_s:.9g} mm/s"
-    if start >= motion.min_speed_mm_per_s:
-        return f"fly at {start:.9g} mm/s"
-    return "no speed has such a ramp: shorten the ramp of the bench"
+def _positioning_violations(
+    spec: FlyScanSpec, bench: BenchDescription
+) -> Iterator[Violation]:
+    """Between lines the same ramp leads to another speed."""
+    motion, step = bench.motion, _mm_per_step(spec, bench)
+    speed, ramp = motion.positioning_speed_mm_per_s, motion.ramp_s
+    if speed in controller_speeds(motion, step):
+        return
+    allowed = ramp_range_s(speed, motion, step)
+    if allowed is None or allowed[0] > allowed[1]:
+        limit, change = math.nan, "no ramp leads there: change the positioning speed"
+    else:
+        limit = allowed[0] if ramp < allowed[0] else allowed[1]
+        change = f"set the ramp of the bench to {_floored(limit):g} s"
+    yield Violation(
+        "positioning ramp",
+        ramp,
+        limit,
+        "s",
+        f"a ramp of {ramp:g} s to the positioning speed of {speed:.6g} mm/s is none "
+        "that the controller has",
+        change,
+    )
 
 
 def _travel_violations(
@@ -150,7 +182,7 @@ def _reading_violations(
     rate = reading_rate_hz(spec, bench)
     found = pitch * rate / spec.speed_mm_per_s
     needed = _readings_needed(spec)
-    if found < needed:
+    if found < needed * (1 - _ROUNDING):
         yield Violation(
             "readings per frame",
             found,
@@ -241,35 +273,88 @@ def _pulse_violations(
         )
 
 
+def _fix_violations(spec: FlyScanSpec, bench: BenchDescription) -> Iterator[Violation]:
+    """Yield that the fixes are too few to tell a reading's frame.
+
+    A reading counts if the interval of its place is narrower than a frame. What is
+    known of its instant is the request's and the reply's, less the integration; what
+    is known of the place at these, the fixes around them: one on either side, and
+    between two of them no more than a period passes.
+    """
+    uncertain_s = 1 / detector_rate_hz(spec, bench) - integration_s(spec, bench)
+    rate = line_fix_rate_hz(bench)
+    found = (frame_s(spec) - uncertain_s) * rate
+    if found < FIXES_PER_FRAME * (1 - _ROUNDING):
+        pitch = spec.pitch_mm(spec.effective_fast_axis)
+        yield Violation(
+            "fixes per frame",
+            max(found, 0.0),
+            FIXES_PER_FRAME,
+            "fixes",
+            f"{max(found, 0.0):.3g} fixes fall into a frame of {pitch:g} mm at "
+            f"{spec.speed_mm_per_s:g} mm/s and {rate:.4g} fixes/s, beside the "
+            f"{uncertain_s * 1000:.3g} ms that a reading's instant is uncertain by; "
+            f"{FIXES_PER_FRAME} are needed to tell its frame",
+            _slower(pitch / (uncertain_s + FIXES_PER_FRAME / rate), spec, bench),
+        )
+
+
+def _stall_violations(
+    spec: FlyScanSpec, bench: BenchDescription, host: HostLimits
+) -> Iterator[Violation]:
+    """Both rings must bear a consumer that takes nothing for a while."""
+    most = RING_SAMPLES / host.stall_s
+    changes = {
+        "readings": f"read periodically, each {1 / most:.12g} s or less often",
+        "fixes": "no scan spec changes that: allow a shorter stall",
+    }
+    rates = {"readings": reading_rate_hz(spec, bench), "fixes": bench.link.fix_rate_hz}
+    for samples, rate in rates.items():
+        if rate > most * (1 + _ROUNDING):
+            yield Violation(
+                f"stalled {samples}",
+                RING_SAMPLES / rate,
+                host.stall_s,
+                "s",
+                f"the engine holds {RING_SAMPLES} {samples}: at {rate:.6g}/s they are "
+                f"lost when nobody takes them for {RING_SAMPLES / rate:.3g} s, and "
+                f"{host.stall_s:g} s must be borne",
+                changes[samples],
+            )
+
+
+def _memory_violations(spec: FlyScanSpec, host: HostLimits) -> Iterator[Violation]:
+    found, limit = document_bytes(spec), host.memory_bytes
+    if found > limit:
+        slow = OTHER_AXIS[spec.effective_fast_axis]
+        lines = int(limit * spec.count_along(slow) / found)
+        yield Violation(
+            "memory",
+            found,
+            limit,
+            "B",
+            f"the documents of {spec.n_x * spec.n_y} frames take {found / 1e6:.6g} MB, "
+            f"{limit / 1e6:.6g} MB are there for them",
+            f"fly {lines} lines at most along {slow}"
+            if lines
+            else "no number of lines fits: use fewer frames in a line, or more memory",
+        )
+
+
 def _slower(speed_mm_per_s: float, spec: FlyScanSpec, bench: BenchDescription) -> str:
     """Suggest the highest speed up to this one that breaks no rule of speeds."""
-    motion = bench.motion
-    speed = min(speed_mm_per_s, motion.max_speed_mm_per_s)
-    # Refused before it is rounded: next to nothing has no digits to round to.
-    if speed >= motion.min_speed_mm_per_s:
-        speed, start = _floored(speed), motion.start_speed_mm_per_s
-        if _is_too_gentle(speed, start, _gentlest_mm_per_s(spec, bench)):
-            speed = _floored(start)
-    if speed < motion.min_speed_mm_per_s:
-        return "no speed is slow enough: use fewer frames, or ask for fewer readings"
-    return f"fly at {speed:g} mm/s at most"
+    speeds = flyable_speeds(spec, bench)
+    # Rounded down to what people write, unless only the very speed fits.
+    for speed in (_floored(speed_mm_per_s), speed_mm_per_s):
+        highest = speeds.highest_up_to(speed)
+        if highest is not None:
+            return _fly_at(highest, " at most")
+    return "no speed is slow enough: use fewer frames, or ask for fewer readings"
 
 
 def _floored(value: float) -> float:
     """Round down to four digits: a suggestion must still fit."""
+    if value <= 0:
+        return 0.0
     scale = 10.0 ** (math.floor(math.log10(value)) - 3)
     return math.floor(value / scale) * scale
-
-
-def reading_rate_hz(spec: FlyScanSpec, bench: BenchDescription) -> float:
-    """Return the readings a second that `spec` gets from the detector, in Hz."""
-    rate = detector_rate_hz(spec, bench)
-    if spec.trigger.kind is TriggerKind.PERIODIC:
-        return min(rate, 1 / spec.trigger.period_s)
-    return rate
-
-
-def detector_rate_hz(spec: FlyScanSpec, bench: BenchDescription) -> float:
-    """Return the readings a second that the detector can give at best, in Hz."""
-    integration_s = spec.n_avg / bench.detector.conversion_rate_hz
-    return min(bench.detector.reading_rate_hz, 1 / integration_s)

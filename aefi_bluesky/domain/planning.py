@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
-from aefi_bluesky.domain.bench import BenchDescription, MotionDescription
+from aefi_bluesky.domain.bench import BenchDescription
 from aefi_bluesky.domain.feasibility import FeasibilityReport
+from aefi_bluesky.domain.flight_duration import Place, flight_duration
+from aefi_bluesky.domain.flight_geometry import OTHER_AXIS, approach_mm
+from aefi_bluesky.domain.flight_load import HostLimits
 from aefi_bluesky.domain.flight_plan import FlightPlan, Line
-from aefi_bluesky.domain.flight_rules import OTHER_AXIS, approach_mm, broken_rules
+from aefi_bluesky.domain.flight_rules import broken_rules
 from aefi_bluesky.domain.scan_spec import AxisName, FlyScanSpec, Pattern
 
 
 def plan_flight(
-    spec: FlyScanSpec, bench: BenchDescription
+    spec: FlyScanSpec,
+    bench: BenchDescription,
+    *,
+    host: HostLimits | None = None,
+    rests_at: Place | None = None,
 ) -> FlightPlan | FeasibilityReport:
     """Compile `spec` for `bench`; no clock, no I/O.
 
@@ -26,24 +32,32 @@ def plan_flight(
         What to measure.
     bench
         What it is to be measured with.
+    host
+        What the host can hold; `HostLimits` as they are unless told.
+    rests_at
+        Where the stage rests before, x and y in mm; the duration is known better
+        then.
 
     Returns
     -------
     FlightPlan or FeasibilityReport
         The plan, or all violations at once.
     """
-    violations = tuple(broken_rules(spec, bench))
+    violations = tuple(broken_rules(spec, bench, host or HostLimits()))
     if violations:
         return FeasibilityReport(violations)
-    return _compile(spec, bench)
+    return _compile(spec, bench, rests_at)
 
 
-def _compile(spec: FlyScanSpec, bench: BenchDescription) -> FlightPlan:
+def _compile(
+    spec: FlyScanSpec, bench: BenchDescription, rests_at: Place | None
+) -> FlightPlan:
     fast = spec.effective_fast_axis
     slow = OTHER_AXIS[fast]
     lines = tuple(_lines(spec, approach_mm(spec, bench)))
     frames = _frames(spec)
     motion = bench.motion
+    duration = flight_duration(spec, bench, rests_at)
     return FlightPlan(
         spec=spec,
         fast_axis=fast,
@@ -57,7 +71,8 @@ def _compile(spec: FlyScanSpec, bench: BenchDescription) -> FlightPlan:
         frame_y_mm=_grid(spec, "y")[frames["y"]],
         frame_ix=frames["x"],
         frame_iy=frames["y"],
-        duration_s=_duration_s(lines, spec, bench),
+        duration_s=duration.seconds,
+        duration_error_s=duration.error_s,
     )
 
 
@@ -103,57 +118,3 @@ def _frames(spec: FlyScanSpec) -> dict[AxisName, npt.NDArray[np.int64]]:
             along[line] = along[line, ::-1]
     across = np.repeat(np.arange(n_slow, dtype=np.int64), n_fast)
     return {fast: along.ravel(), OTHER_AXIS[fast]: across}
-
-
-def move_duration_s(
-    way_mm: float, speed_mm_per_s: float, motion: MotionDescription
-) -> float:
-    """Return the duration of a move from rest to rest (Arcus reference §6.3).
-
-    Parameters
-    ----------
-    way_mm
-        Distance, in mm; its sign does not matter.
-    speed_mm_per_s
-        Highest speed, in mm/s.
-    motion
-        Start speed and ramp.
-
-    Returns
-    -------
-    float
-        Seconds.
-    """
-    way, start = abs(way_mm), motion.start_speed_mm_per_s
-    if way == 0:
-        return 0.0
-    if speed_mm_per_s <= start:
-        return way / speed_mm_per_s
-    ramp = motion.ramp_length_mm(speed_mm_per_s)
-    if way >= 2 * ramp:
-        return (way - 2 * ramp) / speed_mm_per_s + 2 * motion.ramp_s
-    acceleration = (speed_mm_per_s - start) / motion.ramp_s
-    peak = math.sqrt(start**2 + acceleration * way)
-    return 2 * (peak - start) / acceleration
-
-
-def _duration_s(
-    lines: tuple[Line, ...], spec: FlyScanSpec, bench: BenchDescription
-) -> float:
-    """Sum over lines and the turnarounds between them; the way there is not known."""
-    total, motion = 0.0, bench.motion
-    before: Line | None = None
-    for line in lines:
-        total += move_duration_s(
-            line.end_mm - line.start_mm, spec.speed_mm_per_s, motion
-        )
-        if before is not None:
-            total += max(
-                move_duration_s(way, motion.positioning_speed_mm_per_s, motion)
-                for way in (
-                    line.slow_mm - before.slow_mm,
-                    line.start_mm - before.end_mm,
-                )
-            )
-        before = line
-    return total + len(lines) * bench.link.line_overhead_s

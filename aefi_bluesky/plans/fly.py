@@ -210,6 +210,7 @@ def start_document(flyer: AefiFlyer, plan: FlightPlan) -> dict[str, Any]:
             "lines": len(plan.lines),
             "frames": plan.n_frames,
             "estimated_duration_s": plan.duration_s,
+            "estimated_duration_error_s": plan.duration_error_s,
         },
         "bench": flyer.bench.to_plain(),
     }

@@ -19,6 +19,7 @@ from aefi_bluesky.domain.bench import (
     WiringDescription,
 )
 from aefi_bluesky.domain.errors import ConfigurationError
+from aefi_bluesky.domain.flight_load import STATUS_SHARE
 from aefi_bluesky.engine import EngineLinks, RealtimeSettings
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -29,9 +30,6 @@ BAUD_CODES = {9600: 1, 19200: 2, 38400: 3, 57600: 4, 115200: 5}
 
 SHORTEST_WATCH_MS = 1000
 """A shorter watch on the host would report a resynchronisation, or a pause."""
-
-STATUS_SHARE = 0.05
-"""Share of the line that status and full position queries may take in flight."""
 
 _STATUS_EXCHANGES_BYTES = 45
 """``MST`` and ``PP`` with their replies, of usual length (Arcus reference §8.1)."""
