@@ -140,3 +140,11 @@ def detector_rate_hz(spec: FlyScanSpec, bench: BenchDescription) -> float:
 def integration_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
     """Return the time that a reading integrates over, in s."""
     return spec.n_avg / bench.detector.conversion_rate_hz
+
+
+def uncertain_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
+    """Return how long the middle of a reading's integration may have been, in s.
+
+    It lies between request and reply, and the integration as a whole does.
+    """
+    return 1 / detector_rate_hz(spec, bench) - integration_s(spec, bench)

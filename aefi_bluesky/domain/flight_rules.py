@@ -14,9 +14,9 @@ from aefi_bluesky.domain.flight_load import (
     detector_rate_hz,
     document_bytes,
     frame_s,
-    integration_s,
     line_fix_rate_hz,
     reading_rate_hz,
+    uncertain_s,
 )
 from aefi_bluesky.domain.scan_spec import AxisName, FlyScanSpec, TriggerKind
 from aefi_bluesky.domain.speed_spans import (
@@ -64,6 +64,19 @@ def flyable_speeds(spec: FlyScanSpec, bench: BenchDescription) -> SpeedSpans:
     motion = bench.motion
     speeds = controller_speeds(motion, _mm_per_step(spec, bench))
     return speeds.within(motion.min_speed_mm_per_s, motion.max_speed_mm_per_s)
+
+
+def reading_limit_mm_per_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
+    """Return the speed at which a frame meets just enough readings."""
+    pitch = spec.pitch_mm(spec.effective_fast_axis)
+    return pitch * reading_rate_hz(spec, bench) / _readings_needed(spec)
+
+
+def fix_limit_mm_per_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
+    """Return the speed at which just enough fixes tell the frame of a reading."""
+    pitch = spec.pitch_mm(spec.effective_fast_axis)
+    fixes_s = FIXES_PER_FRAME / line_fix_rate_hz(bench)
+    return pitch / (uncertain_s(spec, bench) + fixes_s)
 
 
 def _speed_violations(
@@ -191,7 +204,7 @@ def _reading_violations(
             f"{found:.3g} readings fall into a frame of {pitch:g} mm at "
             f"{spec.speed_mm_per_s:g} mm/s and {rate:.3g} readings/s; "
             f"{needed:g} are needed for {spec.min_readings_per_frame} whole ones",
-            _slower(pitch * rate / needed, spec, bench),
+            _slower(reading_limit_mm_per_s(spec, bench), spec, bench),
         )
 
 
@@ -281,9 +294,9 @@ def _fix_violations(spec: FlyScanSpec, bench: BenchDescription) -> Iterator[Viol
     is known of the place at these, the fixes around them: one on either side, and
     between two of them no more than a period passes.
     """
-    uncertain_s = 1 / detector_rate_hz(spec, bench) - integration_s(spec, bench)
+    uncertain = uncertain_s(spec, bench)
     rate = line_fix_rate_hz(bench)
-    found = (frame_s(spec) - uncertain_s) * rate
+    found = (frame_s(spec) - uncertain) * rate
     if found < FIXES_PER_FRAME * (1 - _ROUNDING):
         pitch = spec.pitch_mm(spec.effective_fast_axis)
         yield Violation(
@@ -293,9 +306,9 @@ def _fix_violations(spec: FlyScanSpec, bench: BenchDescription) -> Iterator[Viol
             "fixes",
             f"{max(found, 0.0):.3g} fixes fall into a frame of {pitch:g} mm at "
             f"{spec.speed_mm_per_s:g} mm/s and {rate:.4g} fixes/s, beside the "
-            f"{uncertain_s * 1000:.3g} ms that a reading's instant is uncertain by; "
+            f"{uncertain * 1000:.3g} ms that a reading's instant is uncertain by; "
             f"{FIXES_PER_FRAME} are needed to tell its frame",
-            _slower(pitch / (uncertain_s + FIXES_PER_FRAME / rate), spec, bench),
+            _slower(fix_limit_mm_per_s(spec, bench), spec, bench),
         )
 
 
