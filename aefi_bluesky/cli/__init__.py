@@ -18,6 +18,10 @@ COMMANDS = {
         "aefi_bluesky.cli.demo",
         "Fly a map on the simulated bench and show what came out.",
     ),
+    "plan": LazyCommand(
+        "aefi_bluesky.cli.plan",
+        "Plan the scan of a JSON file SPEC, or say why it can't fly; nothing moves.",
+    ),
     "recover": LazyCommand(
         "aefi_bluesky.cli.recover",
         "Recover the data folder FOLDER of a session that died.",

@@ -8,13 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from aefi_bluesky.domain.bench import BenchDescription
+from aefi_bluesky.domain.checks import require_number
 from aefi_bluesky.domain.feasibility import FeasibilityReport
 from aefi_bluesky.domain.flight_duration import Place, flight_duration
 from aefi_bluesky.domain.flight_geometry import OTHER_AXIS, approach_mm
 from aefi_bluesky.domain.flight_load import HostLimits
 from aefi_bluesky.domain.flight_plan import FlightPlan, Line
 from aefi_bluesky.domain.flight_rules import broken_rules
-from aefi_bluesky.domain.scan_spec import AxisName, FlyScanSpec, Pattern
+from aefi_bluesky.domain.scan_spec import FARTHEST_MM, AxisName, FlyScanSpec, Pattern
 
 
 def plan_flight(
@@ -42,7 +43,14 @@ def plan_flight(
     -------
     FlightPlan or FeasibilityReport
         The plan, or all violations at once.
+
+    Raises
+    ------
+    InvalidScanSpecError
+        If `rests_at` is no place.
     """
+    for name, place in zip(("x", "y"), rests_at or (), strict=False):
+        require_number(f"rest: {name}", place, "mm", -FARTHEST_MM, FARTHEST_MM)
     violations = tuple(broken_rules(spec, bench, host or HostLimits()))
     if violations:
         return FeasibilityReport(violations)

@@ -1,0 +1,130 @@
+"""``aefi plan``: what a scan would be, or why it can't be; nothing moves."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from aefi_bluesky.domain.bench import BenchDescription
+from aefi_bluesky.domain.feasibility import FeasibilityReport
+from aefi_bluesky.domain.flight_geometry import approach_mm
+from aefi_bluesky.domain.flight_load import HostLimits, flight_load
+from aefi_bluesky.domain.flight_plan import FlightPlan
+from aefi_bluesky.domain.planning import plan_flight
+from aefi_bluesky.domain.speed_advisor import ReadingNoise, cost_of_speed
+from aefi_bluesky.session.configuration import load_bench
+from aefi_bluesky.session.spec_files import read_spec
+
+
+@click.command()
+@click.argument("spec", type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--bench", default="simulated", help="Bench file, or a shipped name.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--from",
+    "rests_at",
+    type=(float, float),
+    metavar="X Y",
+    help="Where the stage rests before, mm; the duration is known better then.",
+)
+@click.option(
+    "--noise",
+    type=float,
+    metavar="V",
+    help="Noise of a reading of ten conversions: tells that of a frame.",
+)
+@click.option("--memory", type=float, metavar="MB", help="Memory for the documents.")
+@click.option("--stall", type=float, metavar="S", help="Stall of a consumer to bear.")
+def plan(
+    spec: Path,
+    bench: str,
+    as_json: bool,
+    rests_at: tuple[float, float] | None,
+    noise: float | None,
+    memory: float | None,
+    stall: float | None,
+) -> None:
+    """Plan the scan of a JSON file SPEC, or say why it can't fly; nothing moves.
+
+    SPEC may be - for standard input. The exit status is 1 if the scan can't fly.
+    """
+    scan = read_spec(sys.stdin if str(spec) == "-" else spec)
+    description, host = load_bench(bench).description(), _host(memory, stall)
+    of_reading = None if noise is None else ReadingNoise((noise,))
+    planned = plan_flight(scan, description, host=host, rests_at=rests_at)
+    if isinstance(planned, FeasibilityReport):
+        click.echo(_refusal(planned, as_json=as_json))
+        sys.exit(1)
+    facts = _facts(planned, description)
+    if of_reading is not None:
+        cost = cost_of_speed(scan, description, of_reading)
+        facts |= {"frame_noise_v": cost.noise_v[0], "blur_mm": cost.blur_mm}
+    click.echo(json.dumps(facts, indent=2) if as_json else _table(facts))
+
+
+def _host(memory_mb: float | None, stall_s: float | None) -> HostLimits:
+    usual = HostLimits()
+    return HostLimits(
+        usual.memory_bytes if memory_mb is None else memory_mb * 1e6,
+        usual.stall_s if stall_s is None else stall_s,
+    )
+
+
+def _facts(planned: FlightPlan, bench: BenchDescription) -> dict[str, Any]:
+    return {
+        "feasible": True,
+        "bench": bench.name,
+        "lines": len(planned.lines),
+        "frames": planned.n_frames,
+        "speed_mm_per_s": planned.speed_mm_per_s,
+        "run_up_mm": approach_mm(planned.spec, bench),
+        "duration_s": planned.duration_s,
+        "duration_error_s": planned.duration_error_s,
+        **asdict(flight_load(planned.spec, bench)),
+        "digest": planned.digest,
+    }
+
+
+def _table(facts: dict[str, Any]) -> str:
+    minutes, seconds = divmod(round(facts["duration_s"]), 60)
+    rows = {
+        "lines": f"{facts['lines']}, at {facts['speed_mm_per_s']:g} mm/s",
+        "frames": f"{facts['frames']}",
+        "run-up": f"{facts['run_up_mm']:.2f} mm, and as much run-down",
+        "duration": f"{facts['duration_s']:.1f} s ± {facts['duration_error_s']:.1f} s "
+        f"({minutes} min {seconds} s)",
+        "readings": f"{facts['readings_per_frame']:.2f} a frame, "
+        f"{facts['readings']} in all at most",
+        "fixes": f"{facts['fixes_per_frame']:.1f} a frame, "
+        f"{facts['fixes']} in all at most",
+        "memory": f"{facts['memory_bytes'] / 1e6:.1f} MB of documents; "
+        f"{facts['file_bytes'] / 1e6:.1f} MB of samples in a file",
+        "stall": f"{facts['bearable_stall_s']:.0f} s without a reader before "
+        "anything is lost",
+    }
+    if "frame_noise_v" in facts:
+        rows["noise"] = (
+            f"{facts['frame_noise_v'] * 1e6:.3g} uV a frame, readings blurred over "
+            f"{facts['blur_mm']:.3g} mm"
+        )
+    return "\n".join(f"{name:<16}{value}" for name, value in rows.items())
+
+
+def _refusal(report: FeasibilityReport, *, as_json: bool) -> str:
+    if not as_json:
+        return f"This scan can't fly:\n{report}"
+    violations = [
+        # What has no number is no JSON number either.
+        {
+            name: None if isinstance(value, float) and math.isnan(value) else value
+            for name, value in asdict(violation).items()
+        }
+        for violation in report.violations
+    ]
+    return json.dumps({"feasible": False, "violations": violations}, indent=2)

@@ -1,0 +1,116 @@
+"""``aefi plan`` prints a plan or every reason why there is none, and moves nothing."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from aefi_bluesky.cli import aefi
+from aefi_bluesky.domain.errors import ConfigurationError, InvalidScanSpecError
+from aefi_bluesky.domain.planning import plan_flight
+from aefi_bluesky.session.configuration import load_bench
+from aefi_bluesky.session.spec_files import write_spec
+from aefi_bluesky.testing.builders import a_spec
+
+BENCH = load_bench("simulated").description()
+
+
+@pytest.fixture
+def plan(tmp_path):
+    def run(spec, *options, status=0):
+        path = tmp_path / "spec.json"
+        write_spec(spec, path)
+        done = CliRunner().invoke(aefi, ["plan", str(path), *options])
+        assert done.exit_code == status, done.output
+        return done.output
+
+    return run
+
+
+def test_table_has_what_is_asked_before_a_flight(plan):
+    table = plan(a_spec(), "--noise", "1e-4")
+    names = [line.split()[0] for line in table.splitlines()]
+    assert names == [
+        *("lines", "frames", "run-up", "duration", "readings", "fixes", "memory"),
+        *("stall", "noise"),
+    ]
+
+
+def test_json_is_the_plan(plan):
+    facts = json.loads(plan(a_spec(), "--json", "--from", "600", "610"))
+    planned = plan_flight(a_spec(), BENCH, rests_at=(600.0, 610.0))
+    assert facts["feasible"] is True
+    assert (facts["lines"], facts["frames"]) == (9, 81)
+    assert facts["duration_s"] == planned.duration_s
+    assert facts["duration_error_s"] == planned.duration_error_s
+    assert facts["digest"] == planned.digest
+
+
+def test_every_violation_is_printed_with_its_change(plan):
+    spec = a_spec(speed_mm_per_s=200.0, n_x=90)
+    text = plan(spec, "--memory", "0.1", status=1)
+    assert text.startswith("This scan can't fly:")
+    assert "(fly at 109 mm/s)" in text
+    assert "lines at most along x)" in text
+    report = json.loads(plan(spec, "--memory", "0.1", "--json", status=1))
+    assert report["feasible"] is False
+    rules = [violation["rule"] for violation in report["violations"]]
+    assert rules == ["speed", "readings per frame", "memory"]
+    assert report["violations"][0]["limit"] == pytest.approx(109.0)
+
+
+def test_violation_without_a_number_is_null_in_json(plan):
+    spec = a_spec().to_plain() | {"trigger": {"kind": "latch"}}
+    report = plan(type(a_spec()).from_plain(spec), "--json", status=1)
+    assert json.loads(report)["violations"][0]["limit"] is None
+
+
+def test_spec_comes_from_standard_input():
+    text = json.dumps(a_spec().to_plain())
+    done = CliRunner().invoke(aefi, ["plan", "-"], input=text)
+    assert done.exit_code == 0
+    assert done.output.startswith("lines           9, at 32.7 mm/s")
+
+
+def test_bench_is_chosen_by_name_or_path(plan, tmp_path):
+    slow = json.loads(plan(a_spec(), "--json", "--bench", "aefi"))
+    assert slow["bench"] == "aefi"
+    done = CliRunner().invoke(aefi, ["plan", "-", "--bench", "no bench"], input="{}")
+    assert isinstance(done.exception, (ConfigurationError, InvalidScanSpecError))
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (("--memory", "nan"), ConfigurationError),
+        (("--stall", "0"), ConfigurationError),
+        (("--noise", "-1"), InvalidScanSpecError),
+        (("--from", "nan", "0"), InvalidScanSpecError),
+    ],
+)
+def test_option_out_of_range_is_refused(tmp_path, options, error):
+    path = tmp_path / "spec.json"
+    write_spec(a_spec(), path)
+    done = CliRunner().invoke(aefi, ["plan", str(path), *options])
+    assert isinstance(done.exception, error)
+
+
+def test_bad_file_is_one_sentence_on_stderr(tmp_path):
+    command = [sys.executable, "-m", "aefi_bluesky", "plan", str(tmp_path / "none")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("aefi: spec file ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_planning_imports_no_bluesky():
+    code = (
+        "import sys, aefi_bluesky.cli.plan;"
+        "print({'bluesky', 'ophyd', 'tiled'} & set(sys.modules))"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
