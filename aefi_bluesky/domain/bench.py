@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from aefi_bluesky.domain.checks import require_count, require_number
 from aefi_bluesky.domain.errors import ConfigurationError
+from aefi_bluesky.domain.plain_values import known_fields, require_member
 from aefi_bluesky.domain.scan_spec import AxisName
 
 OVERSAMPLING_RATIOS = (
@@ -236,6 +238,7 @@ class BenchDescription:
     wiring: WiringDescription = WiringDescription()
 
     def __post_init__(self) -> None:
+        require_member("bench: its name", str, self.name, error=ConfigurationError)
         if not self.name:
             raise ConfigurationError("bench: its name must not be empty")
 
@@ -246,3 +249,29 @@ class BenchDescription:
     def to_plain(self) -> dict[str, Any]:
         """Return the description as plain JSON values."""
         return dataclasses.asdict(self)
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """Return the description that `to_plain` made plain.
+
+        Raises
+        ------
+        ConfigurationError
+            If a key is unknown or missing, or a value is wrong.
+        """
+        values = known_fields("bench", cls, plain, error=ConfigurationError)
+        for name, kind in _PARTS.items():
+            part = values[name]
+            values[name] = kind(
+                **known_fields(f"bench: {name}", kind, part, error=ConfigurationError)
+            )
+        return cls(**values)
+
+
+_PARTS: dict[str, type] = {
+    "x": AxisDescription,
+    "y": AxisDescription,
+    "motion": MotionDescription,
+    "detector": DetectorDescription,
+    "link": LinkDescription,
+}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self
 
 from aefi_bluesky.domain.checks import require_count, require_number
 from aefi_bluesky.domain.errors import InvalidScanSpecError
+from aefi_bluesky.domain.plain_values import known_fields, member, require_member
 
 AxisName = Literal["x", "y"]
 
@@ -19,8 +19,6 @@ FARTHEST_MM = 1e6
 
 MOST_FRAMES = 10_000_000
 """No map has more frames than this."""
-
-_E = TypeVar("_E", bound=StrEnum)
 
 
 class Pattern(StrEnum):
@@ -140,7 +138,7 @@ class Excitation:
     frequency_hz: float
 
     def __post_init__(self) -> None:
-        _require_member("excitation mode", ExcitationMode, self.mode)
+        require_member("excitation mode", ExcitationMode, self.mode)
         for pair in ("s1s2", "s3s4"):
             level = getattr(self, f"level_{pair}_percent")
             require_number(f"excitation: level {pair}", level, "%", 0, 100)
@@ -168,7 +166,7 @@ class Trigger:
     period_s: float = 0.0
 
     def __post_init__(self) -> None:
-        _require_member("trigger", TriggerKind, self.kind)
+        require_member("trigger", TriggerKind, self.kind)
         if self.kind is TriggerKind.PERIODIC:
             require_number("trigger: period", self.period_s, "s", 1e-6, 60)
         elif self.period_s != 0:
@@ -227,10 +225,10 @@ class FlyScanSpec:
     trigger: Trigger = field(default_factory=Trigger)
 
     def __post_init__(self) -> None:
-        _require_member("zone", Zone, self.zone)
-        _require_member("pattern", Pattern, self.pattern)
-        _require_member("excitation", Excitation, self.excitation)
-        _require_member("trigger", Trigger, self.trigger)
+        require_member("zone", Zone, self.zone)
+        require_member("pattern", Pattern, self.pattern)
+        require_member("excitation", Excitation, self.excitation)
+        require_member("trigger", Trigger, self.trigger)
         require_number("speed", self.speed_mm_per_s, "mm/s", 1e-6, 1e6)
         require_count("conversions averaged", self.n_avg, 1, 127)
         require_count("readings per frame", self.min_readings_per_frame, 1, 1_000_000)
@@ -316,50 +314,15 @@ class FlyScanSpec:
         InvalidScanSpecError
             If a key is unknown or missing, or a value is wrong.
         """
-        values = _known("scan spec", cls, plain)
-        values["zone"] = Zone(**_known("zone", Zone, values["zone"]))
-        excitation = _known("excitation", Excitation, values["excitation"])
-        mode = _member("excitation mode", ExcitationMode, excitation["mode"])
+        values = known_fields("scan spec", cls, plain)
+        values["zone"] = Zone(**known_fields("zone", Zone, values["zone"]))
+        excitation = known_fields("excitation", Excitation, values["excitation"])
+        mode = member("excitation mode", ExcitationMode, excitation["mode"])
         levels = {key: excitation[key] for key in excitation if key != "mode"}
         values["excitation"] = Excitation(mode=mode, **levels)
         if "trigger" in values:
-            trigger = _known("trigger", Trigger, values["trigger"])
-            kind = _member("trigger", TriggerKind, trigger.get("kind", "free-running"))
+            trigger = known_fields("trigger", Trigger, values["trigger"])
+            kind = member("trigger", TriggerKind, trigger.get("kind", "free-running"))
             values["trigger"] = Trigger(kind, trigger.get("period_s", 0.0))
-        values["pattern"] = _member("pattern", Pattern, values["pattern"])
+        values["pattern"] = member("pattern", Pattern, values["pattern"])
         return cls(**values)
-
-
-def _known(what: str, cls: type, plain: Any) -> dict[str, Any]:
-    """Return the mapping if its keys are those of the dataclass `cls`."""
-    if not isinstance(plain, Mapping):
-        raise InvalidScanSpecError(f"{what} must be a mapping, was {plain!r}")
-    known = {each.name: each for each in dataclasses.fields(cls)}
-    for key in plain:
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise InvalidScanSpecError(f"{what}: unknown key {key!r}{hint}")
-    for name, each in known.items():
-        defaults = (each.default, each.default_factory)
-        if name not in plain and defaults == (dataclasses.MISSING,) * 2:
-            raise InvalidScanSpecError(f"{what}: key {name!r} is missing")
-    return {str(key): value for key, value in plain.items()}
-
-
-def _require_member(what: str, kind: type, value: object) -> None:
-    """Refuse what is not of its kind; text for an enum too: `is` would not find it."""
-    if not isinstance(value, kind):
-        raise InvalidScanSpecError(
-            f"{what} must be of type {kind.__name__}, was {value!r}"
-        )
-
-
-def _member(what: str, enum: type[_E], value: object) -> _E:
-    try:
-        return enum(str(value))
-    except ValueError as err:
-        allowed = ", ".join(enum)
-        raise InvalidScanSpecError(
-            f"{what} must be one of {allowed}, was {value!r}"
-        ) from err

@@ -1,0 +1,88 @@
+"""Plain JSON values read strictly: what is unknown or misspelt is named."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Collection, Iterator, Mapping
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from aefi_bluesky.domain.checks import ErrorType
+from aefi_bluesky.domain.errors import InvalidScanSpecError
+
+_E = TypeVar("_E", bound=StrEnum)
+
+
+def known_keys(
+    what: str,
+    plain: Any,
+    known: Collection[str],
+    *,
+    optional: Collection[str] = (),
+    error: ErrorType = InvalidScanSpecError,
+) -> dict[str, Any]:
+    """Return the mapping `plain` if its keys are `known`, all but the optional ones."""
+    if not isinstance(plain, Mapping):
+        raise error(f"{what} must be a mapping, was {plain!r}")
+    for key in plain:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise error(f"{what}: unknown key {key!r}{hint}")
+    for key in known:
+        if key not in plain and key not in optional:
+            raise error(f"{what}: key {key!r} is missing")
+    return {str(key): value for key, value in plain.items()}
+
+
+def known_fields(
+    what: str, cls: type, plain: Any, *, error: ErrorType = InvalidScanSpecError
+) -> dict[str, Any]:
+    """Return the mapping `plain` if its keys are the fields of the dataclass `cls`."""
+    fields = dataclasses.fields(cls)
+    missing = (dataclasses.MISSING,) * 2
+    optional = [f.name for f in fields if (f.default, f.default_factory) != missing]
+    known = [field.name for field in fields]
+    return known_keys(what, plain, known, optional=optional, error=error)
+
+
+def require_member(
+    what: str, kind: type, value: object, *, error: ErrorType = InvalidScanSpecError
+) -> None:
+    """Refuse what is not of its kind; text for an enum too: `is` would not find it."""
+    if not isinstance(value, kind):
+        raise error(f"{what} must be of type {kind.__name__}, was {value!r}")
+
+
+def member(
+    what: str, enum: type[_E], value: object, *, error: ErrorType = InvalidScanSpecError
+) -> _E:
+    """Return the member of `enum` whose value this is."""
+    try:
+        return enum(str(value))
+    except ValueError as err:
+        allowed = ", ".join(enum)
+        raise error(f"{what} must be one of {allowed}, was {value!r}") from err
+
+
+def differences(
+    asked: Mapping[str, Any], found: Mapping[str, Any], within: str = ""
+) -> Iterator[str]:
+    """Yield where two mappings of the same keys differ, as ``n_avg 10, found 20``.
+
+    Numbers that differ by rounding only, at most 1e-9 of them, are the same.
+    """
+    for key, value in asked.items():
+        other = found.get(key)
+        if isinstance(value, Mapping) and isinstance(other, Mapping):
+            yield from differences(value, other, f"{within}{key}.")
+        elif not _same(value, other):
+            yield f"{within}{key} {value}, found {other}"
+
+
+def _same(one: object, other: object) -> bool:
+    if isinstance(one, (int, float)) and isinstance(other, (int, float)):
+        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-9)
+    return one == other
