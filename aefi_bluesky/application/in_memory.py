@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Iterator
+import threading
+from collections.abc import Generator, Iterator
 
-from aefi_bluesky.domain.errors import StudyNotFoundError
+from aefi_bluesky.domain.errors import StudyBusyError, StudyNotFoundError
 from aefi_bluesky.domain.events import StudyId
 from aefi_bluesky.domain.study import Study
 
@@ -15,10 +17,16 @@ class InMemoryStudyRepository:
 
     def __init__(self) -> None:
         self._studies: dict[StudyId, Study] = {}
+        self._held: set[StudyId] = set()
+        self._lock = threading.Lock()
 
     def save(self, study: Study) -> None:
         """Store `study` as it is now; see `StudyRepository`."""
-        self._studies[study.id] = _without_events(study)
+        with self._lock:
+            before = self._studies.get(study.id)
+            study.require_version(0 if before is None else before.version)
+            study.mark_stored(study.version + 1)
+            self._studies[study.id] = _without_events(study)
 
     def get(self, study_id: StudyId) -> Study:
         """Return a study equal to what was stored; see `StudyRepository`."""
@@ -28,6 +36,18 @@ class InMemoryStudyRepository:
 
     def __iter__(self) -> Iterator[StudyId]:
         return iter(tuple(self._studies))
+
+    @contextlib.contextmanager
+    def hold(self, study_id: StudyId) -> Generator[None]:
+        """Be the only one that flies the study; see `StudyRepository`."""
+        with self._lock:
+            if study_id in self._held:
+                raise StudyBusyError(f"study {study_id!r} is being flown already")
+            self._held.add(study_id)
+        try:
+            yield
+        finally:
+            self._held.discard(study_id)
 
 
 def _without_events(study: Study) -> Study:

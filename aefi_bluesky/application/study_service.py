@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TypeVar
 
-from aefi_bluesky.domain.errors import StudyRuleError
+from aefi_bluesky.application.pause_recorder import PauseRecorder
+from aefi_bluesky.domain.bench import BenchDescription
+from aefi_bluesky.domain.errors import StaleStudyError, StudyRuleError
 from aefi_bluesky.domain.events import ScanId, StudyId
 from aefi_bluesky.domain.feasibility import FeasibilityReport
 from aefi_bluesky.domain.flight_plan import FlightPlan
+from aefi_bluesky.domain.measured_object import MeasuredObject
+from aefi_bluesky.domain.planning import plan_flight
 from aefi_bluesky.domain.ports import (
     ScanExecutor,
     ScanObserver,
@@ -17,12 +23,15 @@ from aefi_bluesky.domain.ports import (
 )
 from aefi_bluesky.domain.scan_results import ScanResults
 from aefi_bluesky.domain.scan_spec import FlyScanSpec
-from aefi_bluesky.domain.study import ScanRole, Study
+from aefi_bluesky.domain.study import PlannedScan, ScanRole, Study
+from aefi_bluesky.domain.study_rules import StudyRule
 
 logger = logging.getLogger(__name__)
 
-Planner = Callable[[FlyScanSpec], FlightPlan | FeasibilityReport]
-"""Compiles a spec for the bench that the scan port flies."""
+_T = TypeVar("_T")
+
+_MOST_TRIES = 20
+"""How often a change is made anew because somebody else was faster."""
 
 
 def _no_run() -> None:
@@ -32,14 +41,17 @@ def _no_run() -> None:
 class StudyService:
     """Plans, flies and records the scans of studies.
 
+    Each call loads the study, asks it, stores it, and hands its events on. If somebody
+    else stored the study in between, it is loaded and asked again.
+
     Parameters
     ----------
     repository
         Keeps the studies.
     scan_port
         Flies.
-    plan
-        Compiles a spec, or says why it cannot be flown.
+    bench
+        What it flies on.
     handlers
         Get every event after the study was stored; one that raises is logged.
     last_run_uid
@@ -50,19 +62,21 @@ class StudyService:
         self,
         repository: StudyRepository,
         scan_port: ScanExecutor,
-        plan: Planner,
+        bench: BenchDescription,
         handlers: Iterable[StudyEventHandler] = (),
         *,
         last_run_uid: Callable[[], str | None] = _no_run,
     ) -> None:
         self._repository = repository
         self._scan_port = scan_port
-        self._plan = plan
+        self._bench = bench
         self._handlers = tuple(handlers)
         self._last_run_uid = last_run_uid
 
-    def create_study(self, study_id: StudyId, object_name: str) -> None:
-        """Create and store an empty study.
+    def create_study(
+        self, study_id: StudyId, measured_object: MeasuredObject, operator: str
+    ) -> None:
+        """Create and store a study without scans.
 
         Raises
         ------
@@ -70,8 +84,12 @@ class StudyService:
             If the identifier is taken, or a name is empty.
         """
         if study_id in tuple(self._repository):
-            raise StudyRuleError(f"every study has its own name: {study_id!r} is taken")
-        self._store(Study(study_id, object_name))
+            raise StudyRuleError(StudyRule.UNIQUE_STUDY, f"{study_id!r} is taken")
+        self._store(Study(study_id, measured_object, operator))
+
+    def configure_study(self, study_id: StudyId) -> None:
+        """Make this bench the study's snapshot; see `Study.configure`."""
+        self._change(study_id, lambda study: study.configure(self._bench))
 
     def add_scan(
         self,
@@ -80,11 +98,40 @@ class StudyService:
         spec: FlyScanSpec,
         role: ScanRole,
         prerequisites: tuple[ScanId, ...] = (),
+        *,
+        reference: ScanId | None = None,
     ) -> None:
         """Plan one more scan; see `Study.add_scan`."""
-        study = self._repository.get(study_id)
-        study.add_scan(scan_id, spec, role, prerequisites)
-        self._store(study)
+        self._change(
+            study_id,
+            lambda study: study.add_scan(
+                scan_id, spec, role, prerequisites, reference=reference
+            ),
+        )
+
+    def retry_scan(self, study_id: StudyId, scan_id: ScanId, retry_id: ScanId) -> None:
+        """Plan a scan again that did not complete; see `Study.retry_scan`."""
+        self._change(study_id, lambda study: study.retry_scan(scan_id, retry_id))
+
+    def cancel_scan(self, study_id: StudyId, scan_id: ScanId, cause: str) -> None:
+        """Give up a pending scan; see `Study.cancel_scan`."""
+        self._change(study_id, lambda study: study.cancel_scan(scan_id, cause))
+
+    def next_scan(self, study_id: StudyId) -> PlannedScan:
+        """Return the scan that `execute_next_scan` would fly; see `Study.next_scan`."""
+        return self._repository.get(study_id).next_scan()
+
+    def complete_study(self, study_id: StudyId) -> None:
+        """Close a study whose scans are over; see `Study.complete`."""
+        self._change(study_id, Study.complete)
+
+    def abort_study(self, study_id: StudyId, cause: str) -> None:
+        """Give a study up; see `Study.abort`."""
+        self._change(study_id, lambda study: study.abort(cause))
+
+    def archive_study(self, study_id: StudyId) -> None:
+        """Close a study for good; see `Study.archive`."""
+        self._change(study_id, Study.archive)
 
     def execute_next_scan(
         self, study_id: StudyId, observer: ScanObserver
@@ -102,49 +149,99 @@ class StudyService:
         ------
         StudyNotFoundError
             If no study has this identifier.
-        StudyRuleError, IllegalTransitionError
-            If the study has no scan to run.
+        StudyRuleError
+            If the study has no scan to run, or was not planned for this bench.
+        StudyBusyError
+            If another session flies the study.
         InfeasibleScanError
             If this bench cannot fly it; nothing was started or stored.
         ScanPortError
             If the flight failed; the scan is stored as failed, with the cause.
         """
-        study = self._repository.get(study_id)
-        scan = study.next_scan()
-        flight_plan = self._feasible(scan.spec)
-        study.start_scan(scan.id)
-        self._store(study)
-        try:
-            results = self._scan_port.execute_scan(flight_plan, observer)
-        except BaseException as err:
-            # Whatever ended it, the bench no longer flies this scan: Ctrl-C too.
-            self._record_failure(study_id, scan.id, err)
-            raise
-        self._record_results(study_id, scan.id, results)
-        return results
+        # Asked before the study is held too: a rule says more than that it is held.
+        self.next_scan(study_id)
+        with self._repository.hold(study_id):
+            scan, flight_plan = self._start(study_id)
+            return self._fly(study_id, scan.id, flight_plan, observer)
+
+    def recover(self, study_id: StudyId) -> PlannedScan | None:
+        """Fail the scan that is running or paused though no session flies it.
+
+        To be called after a crash: nothing else ends such a scan, and the study runs
+        no other one before.
+
+        Returns
+        -------
+        PlannedScan or None
+            The scan as it was failed; None if there was none.
+
+        Raises
+        ------
+        StudyNotFoundError
+            If no study has this identifier.
+        StudyBusyError
+            If another session flies the study: its scan is not lost.
+        """
+        if self._repository.get(study_id).active_scan is None:
+            return None
+        with self._repository.hold(study_id):
+            return self._change(study_id, Study.fail_lost_scan)
+
+    def _start(self, study_id: StudyId) -> tuple[PlannedScan, FlightPlan]:
+        def start(study: Study) -> tuple[PlannedScan, FlightPlan]:
+            scan = study.next_scan()
+            study.require_bench(self._bench)
+            flight_plan = self._feasible(scan.spec)
+            study.start_scan(scan.id)
+            return scan, flight_plan
+
+        return self._change(study_id, start)
 
     def _feasible(self, spec: FlyScanSpec) -> FlightPlan:
-        planned = self._plan(spec)
+        planned = plan_flight(spec, self._bench)
         if isinstance(planned, FeasibilityReport):
             raise planned.error()
         return planned
 
-    # The study is loaded again: it may have been given scans during the flight.
+    def _fly(
+        self,
+        study_id: StudyId,
+        scan_id: ScanId,
+        flight_plan: FlightPlan,
+        observer: ScanObserver,
+    ) -> ScanResults:
+        change = partial(self._change, study_id)
+        watched = PauseRecorder(
+            observer,
+            paused=lambda: change(lambda study: study.pause_scan(scan_id)),
+            resumed=lambda: change(lambda study: study.resume_scan(scan_id)),
+        )
+        try:
+            results = self._scan_port.execute_scan(flight_plan, watched)
+        except BaseException as err:
+            # Whatever ended it, the bench no longer flies this scan: Ctrl-C too.
+            cause = f"{type(err).__name__}: {err}"
+            change(lambda study: study.fail_scan(scan_id, cause, self._last_run_uid()))
+            raise
+        change(
+            lambda study: study.record_results(scan_id, results, self._last_run_uid())
+        )
+        return results
 
-    def _record_results(
-        self, study_id: StudyId, scan_id: ScanId, results: ScanResults
-    ) -> None:
-        study = self._repository.get(study_id)
-        study.record_results(scan_id, results, self._last_run_uid())
-        self._store(study)
+    def _change(self, study_id: StudyId, change: Callable[[Study], _T]) -> _T:
+        """Load a study, change it, store it; again if it was stored in between."""
+        for _ in range(_MOST_TRIES - 1):
+            try:
+                return self._change_once(study_id, change)
+            except StaleStudyError:
+                continue
+        return self._change_once(study_id, change)
 
-    def _record_failure(
-        self, study_id: StudyId, scan_id: ScanId, error: BaseException
-    ) -> None:
+    def _change_once(self, study_id: StudyId, change: Callable[[Study], _T]) -> _T:
         study = self._repository.get(study_id)
-        cause = f"{type(error).__name__}: {error}"
-        study.fail_scan(scan_id, cause, self._last_run_uid())
+        outcome = change(study)
         self._store(study)
+        return outcome
 
     def _store(self, study: Study) -> None:
         self._repository.save(study)

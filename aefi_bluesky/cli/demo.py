@@ -16,6 +16,7 @@ import matplotlib as mpl
 
 from aefi_bluesky.cli import report as reporting
 from aefi_bluesky.domain.events import ScanId, StudyId
+from aefi_bluesky.domain.measured_object import MeasuredObject
 from aefi_bluesky.domain.scan_results import CHANNELS
 from aefi_bluesky.domain.scan_spec import (
     Excitation,
@@ -35,6 +36,8 @@ from aefi_bluesky.views.recorder import Recorder
 
 OBJECT_X_MM, OBJECT_Y_MM = 635.0, 610.0
 """Where the simulated object lies, in mm."""
+
+_OBJECT = MeasuredObject("simulated object")
 
 _EXCITATION = Excitation(ExcitationMode.X_DIR, 50.0, 50.0, 1000.0)
 
@@ -121,8 +124,10 @@ def _fly(session: Session, spec: FlyScanSpec, recorder: Recorder) -> dict[str, A
     # bluesky's own type for it is None.
     engine.waiting_hook = progress  # pyright: ignore[reportAttributeAccessIssue]
     service, study = study_service(session), StudyId("demo")
-    service.create_study(study, "simulated object")
-    service.add_scan(study, ScanId("map"), spec, ScanRole.OBJECT)
+    service.create_study(study, _OBJECT, "aefi demo")
+    service.configure_study(study)
+    # One map alone is no object scan: it has no reference to be compared with.
+    service.add_scan(study, ScanId("map"), spec, ScanRole.PRE_SCAN)
     before = time.monotonic()
     signals = (signal.SIGINT, signal.SIGTERM)
     with StopOnTermination(engine, signals) as interruption:

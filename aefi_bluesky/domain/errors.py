@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from aefi_bluesky.domain.study_rules import StudyRule
+
 
 class AefiError(Exception):
     """The root of all errors raised on purpose by this package."""
@@ -34,7 +36,39 @@ class IllegalTransitionError(AefiError, RuntimeError):
 
 
 class StudyRuleError(AefiError):
-    """A rule of the study forbids it."""
+    """A rule of the study forbids it.
+
+    Parameters
+    ----------
+    rule
+        The rule; the message begins with it.
+    found
+        What was asked and what was found, in one sentence.
+    """
+
+    def __init__(self, rule: StudyRule, found: str) -> None:
+        super().__init__(rule, found)
+        self.rule = rule
+        self.found = found
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.found}"
+
+
+class StudyTransitionError(StudyRuleError, IllegalTransitionError):
+    """The right call in the wrong state of a study or of its scan."""
+
+
+class StudyFormatError(AefiError, ValueError):
+    """What is stored of a study can't be read, or is no legal study."""
+
+
+class StaleStudyError(AefiError, RuntimeError):
+    """A study was changed by somebody else since it was loaded."""
+
+
+class StudyBusyError(AefiError, RuntimeError):
+    """Somebody else flies the study."""
 
 
 class StudyNotFoundError(AefiError, LookupError):

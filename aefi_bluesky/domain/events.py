@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NewType
 
+from aefi_bluesky.domain.bench import BenchDescription
+from aefi_bluesky.domain.measured_object import MeasuredObject
+
 StudyId = NewType("StudyId", str)
 """Identifier of a study; given from outside, never made by the domain."""
 
@@ -31,11 +34,27 @@ class StudyCreated(StudyEvent):
 
     Parameters
     ----------
-    object_name
+    measured_object
         What it is about.
+    operator
+        Who measures.
     """
 
-    object_name: str
+    measured_object: MeasuredObject
+    operator: str
+
+
+@dataclass(frozen=True, slots=True)
+class StudyConfigured(StudyEvent):
+    """A study got its bench snapshot, the first one or another.
+
+    Parameters
+    ----------
+    bench
+        The snapshot.
+    """
+
+    bench: BenchDescription
 
 
 @dataclass(frozen=True, slots=True)

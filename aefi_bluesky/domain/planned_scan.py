@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
+from types import NoneType
 from typing import Any, Self
 
-from aefi_bluesky.domain.errors import StudyRuleError
+from aefi_bluesky.domain.errors import StudyFormatError, StudyRuleError
 from aefi_bluesky.domain.events import ScanId
+from aefi_bluesky.domain.plain_values import known_fields, member, require_member
 from aefi_bluesky.domain.scan_spec import FlyScanSpec
+from aefi_bluesky.domain.study_rules import StudyRule
 
 
 class ScanRole(StrEnum):
@@ -55,11 +60,16 @@ class PlannedScan:
     id
         Unique in its study; not empty.
     spec
-        What to measure.
+        What to measure, and with what excitation.
     role
         What it is for.
     prerequisites
         Scans of the same study that must be completed first.
+    reference
+        The reference scan that it is compared with, another prerequisite: an object
+        scan has one, a repetition may have one, the other roles have none.
+    retry_of
+        The scan that it repeats because that did not complete; None if it is the first.
     state
         Where it stands.
     run_uid
@@ -70,69 +80,116 @@ class PlannedScan:
     Raises
     ------
     StudyRuleError
-        If the identifier is empty, a value is of another kind, or the scan waits for
-        itself or twice for the same.
+        If the identifier is empty, a value is of another kind, the scan waits for
+        itself or twice for the same, or its role has no or needs a reference scan.
     """
 
     id: ScanId
     spec: FlyScanSpec
     role: ScanRole
     prerequisites: tuple[ScanId, ...] = ()
+    reference: ScanId | None = None
+    retry_of: ScanId | None = None
     state: PlannedScanState = PlannedScanState.PENDING
     run_uid: str | None = None
     cause: str = ""
 
     def __post_init__(self) -> None:
-        if not self.id:
-            raise StudyRuleError("every scan has a name: the identifier was empty")
-        _require_kinds(self)
-        if self.id in self.prerequisites:
+        self._require_kinds()
+        if self.id in self.waits_for:
             raise StudyRuleError(
-                f"no scan waits for itself: {self.id!r} was its own prerequisite"
+                StudyRule.PREREQUISITES_ONCE,
+                f"{self.id!r} was its own prerequisite",
             )
         if len(set(self.prerequisites)) < len(self.prerequisites):
             raise StudyRuleError(
-                f"a scan waits for another once: the prerequisites of {self.id!r} "
-                f"were {', '.join(self.prerequisites)}"
+                StudyRule.PREREQUISITES_ONCE,
+                f"the prerequisites of {self.id!r} were "
+                f"{', '.join(self.prerequisites)}",
             )
+        self._require_role()
+
+    def _require_kinds(self) -> None:
+        """Refuse values of another kind, as what comes from outside may have."""
+        for name, kinds in _KINDS.items():
+            value: object = getattr(self, name)
+            if not isinstance(value, kinds):
+                allowed = " or ".join(kind.__name__ for kind in kinds)
+                raise StudyRuleError(
+                    StudyRule.COMPLETE_VALUES,
+                    f"{name} of scan {self.id!r} must be of type {allowed}, "
+                    f"was {value!r}",
+                )
+        for name in self.prerequisites:
+            require_member(
+                f"a prerequisite of scan {self.id!r}", str, name, error=_refuse
+            )
+        if not self.id:
+            raise _refuse("the identifier of a scan was empty")
+
+    def _require_role(self) -> None:
+        if self.role is ScanRole.OBJECT and self.reference is None:
+            raise StudyRuleError(
+                StudyRule.MATCHING_REFERENCE, f"object scan {self.id!r} named none"
+            )
+        compared = (ScanRole.OBJECT, ScanRole.REPETITION)
+        if self.reference is not None and self.role not in compared:
+            raise StudyRuleError(
+                StudyRule.MATCHING_REFERENCE,
+                f"{self.role} scan {self.id!r} must name none, "
+                f"named {self.reference!r}",
+            )
+
+    @property
+    def waits_for(self) -> tuple[ScanId, ...]:
+        """The scans that must be completed first: prerequisites and reference."""
+        if self.reference is None or self.reference in self.prerequisites:
+            return self.prerequisites
+        return (*self.prerequisites, self.reference)
 
     def to_plain(self) -> dict[str, Any]:
         """Return the scan as plain JSON values."""
-        return {
-            "id": self.id,
+        plain: dict[str, Any] = {
+            each.name: getattr(self, each.name) for each in dataclasses.fields(self)
+        }
+        return plain | {
             "spec": self.spec.to_plain(),
             "role": self.role.value,
             "prerequisites": list(self.prerequisites),
             "state": self.state.value,
-            "run_uid": self.run_uid,
-            "cause": self.cause,
         }
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        """Return the scan that `to_plain` made plain."""
-        return cls(
-            id=ScanId(plain["id"]),
-            spec=FlyScanSpec.from_plain(plain["spec"]),
-            role=ScanRole(plain["role"]),
-            prerequisites=tuple(ScanId(name) for name in plain["prerequisites"]),
-            state=PlannedScanState(plain["state"]),
-            run_uid=plain["run_uid"],
-            cause=plain["cause"],
-        )
+        """Return the scan that `to_plain` made plain.
 
-
-def _require_kinds(scan: PlannedScan) -> None:
-    """Refuse values of another kind, text for an enum too: `is` would not find it."""
-    for name, kind in (
-        ("spec", FlyScanSpec),
-        ("role", ScanRole),
-        ("prerequisites", tuple),
-        ("state", PlannedScanState),
-    ):
-        value: object = getattr(scan, name)
-        if not isinstance(value, kind):
-            raise StudyRuleError(
-                f"every scan is complete: {name} of {scan.id!r} must be of "
-                f"type {kind.__name__}, was {value!r}"
+        Raises
+        ------
+        StudyFormatError, StudyRuleError, InvalidScanSpecError
+            If a key is unknown or missing, or a value is wrong.
+        """
+        values = known_fields("scan", cls, plain, error=StudyFormatError)
+        values["spec"] = FlyScanSpec.from_plain(values["spec"])
+        values["role"] = member("role", ScanRole, values["role"], error=_refuse)
+        if "state" in values:
+            values["state"] = member(
+                "state", PlannedScanState, values["state"], error=_refuse
             )
+        if isinstance(values.get("prerequisites"), list):
+            values["prerequisites"] = tuple(values["prerequisites"])
+        return cls(**values)
+
+
+_refuse = partial(StudyRuleError, StudyRule.COMPLETE_VALUES)
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "id": (str,),
+    "spec": (FlyScanSpec,),
+    "role": (ScanRole,),
+    "prerequisites": (tuple,),
+    "reference": (str, NoneType),
+    "retry_of": (str, NoneType),
+    "state": (PlannedScanState,),
+    "run_uid": (str, NoneType),
+    "cause": (str,),
+}

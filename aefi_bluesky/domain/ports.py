@@ -161,7 +161,17 @@ class StudyRepository(Protocol):
     """Keeps studies."""
 
     def save(self, study: Study) -> None:
-        """Store `study` as it is now, replacing what was stored."""
+        """Store `study` as it is now, replacing what it was loaded from.
+
+        Either all of it is stored or, whatever happens, nothing.
+
+        Raises
+        ------
+        StaleStudyError
+            If somebody else saved the study since this one was loaded.
+        StorageError
+            If it can't be kept.
+        """
         ...
 
     def get(self, study_id: StudyId) -> Study:
@@ -171,11 +181,30 @@ class StudyRepository(Protocol):
         ------
         StudyNotFoundError
             If no study has this identifier.
+        StudyFormatError
+            If what is stored is no legal study.
+        StorageError
+            If it can't be read.
         """
         ...
 
     def __iter__(self) -> Iterator[StudyId]:
         """Iterate over the identifiers of all studies, oldest first."""
+        ...
+
+    def hold(self, study_id: StudyId) -> AbstractContextManager[None]:
+        """Be the only one that flies the study, inside the context.
+
+        The hold ends with its process at the latest, however that dies: who gets it
+        knows that nobody else flies the study's scans.
+
+        Raises
+        ------
+        StudyBusyError
+            If somebody else holds it.
+        StorageError
+            If that can't be found out.
+        """
         ...
 
 

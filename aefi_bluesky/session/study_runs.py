@@ -14,7 +14,6 @@ from aefi_bluesky.devices import AefiFlyer
 from aefi_bluesky.domain.errors import ScanAbortedError
 from aefi_bluesky.domain.events import ScanStarted, StudyEvent
 from aefi_bluesky.domain.flight_plan import FlightPlan
-from aefi_bluesky.domain.planning import plan_flight
 from aefi_bluesky.domain.ports import ScanObserver, StudyRepository
 from aefi_bluesky.domain.scan_results import ScanResults
 from aefi_bluesky.plans.fly import fly_spec
@@ -69,7 +68,7 @@ class RunEngineScanExecutor:
             self._study = {
                 "study": {
                     "id": study.id,
-                    "object": study.object_name,
+                    "object": study.measured_object.reference,
                     "scan": scan.id,
                     "role": scan.role.value,
                 }
@@ -118,7 +117,7 @@ def study_service(
     return StudyService(
         studies,
         executor,
-        lambda spec: plan_flight(spec, session.bench),
+        session.bench,
         handlers=(executor,),
         last_run_uid=executor.last_run_uid,
     )

@@ -15,6 +15,7 @@ from aefi_bluesky.domain.bench import (
 from aefi_bluesky.domain.events import ScanId, StudyId
 from aefi_bluesky.domain.feasibility import FeasibilityReport
 from aefi_bluesky.domain.flight_plan import FlightPlan
+from aefi_bluesky.domain.measured_object import MeasuredObject
 from aefi_bluesky.domain.planning import plan_flight
 from aefi_bluesky.domain.scan_spec import Excitation, FlyScanSpec, Pattern, Zone
 from aefi_bluesky.domain.study import ScanRole, Study
@@ -80,9 +81,22 @@ def a_plan(bench: BenchDescription | None = None, **overrides: Any) -> FlightPla
 
 
 def a_study(study_id: str = "study-1", *, scans: tuple[str, ...] = ()) -> Study:
-    """Return a study with object scans of these identifiers, without events."""
-    study = Study(StudyId(study_id), "a sphere")
+    """Return a configured study with reference scans so called, without events."""
+    study = Study(StudyId(study_id), an_object(), "an operator")
+    study.configure(a_bench())
     for name in scans:
-        study.add_scan(ScanId(name), a_spec(), ScanRole.OBJECT)
+        study.add_scan(ScanId(name), a_spec(), ScanRole.REFERENCE)
     study.take_events()
     return study
+
+
+def an_object(**overrides: Any) -> MeasuredObject:
+    """Return a small sphere in sand; `overrides` are its fields."""
+    sphere = MeasuredObject(
+        "a sphere",
+        size_mm=(20.0, 20.0, 20.0),
+        depth_mm=15.0,
+        medium="dry sand",
+        lift_off_mm=5.0,
+    )
+    return dataclasses.replace(sphere, **overrides)

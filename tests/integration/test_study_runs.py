@@ -6,10 +6,9 @@ from aefi_bluesky.application.in_memory import InMemoryStudyRepository
 from aefi_bluesky.application.study_service import StudyService
 from aefi_bluesky.domain.events import ScanId, StudyId
 from aefi_bluesky.domain.planned_scan import PlannedScanState
-from aefi_bluesky.domain.planning import plan_flight
 from aefi_bluesky.domain.study import ScanRole
 from aefi_bluesky.session.study_runs import RunEngineScanExecutor
-from aefi_bluesky.testing.builders import a_spec
+from aefi_bluesky.testing.builders import a_spec, an_object
 from aefi_bluesky.testing.fakes import RecordingObserver
 
 STUDY, SCAN = StudyId("study"), ScanId("scan")
@@ -26,14 +25,15 @@ def service(bench, studies):
     return StudyService(
         studies,
         executor,
-        lambda spec: plan_flight(spec, bench.description),
+        bench.description,
         handlers=(executor,),
         last_run_uid=executor.last_run_uid,
     )
 
 
 def test_the_run_tells_its_study_and_the_study_its_run(bench, service, studies):
-    service.create_study(STUDY, "a sphere")
+    service.create_study(STUDY, an_object(), "me")
+    service.configure_study(STUDY)
     service.add_scan(STUDY, SCAN, a_spec(), ScanRole.REFERENCE)
     observer = RecordingObserver()
     results = service.execute_next_scan(STUDY, observer)

@@ -1,5 +1,7 @@
 """The rules of a study, one by one, and the events it records."""
 
+from dataclasses import replace
+
 import pytest
 
 from aefi_bluesky.domain.errors import IllegalTransitionError, StudyRuleError
@@ -12,9 +14,18 @@ from aefi_bluesky.domain.events import (
     StudyAborted,
     StudyArchived,
     StudyCompleted,
+    StudyConfigured,
     StudyCreated,
 )
 from aefi_bluesky.domain.scan_results import FrameState, ScanResults, ScanState
+from aefi_bluesky.domain.scan_spec import (
+    Excitation,
+    ExcitationMode,
+    Pattern,
+    Trigger,
+    TriggerKind,
+    Zone,
+)
 from aefi_bluesky.domain.study import (
     PlannedScan,
     PlannedScanState,
@@ -22,7 +33,8 @@ from aefi_bluesky.domain.study import (
     Study,
     StudyState,
 )
-from aefi_bluesky.testing.builders import a_spec, a_study
+from aefi_bluesky.domain.study_rules import StudyRule
+from aefi_bluesky.testing.builders import a_bench, a_spec, a_study, an_object
 
 PENDING, RUNNING = PlannedScanState.PENDING, PlannedScanState.RUNNING
 FAILED, CANCELLED = PlannedScanState.FAILED, PlannedScanState.CANCELLED
@@ -62,9 +74,11 @@ def archived(study):
 
 
 def test_study_lives_from_created_to_archived():
-    study = a_study()
+    study = Study("s", an_object(), "an operator")
     assert study.state is StudyState.CREATED
-    study.add_scan("a", a_spec(), ScanRole.OBJECT)
+    study.configure(a_bench())
+    assert study.state is StudyState.CONFIGURED
+    study.add_scan("a", a_spec(), ScanRole.REFERENCE)
     assert study.state is StudyState.CONFIGURED
     fly(study, "a")
     assert study.state is StudyState.IN_PROGRESS
@@ -92,34 +106,75 @@ def test_scans_come_in_the_order_they_were_added(study):
     assert [scan.id for scan in study.scans] == ["a", "b"]
 
 
-@pytest.mark.parametrize("names", [("", "a sphere"), ("study-1", "")])
-def test_study_without_a_name_is_refused(names):
-    with pytest.raises(StudyRuleError, match="every study has a name"):
-        Study(*names)
-
-
-def test_scan_without_a_name_is_refused(study):
-    with pytest.raises(StudyRuleError, match="every scan has a name"):
-        study.add_scan("", a_spec(), ScanRole.OBJECT)
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (("", an_object(), "me"), "identifier must not be empty"),
+        ((7, an_object(), "me"), "identifier must be of type str, was 7"),
+        (("s", an_object(), ""), "operator must not be empty"),
+        (("s", "a sphere", "me"), "object must be of type MeasuredObject"),
+    ],
+)
+def test_study_without_a_name_an_object_or_an_operator_is_refused(values, message):
+    with pytest.raises(StudyRuleError, match=f"study .* is whole: study: {message}"):
+        Study(*values)
 
 
 @pytest.mark.parametrize(
-    ("field", "bad"), [("spec", None), ("role", "object"), ("prerequisites", ["b"])]
+    ("field", "bad", "message"),
+    [
+        ("reference", "", "reference must not be empty"),
+        ("reference", None, "reference must be of type str"),
+        ("medium", 3, "medium must be of type str, was 3"),
+        ("size_mm", (1.0, 2.0), "size must be three extents"),
+        ("size_mm", 3.0, "size must be of type tuple"),
+        ("size_mm", (1.0, 0.0, 1.0), r"size along y must be from 1e-06 .* mm, was 0"),
+        ("depth_mm", -1.0, r"depth must be from 0 .* mm, was -1"),
+        ("lift_off_mm", float("nan"), "lift_off must be from 0 .* mm, was nan"),
+    ],
+)
+def test_object_out_of_range_is_refused(field, bad, message):
+    with pytest.raises(StudyRuleError, match=f"is whole: object: {message}"):
+        an_object(**{field: bad})
+
+
+def test_study_keeps_its_object_its_operator_and_its_bench(study):
+    assert study.measured_object == an_object()
+    assert study.operator == "an operator"
+    assert study.bench == a_bench()
+
+
+def test_scan_without_a_name_is_refused(study):
+    with pytest.raises(StudyRuleError, match="the identifier of a scan was empty"):
+        study.add_scan("", a_spec(), ScanRole.REFERENCE)
+
+
+@pytest.mark.parametrize(
+    ("field", "bad"),
+    [
+        ("spec", None),
+        ("role", "object"),
+        ("prerequisites", ["b"]),
+        ("reference", 1),
+        ("retry_of", 1),
+        ("run_uid", 1),
+        ("cause", None),
+    ],
 )
 def test_scan_with_a_value_of_another_kind_is_refused(field, bad):
-    values = {"spec": a_spec(), "role": ScanRole.OBJECT, field: bad}
-    with pytest.raises(StudyRuleError, match=f"{field} of 'a' must be of type"):
+    values = {"spec": a_spec(), "role": ScanRole.REFERENCE, field: bad}
+    with pytest.raises(StudyRuleError, match=f"{field} of scan 'a' must be of type"):
         PlannedScan("a", **values)
 
 
 def test_scan_waits_for_another_once():
-    with pytest.raises(StudyRuleError, match="once: the prerequisites of 'a' were b"):
-        PlannedScan("a", a_spec(), ScanRole.OBJECT, ("b", "b"))
+    with pytest.raises(StudyRuleError, match=r"once for each: .* of 'a' were b, b"):
+        PlannedScan("a", a_spec(), ScanRole.REFERENCE, ("b", "b"))
 
 
 def test_scan_does_not_wait_for_itself():
-    with pytest.raises(StudyRuleError, match="no scan waits for itself"):
-        PlannedScan("a", a_spec(), ScanRole.OBJECT, ("a",))
+    with pytest.raises(StudyRuleError, match="'a' was its own prerequisite"):
+        PlannedScan("a", a_spec(), ScanRole.REFERENCE, ("a",))
 
 
 # Rules
@@ -160,14 +215,18 @@ def test_failed_prerequisite_is_not_completed(study):
 
 
 def test_prerequisite_must_be_planned(study):
-    with pytest.raises(StudyRuleError, match="has no scan 'nothing'"):
-        study.add_scan("c", a_spec(), ScanRole.OBJECT, ("nothing",))
+    with pytest.raises(
+        StudyRuleError, match="there is no scan 'nothing', planned were 'a', 'b'"
+    ):
+        study.add_scan("c", a_spec(), ScanRole.REFERENCE, ("nothing",))
     assert len(study.scans) == 2
 
 
 def test_identifier_is_used_once(study):
-    with pytest.raises(StudyRuleError, match=r"a retry is a new scan: .*'a' is taken"):
-        study.add_scan("a", a_spec(), ScanRole.OBJECT)
+    with pytest.raises(
+        StudyRuleError, match="a retry is a new scan: identifier 'a' was taken"
+    ):
+        study.add_scan("a", a_spec(), ScanRole.REFERENCE)
 
 
 @pytest.mark.parametrize("state", [ScanState.COMPLETED, ScanState.STOPPED])
@@ -197,15 +256,225 @@ def test_what_waited_for_a_failed_scan_waits_for_its_retry(study):
     assert study.next_scan().id == "c"
 
 
+def test_retry_has_what_the_first_attempt_had(with_object):
+    with_object.cancel_scan("o", "no object")
+    retry = with_object.retry_scan("o", "o2")
+    assert (retry.role, retry.reference) == (ScanRole.OBJECT, "r")
+    assert retry.retry_of == "o"
+
+
+def test_retry_of_a_retry_stands_for_the_first_attempt(study):
+    study.add_scan("c", a_spec(), ScanRole.REPETITION, ("a",))
+    for attempt, retry in (("a", "a2"), ("a2", "a3")):
+        study.start_scan(attempt)
+        study.fail_scan(attempt, "axis x: limit")
+        study.retry_scan(attempt, retry)
+    with pytest.raises(StudyRuleError, match=r"'c' waits for 'a3' \(pending\)"):
+        study.start_scan("c")
+    fly(study, "a3")
+    study.start_scan("c")
+
+
+def test_only_the_last_attempt_is_retried(study):
+    study.cancel_scan("a", "no object")
+    study.retry_scan("a", "a2")
+    with pytest.raises(
+        StudyRuleError,
+        match=r"only the last attempt is retried: scan 'a' has the .*'a2'",
+    ):
+        study.retry_scan("a", "a3")
+
+
 def test_completed_scan_is_not_retried(study):
     fly(study, "a")
     with pytest.raises(StudyRuleError, match="only what did not complete is retried"):
         study.retry_scan("a", "a2")
 
 
+def test_map_is_refused_after_its_line_failed():
+    study = a_study()
+    study.add_scan("line", a_spec(n_x=1), ScanRole.PRE_SCAN)
+    study.add_scan("map", a_spec(), ScanRole.REFERENCE, ("line",))
+    study.start_scan("line")
+    study.fail_scan("line", "axis x: limit")
+    with pytest.raises(StudyRuleError, match=r"first: .*'map' waits for 'line' \(fail"):
+        study.start_scan("map")
+
+
+# The reference scan
+
+
+@pytest.fixture
+def with_object():
+    study = a_study(scans=("r",))
+    study.add_scan("o", a_spec(), ScanRole.OBJECT, reference="r")
+    return study
+
+
+def test_object_scan_without_a_reference_is_refused(study):
+    with pytest.raises(
+        StudyRuleError, match="names a matching reference scan: object scan 'o' named"
+    ):
+        study.add_scan("o", a_spec(), ScanRole.OBJECT)
+
+
+def test_reference_must_be_a_reference_scan(with_object):
+    with pytest.raises(StudyRuleError, match="'o', which is no reference scan, its"):
+        with_object.add_scan("p", a_spec(), ScanRole.OBJECT, reference="o")
+
+
+@pytest.mark.parametrize("role", [ScanRole.REFERENCE, ScanRole.PRE_SCAN])
+def test_reference_and_pre_scan_name_no_reference(study, role):
+    with pytest.raises(StudyRuleError, match=f"{role} scan 'c' must name none"):
+        study.add_scan("c", a_spec(), role, reference="a")
+
+
+def test_repetition_may_name_a_reference(study):
+    study.add_scan("c", a_spec(), ScanRole.REPETITION, reference="a")
+    with pytest.raises(StudyRuleError, match="matching reference"):
+        study.add_scan("d", a_spec(n_x=3), ScanRole.REPETITION, reference="a")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            {"zone": Zone.centred(601.0, 600.0, 20.0, 20.0)},
+            "zone.x_min_mm 591.0, found",
+        ),
+        ({"n_x": 10}, "n_x 10, found 9"),
+        ({"n_y": 10}, "n_y 10, found 9"),
+        ({"pattern": Pattern.RASTER}, "pattern raster, found serpentine"),
+        ({"fast_axis": "x"}, "fast_axis x, found y"),
+        ({"speed_mm_per_s": 30.0}, "speed_mm_per_s 30.0, found 32.7"),
+        ({"n_avg": 11}, "n_avg 11, found 10"),
+        (
+            {"excitation": Excitation(ExcitationMode.X_DIR, 0.0, 0.0, 50.0)},
+            "excitation.frequency_hz 50.0, found 1000.0",
+        ),
+        (
+            {"excitation": Excitation(ExcitationMode.Y_DIR, 0.0, 0.0, 1000.0)},
+            "excitation.mode y-dir, found x-dir",
+        ),
+        (
+            {"excitation": Excitation(ExcitationMode.X_DIR, 1.0, 0.0, 1000.0)},
+            "excitation.level_s1s2_percent 1.0, found 0.0",
+        ),
+        (
+            {"trigger": Trigger(TriggerKind.PERIODIC, 0.1)},
+            "trigger.kind periodic, found",
+        ),
+    ],
+)
+def test_reference_must_match_in_every_condition(study, overrides, message):
+    with pytest.raises(StudyRuleError, match=f"scan 'o' asks for {message}"):
+        study.add_scan("o", a_spec(**overrides), ScanRole.OBJECT, reference="a")
+    assert [scan.id for scan in study.scans] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"min_readings_per_frame": 2},
+        {"allowed_bad_frames": 5},
+        {"gap_fill_passes": 1},
+        {"zone": Zone.centred(600.0, 600.0 + 1e-12, 20.0, 20.0)},
+    ],
+)
+def test_reference_matches_whatever_is_taken_for_a_success(study, overrides):
+    study.add_scan("o", a_spec(**overrides), ScanRole.OBJECT, reference="a")
+    assert study.scan("o").reference == "a"
+
+
+def test_conditions_tell_the_axis_that_is_really_flown():
+    study = a_study()
+    comb = a_spec(pattern=Pattern.COMB, fast_axis="x")
+    study.add_scan("r", comb, ScanRole.REFERENCE)
+    same = a_spec(pattern=Pattern.COMB, fast_axis="y")
+    study.add_scan("o", same, ScanRole.OBJECT, reference="r")
+
+
+def test_reference_scan_is_completed_first(with_object):
+    with pytest.raises(StudyRuleError, match=r"first: .*'o' waits for 'r' \(pending\)"):
+        with_object.start_scan("o")
+    fly(with_object, "r")
+    assert with_object.next_scan().id == "o"
+
+
+def test_retry_of_the_reference_stands_for_it(with_object):
+    with_object.start_scan("r")
+    with_object.fail_scan("r", "axis x: limit")
+    with_object.retry_scan("r", "r2")
+    fly(with_object, "r2")
+    assert with_object.next_scan().id == "o"
+
+
+# The bench snapshot
+
+
+def test_snapshot_may_be_replaced_before_the_first_scan(study):
+    study.configure(a_bench(name="another bench"))
+    assert study.bench.name == "another bench"
+    assert study.take_events() == (
+        StudyConfigured("study-1", a_bench(name="another bench")),
+    )
+
+
+def test_snapshot_is_frozen_after_the_first_scan(study):
+    study.start_scan("a")
+    with pytest.raises(
+        StudyRuleError, match=r"frozen after .*'test bench', asked .*'b'"
+    ):
+        study.configure(a_bench(name="b"))
+    assert study.bench == a_bench()
+
+
+def test_bench_is_that_of_the_snapshot(study):
+    study.require_bench(a_bench())
+    faster = replace(a_bench().link, fix_rate_hz=300.0)
+    with pytest.raises(
+        StudyRuleError,
+        match=r"on the bench of its snapshot: .* link.fix_rate_hz 300.0, found 200.0",
+    ):
+        study.require_bench(a_bench(link=faster))
+
+
+def test_study_gets_no_scan_before_its_bench():
+    study = Study("s", an_object(), "an operator")
+    with pytest.raises(IllegalTransitionError, match="to get a scan, was created"):
+        study.add_scan("a", a_spec(), ScanRole.REFERENCE)
+    with pytest.raises(IllegalTransitionError, match="to be flown, was created"):
+        study.require_bench(a_bench())
+
+
+# After a crash
+
+
+@pytest.mark.parametrize("paused", [False, True])
+def test_lost_scan_fails_with_its_cause(study, paused):
+    study.start_scan("a")
+    if paused:
+        study.pause_scan("a")
+    lost = study.fail_lost_scan()
+    assert (lost.id, lost.state) == ("a", FAILED)
+    assert "nobody flew it any more" in lost.cause
+    assert study.next_scan().id == "b"
+
+
+def test_study_without_an_active_scan_has_lost_none(study):
+    before = study.to_plain()
+    assert study.fail_lost_scan() is None
+    assert study.to_plain() == before
+
+
+# The end
+
+
 def test_study_with_pending_scans_is_not_completed(study):
     fly(study, "a")
-    with pytest.raises(StudyRuleError, match="no pending scan: b must be run"):
+    with pytest.raises(
+        StudyRuleError, match="no pending scan: b must be run or cancelled"
+    ):
         study.complete()
 
 
@@ -221,7 +490,9 @@ def test_study_does_not_end_while_a_scan_runs(study, end):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda study: study.add_scan("c", a_spec(), ScanRole.OBJECT),
+        lambda study: study.configure(a_bench()),
+        lambda study: study.require_bench(a_bench()),
+        lambda study: study.add_scan("c", a_spec(), ScanRole.REFERENCE),
         lambda study: study.retry_scan("a", "a2"),
         lambda study: study.start_scan("a"),
         lambda study: study.next_scan(),
@@ -253,8 +524,8 @@ def test_next_scan_is_the_first_that_may_run(study):
 
 def test_next_scan_leaves_out_what_waits():
     study = a_study(scans=("a",))
-    study.add_scan("c", a_spec(), ScanRole.OBJECT, ("a",))
-    study.add_scan("d", a_spec(), ScanRole.OBJECT)
+    study.add_scan("c", a_spec(), ScanRole.REFERENCE, ("a",))
+    study.add_scan("d", a_spec(), ScanRole.REFERENCE)
     study.start_scan("a")
     study.fail_scan("a", "limit")
     assert study.next_scan().id == "d"
@@ -274,13 +545,18 @@ def test_study_without_pending_scans_has_no_next_one(study):
         study.next_scan()
 
 
-@pytest.mark.parametrize("close", [None, "complete"])
-def test_next_scan_needs_an_open_study_with_scans(close):
-    study = a_study()
-    if close:
-        study = a_study(scans=("a",))
-        fly(study, "a")
-        study.complete()
+def test_configured_study_without_scans_has_no_next_one():
+    with pytest.raises(StudyRuleError, match="only pending scans: none was, found no"):
+        a_study().next_scan()
+
+
+def test_next_scan_needs_a_configured_study():
+    with pytest.raises(IllegalTransitionError, match=r"in-progress to run .* created"):
+        Study("s", an_object(), "an operator").next_scan()
+
+
+def test_closed_study_has_no_next_scan(study):
+    study.abort("tired")
     with pytest.raises(IllegalTransitionError, match="must be configured or in-prog"):
         study.next_scan()
 
@@ -295,8 +571,8 @@ def test_next_scan_needs_an_open_study_with_scans(close):
         (lambda s: s.resume_scan("a"), "must be paused to be resumed, was pending"),
         (lambda s: s.record_results("a", results()), "running or paused to be ended"),
         (lambda s: s.fail_scan("a", "x"), "running or paused to be failed"),
-        (lambda s: s.complete(), "must be in-progress to complete, was configured"),
-        (lambda s: s.archive(), "must be completed or aborted to archive"),
+        (lambda s: s.complete(), "must be in-progress to be completed, was configured"),
+        (lambda s: s.archive(), "must be completed or aborted to be archived"),
     ],
 )
 def test_call_in_the_wrong_state_is_refused(study, change, message):
@@ -312,8 +588,8 @@ def test_running_scan_is_not_cancelled_but_stopped(study):
 
 def test_closed_study_takes_no_scan(study):
     study.abort("tired")
-    with pytest.raises(IllegalTransitionError, match="to add a scan to study"):
-        study.add_scan("c", a_spec(), ScanRole.OBJECT)
+    with pytest.raises(IllegalTransitionError, match="to get a scan, was aborted"):
+        study.add_scan("c", a_spec(), ScanRole.REFERENCE)
 
 
 def test_aborted_study_cancels_what_is_pending(study):
@@ -340,7 +616,7 @@ def test_aborted_study_cancels_what_is_pending(study):
 )
 def test_outcome_follows_from_the_flight(flight, state, cause):
     study = a_study()
-    study.add_scan("a", a_spec(allowed_bad_frames=2), ScanRole.OBJECT)
+    study.add_scan("a", a_spec(allowed_bad_frames=2), ScanRole.REFERENCE)
     study.start_scan("a")
     study.record_results("a", flight)
     assert study.scan("a").state is state
@@ -351,8 +627,9 @@ def test_outcome_follows_from_the_flight(flight, state, cause):
 
 
 def test_everything_that_happens_is_an_event():
-    study = Study("s", "a sphere")
-    study.add_scan("a", a_spec(), ScanRole.OBJECT)
+    study = Study("s", an_object(), "an operator")
+    study.configure(a_bench())
+    study.add_scan("a", a_spec(), ScanRole.REFERENCE)
     study.start_scan("a")
     study.pause_scan("a")
     study.resume_scan("a")
@@ -363,7 +640,8 @@ def test_everything_that_happens_is_an_event():
     study.complete()
     study.archive()
     assert study.take_events() == (
-        StudyCreated("s", "a sphere"),
+        StudyCreated("s", an_object(), "an operator"),
+        StudyConfigured("s", a_bench()),
         ScanAdded("s", "a"),
         ScanStarted("s", "a"),
         ScanPaused("s", "a"),
@@ -398,10 +676,10 @@ def test_refusal_records_no_event(study):
     assert study.take_events() == ()
 
 
-def test_study_survives_plain_values(study):
-    study.add_scan("c", a_spec(), ScanRole.REPETITION, ("a",))
-    fly(study, "a")
-    again = Study.from_plain(study.to_plain())
-    assert again == study
-    assert again.take_events() == ()
-    assert again.next_scan().id == "b"
+def test_refusal_has_its_rule(study):
+    study.start_scan("a")
+    with pytest.raises(StudyRuleError) as caught:
+        study.next_scan()
+    assert caught.value.rule is StudyRule.ONE_AT_A_TIME
+    assert caught.value.found == "scan 'a' is running"
+    assert str(caught.value) == "one scan at a time: scan 'a' is running"

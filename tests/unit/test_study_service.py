@@ -17,13 +17,13 @@ from aefi_bluesky.domain.events import (
     ScanEnded,
     ScanId,
     ScanStarted,
+    StudyConfigured,
     StudyCreated,
     StudyId,
 )
-from aefi_bluesky.domain.planning import plan_flight
 from aefi_bluesky.domain.scan_results import ScanState
 from aefi_bluesky.domain.study import PlannedScanState, ScanRole
-from aefi_bluesky.testing.builders import a_bench, a_spec, a_study
+from aefi_bluesky.testing.builders import a_bench, a_spec, a_study, an_object
 from aefi_bluesky.testing.fakes import Failure, FakeScanPort, RecordingObserver
 
 STUDY, SCAN = StudyId("study-1"), ScanId("a")
@@ -91,17 +91,20 @@ def service(repository, port, log):
     return StudyService(
         repository,
         port,
-        lambda spec: plan_flight(spec, a_bench()),
+        a_bench(),
         [LoggingHandler(log)],
     )
 
 
 def test_study_is_stored_before_its_events_are_handed_on(service, log):
-    service.create_study(StudyId("new"), "a cube")
+    service.create_study(StudyId("new"), an_object(), "me")
+    service.configure_study(StudyId("new"))
     service.add_scan(StudyId("new"), SCAN, a_spec(), ScanRole.REFERENCE)
     assert log == [
         ("saved", []),
-        StudyCreated("new", "a cube"),
+        StudyCreated("new", an_object(), "me"),
+        ("saved", []),
+        StudyConfigured("new", a_bench()),
         ("saved", ["pending"]),
         ScanAdded("new", "a"),
     ]
@@ -129,7 +132,7 @@ def test_run_of_the_port_is_recorded(repository, observer):
     service = StudyService(
         repository,
         FakeScanPort(),
-        lambda spec: plan_flight(spec, a_bench()),
+        a_bench(),
         last_run_uid=lambda: "uid-7",
     )
     service.execute_next_scan(STUDY, observer)
@@ -137,9 +140,11 @@ def test_run_of_the_port_is_recorded(repository, observer):
 
 
 def test_infeasible_scan_starts_nothing(service, repository, log, observer):
-    service.add_scan(STUDY, ScanId("b"), a_spec(), ScanRole.OBJECT)
+    service.add_scan(STUDY, ScanId("b"), a_spec(), ScanRole.REFERENCE)
     service.execute_next_scan(STUDY, observer)
-    service.add_scan(STUDY, ScanId("c"), a_spec(speed_mm_per_s=500.0), ScanRole.OBJECT)
+    service.add_scan(
+        STUDY, ScanId("c"), a_spec(speed_mm_per_s=500.0), ScanRole.REFERENCE
+    )
     service.execute_next_scan(STUDY, observer)
     log.clear()
     with pytest.raises(InfeasibleScanError, match="500 mm/s is outside"):
@@ -195,7 +200,7 @@ def test_whatever_ends_a_flight_ends_its_scan(
 
 def test_scan_added_during_a_flight_is_kept(service, port, repository, observer):
     port.meanwhile = lambda: service.add_scan(
-        STUDY, ScanId("later"), a_spec(), ScanRole.OBJECT
+        STUDY, ScanId("later"), a_spec(), ScanRole.REFERENCE
     )
     service.execute_next_scan(STUDY, observer)
     states = [scan.state for scan in repository.get(STUDY).scans]
@@ -224,7 +229,7 @@ def test_broken_handler_does_not_undo_what_happened(repository, observer, caplog
     service = StudyService(
         repository,
         FakeScanPort(),
-        lambda spec: plan_flight(spec, a_bench()),
+        a_bench(),
         [Broken(), LoggingHandler(heard)],
     )
     service.execute_next_scan(STUDY, observer)
@@ -240,5 +245,5 @@ def test_unknown_study_is_refused(service, observer):
 
 def test_taken_identifier_is_refused(service, repository):
     with pytest.raises(StudyRuleError, match="'study-1' is taken"):
-        service.create_study(STUDY, "another object")
-    assert repository.get(STUDY).object_name == "a sphere"
+        service.create_study(STUDY, an_object(reference="a cube"), "me")
+    assert repository.get(STUDY).measured_object == an_object()
