@@ -683,3 +683,82 @@ def test_refusal_has_its_rule(study):
     assert caught.value.rule is StudyRule.ONE_AT_A_TIME
     assert caught.value.found == "scan 'a' is running"
     assert str(caught.value) == "one scan at a time: scan 'a' is running"
+
+
+def completed(study):
+    fly(study, "a")
+    study.cancel_scan("b", "not needed")
+    study.complete()
+
+
+def broken_by(*calls):
+    """Make the calls; the last one is refused."""
+
+    def act(study):
+        for call in calls[:-1]:
+            call(study)
+        with pytest.raises(StudyRuleError) as caught:
+            calls[-1](study)
+        return caught.value
+
+    return act
+
+
+def adding(name, spec=None, role=ScanRole.REFERENCE, waits=(), reference=None):
+    return lambda s: s.add_scan(
+        name, spec or a_spec(), role, waits, reference=reference
+    )
+
+
+def starting(name):
+    return lambda s: s.start_scan(name)
+
+
+def cancelling(name):
+    return lambda s: s.cancel_scan(name, "not needed")
+
+
+def retrying(name, new):
+    return lambda s: s.retry_scan(name, new)
+
+
+BROKEN = {
+    StudyRule.COMPLETE_VALUES: broken_by(adding("")),
+    StudyRule.STUDY_STATES: broken_by(lambda s: s.archive()),
+    StudyRule.SCAN_STATES: broken_by(lambda s: s.pause_scan("a")),
+    StudyRule.FROZEN_SNAPSHOT: broken_by(
+        starting("a"), lambda s: s.configure(a_bench(name="b"))
+    ),
+    StudyRule.ONE_BENCH: broken_by(lambda s: s.require_bench(a_bench(name="b"))),
+    StudyRule.PLANNED_SCANS: broken_by(starting("nothing")),
+    StudyRule.PENDING_SCANS: broken_by(
+        cancelling("a"), cancelling("b"), lambda s: s.next_scan()
+    ),
+    StudyRule.ONE_AT_A_TIME: broken_by(starting("a"), starting("b")),
+    StudyRule.PREREQUISITES_FIRST: broken_by(adding("c", waits=("a",)), starting("c")),
+    StudyRule.PREREQUISITES_ONCE: broken_by(adding("c", waits=("a", "a"))),
+    StudyRule.MATCHING_REFERENCE: broken_by(
+        adding("c", a_spec(n_avg=3), ScanRole.OBJECT, reference="a")
+    ),
+    StudyRule.RETRY_IS_NEW: broken_by(adding("a")),
+    StudyRule.RETRY_OF_INCOMPLETE: broken_by(retrying("a", "a2")),
+    StudyRule.RETRY_OF_LATEST: broken_by(
+        cancelling("a"), retrying("a", "a2"), retrying("a", "a3")
+    ),
+    StudyRule.NOTHING_PENDING: broken_by(
+        starting("a"), lambda s: s.fail_scan("a", "limit"), lambda s: s.complete()
+    ),
+    StudyRule.ARCHIVED_IS_IMMUTABLE: broken_by(
+        completed, lambda s: s.archive(), adding("c")
+    ),
+}
+"""How each rule is broken; `UNIQUE_STUDY` is the service's."""
+
+
+@pytest.mark.parametrize(
+    "rule", [each for each in StudyRule if each is not StudyRule.UNIQUE_STUDY], ids=str
+)
+def test_each_rule_refuses_by_its_name(study, rule):
+    refusal = BROKEN[rule](study)
+    assert refusal.rule is rule
+    assert str(refusal) == f"{rule}: {refusal.found}"

@@ -9,6 +9,8 @@ from aefi_bluesky.domain.errors import (
     InfeasibleScanError,
     PortBusyError,
     ScanPortError,
+    StaleStudyError,
+    StudyBusyError,
     StudyNotFoundError,
     StudyRuleError,
 )
@@ -22,7 +24,8 @@ from aefi_bluesky.domain.events import (
     StudyId,
 )
 from aefi_bluesky.domain.scan_results import ScanState
-from aefi_bluesky.domain.study import PlannedScanState, ScanRole
+from aefi_bluesky.domain.study import PlannedScanState, ScanRole, StudyState
+from aefi_bluesky.domain.study_rules import StudyRule
 from aefi_bluesky.testing.builders import a_bench, a_spec, a_study, an_object
 from aefi_bluesky.testing.fakes import Failure, FakeScanPort, RecordingObserver
 
@@ -247,3 +250,153 @@ def test_taken_identifier_is_refused(service, repository):
     with pytest.raises(StudyRuleError, match="'study-1' is taken"):
         service.create_study(STUDY, an_object(reference="a cube"), "me")
     assert repository.get(STUDY).measured_object == an_object()
+
+
+def test_taken_study_is_refused_by_rule(service):
+    with pytest.raises(StudyRuleError) as caught:
+        service.create_study(STUDY, an_object(), "me")
+    assert caught.value.rule is StudyRule.UNIQUE_STUDY
+
+
+def test_next_scan_is_told_without_flying_it(service, log):
+    assert service.next_scan(STUDY).id == SCAN
+    assert log == []
+
+
+def test_study_is_closed_through_the_service(service, repository, observer):
+    service.add_scan(STUDY, ScanId("b"), a_spec(), ScanRole.REFERENCE)
+    service.cancel_scan(STUDY, SCAN, "no object")
+    service.retry_scan(STUDY, SCAN, ScanId("a2"))
+    service.execute_next_scan(STUDY, observer)
+    service.execute_next_scan(STUDY, observer)
+    service.complete_study(STUDY)
+    service.archive_study(STUDY)
+    study = repository.get(STUDY)
+    assert study.state is StudyState.ARCHIVED
+    assert [str(s.state) for s in study.scans] == [
+        "cancelled",
+        "completed",
+        "completed",
+    ]
+
+
+def test_study_is_aborted_through_the_service(service, repository):
+    service.abort_study(STUDY, "the object broke")
+    assert repository.get(STUDY).scan(SCAN).cause == "the object broke"
+
+
+def test_scan_is_not_flown_on_another_bench(repository, port, log, observer):
+    service = StudyService(repository, port, a_bench(name="another"))
+    with pytest.raises(
+        StudyRuleError, match=r"its snapshot: .* name another, found te"
+    ):
+        service.execute_next_scan(STUDY, observer)
+    assert log == []
+
+
+def test_pauses_of_the_flight_are_those_of_the_scan(
+    service, port, repository, observer
+):
+    states = []
+
+    def hold(flight_plan, watched):
+        for state in (
+            *(ScanState.FLYING, ScanState.PAUSING, ScanState.PAUSED),
+            *(ScanState.PAUSED, ScanState.FLYING),
+        ):
+            watched.state_changed(state)
+            states.append((state, repository.get(STUDY).scan(SCAN).state))
+        return FakeScanPort().execute_scan(flight_plan, watched)
+
+    port.execute_scan = hold
+    service.execute_next_scan(STUDY, observer)
+    running, paused = PlannedScanState.RUNNING, PlannedScanState.PAUSED
+    assert states == [
+        (ScanState.FLYING, running),
+        (ScanState.PAUSING, running),
+        (ScanState.PAUSED, paused),
+        (ScanState.PAUSED, paused),
+        (ScanState.FLYING, running),
+    ]
+    assert repository.get(STUDY).scan(SCAN).state is PlannedScanState.COMPLETED
+    assert observer.values("state_changed")[:3] == [
+        *(ScanState.FLYING, ScanState.PAUSING, ScanState.PAUSED)
+    ]
+
+
+def lose_the_scan(repository):
+    study = repository.get(STUDY)
+    study.start_scan(SCAN)
+    repository.save(study)
+
+
+def test_lost_scan_fails_by_an_explicit_call_only(service, repository, log, observer):
+    lose_the_scan(repository)
+    log.clear()
+    with pytest.raises(StudyRuleError, match="one scan at a time: scan 'a' is running"):
+        service.execute_next_scan(STUDY, observer)
+    assert log == []
+    lost = service.recover(STUDY)
+    assert "nobody flew it any more" in lost.cause
+    assert log == [
+        ("saved", ["failed"]),
+        ScanEnded("study-1", "a", "failed", None, lost.cause),
+    ]
+    assert repository.get(STUDY).scan(SCAN) == lost
+
+
+def test_scan_in_flight_is_not_recovered(service, port, repository, observer):
+    refusals = []
+
+    def recover():
+        with pytest.raises(StudyBusyError, match="'study-1' is being flown"):
+            service.recover(STUDY)
+        refusals.append(repository.get(STUDY).scan(SCAN).state)
+
+    port.meanwhile = recover
+    service.execute_next_scan(STUDY, observer)
+    assert refusals == [PlannedScanState.RUNNING]
+
+
+def test_study_that_lost_no_scan_is_left_alone(service, log):
+    assert service.recover(STUDY) is None
+    assert log == []
+
+
+def test_unknown_study_is_not_recovered(service):
+    with pytest.raises(StudyNotFoundError, match="nobody"):
+        service.recover(StudyId("nobody"))
+
+
+class OvertakenRepository(InMemoryStudyRepository):
+    """Somebody else is faster, as often as `times` says."""
+
+    def __init__(self, times):
+        super().__init__()
+        self.times = times
+
+    def save(self, study):
+        if self.times > 0 and study.version > 0:
+            self.times -= 1
+            faster = self.get(study.id)
+            name = ScanId(f"other-{self.times}")
+            faster.add_scan(name, a_spec(), ScanRole.REFERENCE)
+            super().save(faster)
+        super().save(study)
+
+
+def test_overtaken_change_is_made_anew():
+    repository = OvertakenRepository(times=3)
+    repository.save(a_study())
+    service = StudyService(repository, FakeScanPort(), a_bench())
+    service.add_scan(STUDY, SCAN, a_spec(), ScanRole.REFERENCE)
+    names = [scan.id for scan in repository.get(STUDY).scans]
+    assert names == ["other-2", "other-1", "other-0", "a"]
+
+
+def test_change_that_is_always_overtaken_is_refused_by_name():
+    repository = OvertakenRepository(times=1000)
+    repository.save(a_study())
+    service = StudyService(repository, FakeScanPort(), a_bench())
+    with pytest.raises(StaleStudyError, match="'study-1' was changed by somebody else"):
+        service.add_scan(STUDY, SCAN, a_spec(), ScanRole.REFERENCE)
