@@ -74,7 +74,6 @@ class StudyMachine(RuleBasedStateMachine):
         self.study.take_events()
         refusal = self.refusal_of(change)
         if refusal is None:
-            assert before["state"] != StudyState.ARCHIVED
             self.check_step(before, self.study.take_events())
         else:
             assert str(refusal) == f"{refusal.rule}: {refusal.found}"
@@ -91,6 +90,10 @@ class StudyMachine(RuleBasedStateMachine):
     def check_step(self, before, events):
         old, new = StudyState(before["state"]), self.study.state
         assert new is old or new in STUDY_STEPS[old]
+        assert old is not StudyState.ARCHIVED or (before, ()) == (
+            self.study.to_plain(),
+            events,
+        )
         were = {scan["id"]: scan for scan in before["scans"]}
         assert list(were) == [s.id for s in self.study.scans][: len(were)]
         for scan in self.study.scans:
@@ -130,6 +133,15 @@ class StudyMachine(RuleBasedStateMachine):
     @rule(name=NAMES, new=NAMES)
     def retry(self, name, new):
         self.call(lambda study: study.retry_scan(name, new))
+
+    @precondition(lambda self: self.incomplete())
+    @rule(data=st.data(), new=NAMES)
+    def retry_incomplete(self, data, new):
+        name = data.draw(st.sampled_from(self.incomplete()))
+        self.call(lambda study: study.retry_scan(name, new))
+
+    def incomplete(self):
+        return [s.id for s in self.study.scans if s.state in (FAILED, CANCELLED)]
 
     @rule(name=NAMES)
     def start(self, name):
@@ -267,5 +279,5 @@ class StudyMachine(RuleBasedStateMachine):
 
 TestStudyMachine = StudyMachine.TestCase
 TestStudyMachine.settings = settings(
-    max_examples=150, stateful_step_count=40, deadline=None
+    max_examples=200, stateful_step_count=50, deadline=None
 )
