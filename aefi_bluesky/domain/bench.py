@@ -261,6 +261,8 @@ class BenchDescription:
         """
         values = known_fields("bench", cls, plain, error=ConfigurationError)
         for name, kind in _PARTS.items():
+            if name not in values:
+                continue
             part = values[name]
             values[name] = kind(
                 **known_fields(f"bench: {name}", kind, part, error=ConfigurationError)
@@ -274,4 +276,5 @@ _PARTS: dict[str, type] = {
     "motion": MotionDescription,
     "detector": DetectorDescription,
     "link": LinkDescription,
+    "wiring": WiringDescription,
 }
