@@ -19,10 +19,11 @@ from aefi_bluesky.domain.flight_load import (
     uncertain_s,
 )
 from aefi_bluesky.domain.scan_spec import AxisName, FlyScanSpec, TriggerKind
-from aefi_bluesky.domain.speed_spans import (
-    SpeedSpans,
-    controller_speeds,
-    ramp_range_s,
+from aefi_bluesky.domain.speed_rules import (
+    positioning_violations,
+    ramp_violations,
+    slower,
+    speed_violations,
 )
 
 FIXES_PER_FRAME = 2
@@ -44,26 +45,15 @@ def broken_rules(
     spec: FlyScanSpec, bench: BenchDescription, host: HostLimits
 ) -> Iterator[Violation]:
     """Yield every rule that `spec` breaks on `bench`, all of them."""
-    yield from _speed_violations(spec, bench)
-    yield from _ramp_violations(spec, bench)
-    yield from _positioning_violations(spec, bench)
+    yield from speed_violations(spec, bench)
+    yield from ramp_violations(spec, bench)
+    yield from positioning_violations(spec, bench)
     yield from _travel_violations(spec, bench)
     yield from _reading_violations(spec, bench)
     yield from _fix_violations(spec, bench)
     yield from _trigger_violations(spec, bench)
     yield from _stall_violations(spec, bench, host)
     yield from _memory_violations(spec, host)
-
-
-def _mm_per_step(spec: FlyScanSpec, bench: BenchDescription) -> float:
-    return bench.axis(spec.effective_fast_axis).um_per_step / 1000
-
-
-def flyable_speeds(spec: FlyScanSpec, bench: BenchDescription) -> SpeedSpans:
-    """Return the speeds that bench and controller fly in lines along the fast axis."""
-    motion = bench.motion
-    speeds = controller_speeds(motion, _mm_per_step(spec, bench))
-    return speeds.within(motion.min_speed_mm_per_s, motion.max_speed_mm_per_s)
 
 
 def reading_limit_mm_per_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
@@ -77,78 +67,6 @@ def fix_limit_mm_per_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
     pitch = spec.pitch_mm(spec.effective_fast_axis)
     fixes_s = FIXES_PER_FRAME / line_fix_rate_hz(bench)
     return pitch / (uncertain_s(spec, bench) + fixes_s)
-
-
-def _speed_violations(
-    spec: FlyScanSpec, bench: BenchDescription
-) -> Iterator[Violation]:
-    speed, motion = spec.speed_mm_per_s, bench.motion
-    low, high = motion.min_speed_mm_per_s, motion.max_speed_mm_per_s
-    if speed not in SpeedSpans(((low, high),)):
-        yield Violation(
-            "speed",
-            speed,
-            low if speed < low else high,
-            "mm/s",
-            f"speed {speed:g} mm/s is outside {low:g} to {high:g} mm/s",
-            _fly_at(flyable_speeds(spec, bench).nearest(speed)),
-        )
-
-
-def _ramp_violations(spec: FlyScanSpec, bench: BenchDescription) -> Iterator[Violation]:
-    speed, start = spec.speed_mm_per_s, bench.motion.start_speed_mm_per_s
-    speeds = controller_speeds(bench.motion, _mm_per_step(spec, bench))
-    if speed not in speeds:
-        yield Violation(
-            "ramp",
-            speed,
-            speeds.nearest(speed) or math.nan,
-            "mm/s",
-            f"a ramp of {bench.motion.ramp_s:g} s from {start:g} to {speed:.6g} mm/s "
-            f"{_refusal(speed, spec, bench)}",
-            _fly_at(flyable_speeds(spec, bench).nearest(speed)),
-        )
-
-
-def _refusal(speed: float, spec: FlyScanSpec, bench: BenchDescription) -> str:
-    allowed = ramp_range_s(speed, bench.motion, _mm_per_step(spec, bench))
-    if allowed is None or allowed[0] > allowed[1]:
-        return "is none that the controller has"
-    return (
-        f"is not what the controller would make of it: it takes {allowed[0]:g} to "
-        f"{allowed[1]:.4g} s"
-    )
-
-
-def _fly_at(speed_mm_per_s: float | None, most: str = "") -> str:
-    if speed_mm_per_s is None:
-        return "no speed of the bench has such a ramp: change its ramp"
-    return f"fly at {speed_mm_per_s:.12g} mm/s{most}"
-
-
-def _positioning_violations(
-    spec: FlyScanSpec, bench: BenchDescription
-) -> Iterator[Violation]:
-    """Between lines the same ramp leads to another speed."""
-    motion, step = bench.motion, _mm_per_step(spec, bench)
-    speed, ramp = motion.positioning_speed_mm_per_s, motion.ramp_s
-    if speed in controller_speeds(motion, step):
-        return
-    allowed = ramp_range_s(speed, motion, step)
-    if allowed is None or allowed[0] > allowed[1]:
-        limit, change = math.nan, "no ramp leads there: change the positioning speed"
-    else:
-        limit = allowed[0] if ramp < allowed[0] else allowed[1]
-        change = f"set the ramp of the bench to {_floored(limit):g} s"
-    yield Violation(
-        "positioning ramp",
-        ramp,
-        limit,
-        "s",
-        f"a ramp of {ramp:g} s to the positioning speed of {speed:.6g} mm/s is none "
-        "that the controller has",
-        change,
-    )
 
 
 def _travel_violations(
@@ -204,7 +122,7 @@ def _reading_violations(
             f"{found:.3g} readings fall into a frame of {pitch:g} mm at "
             f"{spec.speed_mm_per_s:g} mm/s and {rate:.3g} readings/s; "
             f"{needed:g} are needed for {spec.min_readings_per_frame} whole ones",
-            _slower(reading_limit_mm_per_s(spec, bench), spec, bench),
+            slower(reading_limit_mm_per_s(spec, bench), spec, bench),
         )
 
 
@@ -282,7 +200,7 @@ def _pulse_violations(
             f"a frame of {pitch:g} mm takes {found_s:.3g} s at "
             f"{spec.speed_mm_per_s:g} mm/s; its pulse by {spec.trigger.kind.value} "
             f"needs {needed_s:.3g} s on the link",
-            _slower(pitch / needed_s, spec, bench),
+            slower(pitch / needed_s, spec, bench),
         )
 
 
@@ -308,7 +226,7 @@ def _fix_violations(spec: FlyScanSpec, bench: BenchDescription) -> Iterator[Viol
             f"{spec.speed_mm_per_s:g} mm/s and {rate:.4g} fixes/s, beside the "
             f"{uncertain * 1000:.3g} ms that a reading's instant is uncertain by; "
             f"{FIXES_PER_FRAME} are needed to tell its frame",
-            _slower(fix_limit_mm_per_s(spec, bench), spec, bench),
+            slower(fix_limit_mm_per_s(spec, bench), spec, bench),
         )
 
 
@@ -352,22 +270,3 @@ def _memory_violations(spec: FlyScanSpec, host: HostLimits) -> Iterator[Violatio
             if lines
             else "no number of lines fits: use fewer frames in a line, or more memory",
         )
-
-
-def _slower(speed_mm_per_s: float, spec: FlyScanSpec, bench: BenchDescription) -> str:
-    """Suggest the highest speed up to this one that breaks no rule of speeds."""
-    speeds = flyable_speeds(spec, bench)
-    # Rounded down to what people write, unless only the very speed fits.
-    for speed in (_floored(speed_mm_per_s), speed_mm_per_s):
-        highest = speeds.highest_up_to(speed)
-        if highest is not None:
-            return _fly_at(highest, " at most")
-    return "no speed is slow enough: use fewer frames, or ask for fewer readings"
-
-
-def _floored(value: float) -> float:
-    """Round down to four digits: a suggestion must still fit."""
-    if value <= 0:
-        return 0.0
-    scale = 10.0 ** (math.floor(math.log10(value)) - 3)
-    return math.floor(value / scale) * scale

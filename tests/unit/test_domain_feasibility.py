@@ -80,7 +80,7 @@ def test_windows_rise_without_a_gap():
 
 def test_ramp_too_steep_for_the_controller_is_refused():
     found = violation_of("ramp", a_spec(), with_motion(ramp_s=0.001))
-    assert "it takes 0.002 to 10 s" in found.message
+    assert "which takes 0.002 to 10 s" in found.message
     assert found.suggestion == "fly at 21.8 mm/s"
 
 

@@ -1,0 +1,120 @@
+"""Which speeds may be flown, and the rules about them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from aefi_bluesky.domain.bench import BenchDescription
+from aefi_bluesky.domain.feasibility import Violation
+from aefi_bluesky.domain.scan_spec import FlyScanSpec
+from aefi_bluesky.domain.speed_spans import (
+    SpeedSpans,
+    controller_speeds,
+    ramp_range_s,
+)
+
+_LEAST = 1e-300
+"""What is less has no digits to round to."""
+
+
+def _mm_per_step(spec: FlyScanSpec, bench: BenchDescription) -> float:
+    return bench.axis(spec.effective_fast_axis).um_per_step / 1000
+
+
+def flyable_speeds(spec: FlyScanSpec, bench: BenchDescription) -> SpeedSpans:
+    """Return the speeds that bench and controller fly in lines along the fast axis."""
+    motion = bench.motion
+    speeds = controller_speeds(motion, _mm_per_step(spec, bench))
+    return speeds.within(motion.min_speed_mm_per_s, motion.max_speed_mm_per_s)
+
+
+def speed_violations(spec: FlyScanSpec, bench: BenchDescription) -> Iterator[Violation]:
+    """Yield that the speed is out of the bench's range."""
+    speed, motion = spec.speed_mm_per_s, bench.motion
+    low, high = motion.min_speed_mm_per_s, motion.max_speed_mm_per_s
+    if speed not in SpeedSpans(((low, high),)):
+        yield Violation(
+            "speed",
+            speed,
+            low if speed < low else high,
+            "mm/s",
+            f"speed {speed:g} mm/s is outside {low:g} to {high:g} mm/s",
+            _fly_at(flyable_speeds(spec, bench).nearest(speed)),
+        )
+
+
+def ramp_violations(spec: FlyScanSpec, bench: BenchDescription) -> Iterator[Violation]:
+    """Yield that the controller would change the ramp to the speed."""
+    speed, start = spec.speed_mm_per_s, bench.motion.start_speed_mm_per_s
+    speeds = controller_speeds(bench.motion, _mm_per_step(spec, bench))
+    if speed not in speeds:
+        yield Violation(
+            "ramp",
+            speed,
+            speeds.nearest(speed) or math.nan,
+            "mm/s",
+            f"a ramp of {bench.motion.ramp_s:g} s from {start:g} to {speed:.6g} mm/s "
+            f"{_refusal(speed, spec, bench)}",
+            _fly_at(flyable_speeds(spec, bench).nearest(speed)),
+        )
+
+
+def _refusal(speed: float, spec: FlyScanSpec, bench: BenchDescription) -> str:
+    allowed = ramp_range_s(speed, bench.motion, _mm_per_step(spec, bench))
+    if allowed is None or allowed[0] > allowed[1]:
+        return "is none that the controller has"
+    return (
+        f"would be changed by the controller, which takes {allowed[0]:g} to "
+        f"{allowed[1]:.4g} s"
+    )
+
+
+def _fly_at(speed_mm_per_s: float | None, most: str = "") -> str:
+    if speed_mm_per_s is None:
+        return "no speed of the bench has such a ramp: change its ramp"
+    return f"fly at {speed_mm_per_s:.12g} mm/s{most}"
+
+
+def positioning_violations(
+    spec: FlyScanSpec, bench: BenchDescription
+) -> Iterator[Violation]:
+    """Yield that the ramp to the speed between lines is none of the controller's."""
+    motion, step = bench.motion, _mm_per_step(spec, bench)
+    speed, ramp = motion.positioning_speed_mm_per_s, motion.ramp_s
+    if speed in controller_speeds(motion, step):
+        return
+    allowed = ramp_range_s(speed, motion, step)
+    if allowed is None or allowed[0] > allowed[1]:
+        limit, change = math.nan, "no ramp leads there: change the positioning speed"
+    else:
+        limit = allowed[0] if ramp < allowed[0] else allowed[1]
+        change = f"set the ramp of the bench to {_floored(limit):g} s"
+    yield Violation(
+        "positioning ramp",
+        ramp,
+        limit,
+        "s",
+        f"a ramp of {ramp:g} s to the positioning speed of {speed:.6g} mm/s is none "
+        "that the controller has",
+        change,
+    )
+
+
+def slower(speed_mm_per_s: float, spec: FlyScanSpec, bench: BenchDescription) -> str:
+    """Suggest the highest speed up to this one that breaks no rule of speeds."""
+    speeds = flyable_speeds(spec, bench)
+    # Rounded down to what people write, unless only the very speed fits.
+    for speed in (_floored(speed_mm_per_s), speed_mm_per_s):
+        highest = speeds.highest_up_to(speed)
+        if highest is not None:
+            return _fly_at(highest, " at most")
+    return "no speed is slow enough: use fewer frames, or ask for fewer readings"
+
+
+def _floored(value: float) -> float:
+    """Round down to four digits: a suggestion must still fit."""
+    if value < _LEAST:
+        return 0.0
+    scale = 10.0 ** (math.floor(math.log10(value)) - 3)
+    return math.floor(value / scale) * scale
