@@ -97,11 +97,12 @@ def cost_of_speed(
     The frames at hand may have one reading fewer than the mean.
     """
     readings = frame_s(spec) * reading_rate_hz(spec, bench)
-    of_reading = noise.of_reading(spec.n_avg)
+    # A frame of next to no length may meet none.
+    scale = 1 / math.sqrt(readings) if readings else math.inf
     return SpeedAdvice(
         speed_mm_per_s=spec.speed_mm_per_s,
         readings_per_frame=readings,
-        noise_v=tuple(each / math.sqrt(readings) for each in of_reading),
+        noise_v=tuple(each * scale for each in noise.of_reading(spec.n_avg)),
         blur_mm=spec.speed_mm_per_s * integration_s(spec, bench),
         duration=flight_duration(spec, bench),
     )
