@@ -223,11 +223,15 @@ def test_period_decides_how_many_readings_meet_a_frame():
     assert [v.rule for v in report.violations] == ["readings per frame"]
 
 
-def test_aimed_readings_may_be_fewer_than_free_running_ones():
-    wanted = {"min_readings_per_frame": 3, "speed_mm_per_s": 40.0}
-    assert isinstance(plan_flight(a_spec(**wanted), BENCH), FeasibilityReport)
-    aimed = a_spec(**wanted, trigger=Trigger(TriggerKind.POSITIONS))
-    assert isinstance(plan_flight(aimed, BENCH), FlightPlan)
+def test_aimed_readings_leave_room_for_the_slowest_exchange():
+    wanted = {"min_readings_per_frame": 3, "speed_mm_per_s": 30.0}
+    assert isinstance(plan_flight(a_spec(**wanted), BENCH), FlightPlan)
+    trigger = Trigger(TriggerKind.POSITIONS)
+    report = plan_flight(a_spec(**wanted, trigger=trigger), BENCH)
+    assert isinstance(report, FeasibilityReport)
+    assert report.violations[0].limit == 6
+    slower = a_spec(**{**wanted, "speed_mm_per_s": 25.0}, trigger=trigger)
+    assert isinstance(plan_flight(slower, BENCH), FlightPlan)
 
 
 def test_ramp_that_the_controller_would_shorten_is_refused():
