@@ -258,7 +258,11 @@ class AefiFlyer(Device):
                 f"{bad} of {planned} frames are not ok, {allowed} were allowed"
             )
         if sum(results.n_lost.values()):
-            return DataLossError(f"records were lost to full rings: {results.n_lost}")
+            lost = {kind: n for kind, n in results.n_lost.items() if n}
+            return DataLossError(
+                f"records were lost to full rings: {lost}, from the first to the last "
+                f"of them: {dict(results.lost_spans)}"
+            )
         return None
 
     def wait_for_end(self, timeout_s: float) -> bool:

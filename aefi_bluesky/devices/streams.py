@@ -173,7 +173,12 @@ class HealthStream(_Stream, Readable[Any]):
         if results is None:
             return {}
         states = {f"frames_{state}": results.frames[state] for state in FrameState}
-        lost = {f"lost_{kind}": count for kind, count in results.n_lost.items()}
+        lost: dict[str, int] = {}
+        for kind, count in results.n_lost.items():
+            first, last = results.lost_spans.get(kind, (-1, -1))
+            lost[f"lost_{kind}"] = count
+            lost[f"lost_{kind}_first"] = first
+            lost[f"lost_{kind}_last"] = last
         return {
             "state": results.state.value,
             "cause": results.cause,

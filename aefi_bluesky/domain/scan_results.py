@@ -175,6 +175,9 @@ class ScanResults:
         Records taken.
     n_lost
         Records lost to a full ring, by kind; all zero in a healthy flight.
+    lost_spans
+        For each kind that lost some: the first and the last of them, counted from 0 in
+        the order they were taken.
     flight_s
         Bench time of the flight, in seconds.
     position_suspect
@@ -205,6 +208,9 @@ class ScanResults:
     flight_s: float
     position_suspect: bool
     excitation_off: bool = False
+    lost_spans: Mapping[str, tuple[int, int]] = field(
+        default_factory=dict[str, tuple[int, int]]
+    )
     stops_sent: Mapping[str, int] = field(default_factory=dict[str, int])
     anomalies: Mapping[str, int] = field(default_factory=dict[str, int])
     times_s: Mapping[str, float] = field(default_factory=dict[str, float])

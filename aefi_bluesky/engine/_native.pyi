@@ -454,8 +454,12 @@ class Flight:
             period_max (between queries of the fast axis).
         """
 
-    def lost(self) -> dict[str, int]:
-        """Return how many records found no room in their ring, by table."""
+    def lost(self) -> dict[str, tuple[int, int, int]]:
+        """Return what found no room in its ring, by table.
+
+        How many records, and the index of the first and the last of them, from 0, in
+        the order of production.
+        """
 
 @final
 class FlightEnd:
@@ -522,8 +526,11 @@ class FlightEnd:
         """
 
     @property
-    def lost(self) -> list[int]:
-        """Records that the correlator never saw: of the stage, of the detector."""
+    def lost(self) -> list[tuple[int, int, int]]:
+        """Records that the correlator never saw, of the stage and of the detector.
+
+        As of `Flight.lost`.
+        """
 
     @property
     def spool_error(self) -> str | None:

@@ -295,15 +295,22 @@ class RustScanInFlight:
             logger.warning("spool %s cannot be removed: %s", spool, err)
 
     def _conclude(self, end: _native.FlightEnd) -> ScanResults:
-        lost = dict(self._flight.lost())
-        lost["records"] = sum(end.lost)
+        stage, detector = end.lost
+        lost = {
+            **self._flight.lost(),
+            "stage_records": stage,
+            "detector_records": detector,
+        }
         return ScanResults(
             state=ScanState(end.state),
             cause=end.cause,
             frames=dict(zip(FRAME_STATES, end.totals, strict=True)),
             n_readings=self._counts["readings"],
             n_fixes=self._counts["fixes"],
-            n_lost=lost,
+            n_lost={kind: count for kind, (count, _, _) in lost.items()},
+            lost_spans={
+                kind: (first, last) for kind, (n, first, last) in lost.items() if n
+            },
             flight_s=(end.ended_ns - end.began_ns) * 1e-9,
             position_suspect=end.position_suspect,
             stops_sent=dict(zip(STOP_KINDS, end.stops, strict=True)),

@@ -1,7 +1,10 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from aefi_bluesky.devices.flight_log import FlightLog
+from aefi_bluesky.devices.streams import HealthStream
 from aefi_bluesky.domain.errors import StorageError
 from aefi_bluesky.testing.builders import a_plan
 from aefi_bluesky.testing.fakes import FakeScanPort
@@ -90,3 +93,18 @@ def test_the_time_budget_adds_up_to_the_flight():
         "budget_run_down_s",
         "budget_other_s",
     }
+
+
+def test_health_tells_which_records_found_no_room():
+    _, log = flown(MemorySamples())
+    log.results = dataclasses.replace(
+        log.results,
+        n_lost={"readings": 3, "fixes": 0},
+        lost_spans={"readings": (17, 40)},
+    )
+    health = HealthStream("health", None, lambda: log)
+    found = {name: value["value"] for name, value in health.read().items()}
+    assert found["lost_readings"] == 3
+    assert (found["lost_readings_first"], found["lost_readings_last"]) == (17, 40)
+    assert (found["lost_fixes"], found["lost_fixes_first"]) == (0, -1)
+    assert set(health.describe()) == set(found)

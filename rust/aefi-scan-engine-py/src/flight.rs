@@ -11,6 +11,7 @@ use engine::health::Summary;
 use engine::machine::errand::Errand;
 use engine::machine::poll::Polling;
 use engine::realtime::SettingReport;
+use engine::ring::Loss;
 use engine::shell::{self, FlightSetup};
 use engine::spool::SpoolTarget;
 use engine::transport::serial::{SerialSettings, SerialTransport};
@@ -280,7 +281,7 @@ pub struct FlightEnd {
     misunderstood: u64,
     stray_bytes: u64,
     times_ns: BTreeMap<String, i64>,
-    lost: Vec<u64>,
+    lost: Vec<(u64, u64, u64)>,
     spool_error: Option<String>,
     spool_records: u64,
     realtime: Vec<(String, String, String, bool)>,
@@ -292,6 +293,11 @@ fn link_times(link: &str, health: &LinkHealth) -> impl Iterator<Item = (String, 
         .into_iter()
         .chain(quantiles(format!("{link}_period"), &health.period))
         .chain([busy])
+}
+
+/// How many were lost, the first and the last of them in the order of production.
+fn span(loss: Loss) -> (u64, u64, u64) {
+    (loss.count, loss.first, loss.last)
 }
 
 fn quantiles(what: impl std::fmt::Display, found: &Summary) -> [(String, i64); 4] {
@@ -339,7 +345,7 @@ impl FlightEnd {
                 .chain(link_times("detector", &end.detector_link))
                 .chain(quantiles("reading_late", &end.lateness))
                 .collect(),
-            lost: end.unseen.iter().map(|loss| loss.count).collect(),
+            lost: end.unseen.map(span).to_vec(),
             spool_error: end.spool.error.as_ref().map(ToString::to_string),
             spool_records: end.spool.records,
             realtime: end.realtime.iter().map(setting).collect(),
@@ -495,8 +501,8 @@ impl Flight {
         Ok(tables)
     }
 
-    /// Records that found no room, by kind.
-    fn lost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+    /// Records that found no room, by kind: how many, the first and the last of them.
+    fn lost(&self, py: Python<'_>) -> BTreeMap<&'static str, (u64, u64, u64)> {
         let losses = self.with(py, |flight| {
             let products = flight.products();
             [
@@ -506,11 +512,7 @@ impl Flight {
                 ("lines", products.lines.loss()),
             ]
         });
-        let counts = PyDict::new(py);
-        for (kind, loss) in losses {
-            counts.set_item(kind, loss.count)?;
-        }
-        Ok(counts)
+        losses.map(|(kind, loss)| (kind, span(loss))).into()
     }
 
     #[classattr]
