@@ -44,13 +44,13 @@ _WAY_FROM_REST_S = 0.6
 ABOUT = (
     "Positions and readings a second. The engine really flies (two lines, both "
     "links at once); its status and full position queries take 2 % of the line at "
-    "115200 Bd, 15 % at 9600. 'Two threads' is the same in Python, "
+    "115200 Bd, 5 % at 9600. 'Two threads' is the same in Python, "
     "a thread and a bare loop for each link; the legacy loop asks for X, then Y, then "
     "the detector, on one thread. The Python loops ask a stage at rest."
 )
 
 _LIMIT_REASON = (
-    "status and full position queries take 2 % of the line at 115200 Bd, 15 % at 9600 "
+    "status and full position queries take 2 % of the line at 115200 Bd, 5 % at 9600 "
     f"and a tick each where an adapter has ticks; and {LIMIT_REASON}"
 )
 

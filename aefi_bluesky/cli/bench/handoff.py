@@ -43,7 +43,7 @@ ABOUT = (
     "What a sample costs beside its line, and what is lost while the interpreter is "
     "held in a C call. The readings come as fast as the ptys carry them, 12 000 a "
     "second at most, which is no acquisition's rate. A sample's cost is four orders "
-    "below its line's and never the bottleneck. The rings hold 131 072 readings. Lost "
+    "below its line's and never the bottleneck. The rings hold 262 144 readings. Lost "
     "is what the simulated bench has sent and no reading holds; 'counted lost' is "
     "what the engine admits."
 )
@@ -52,7 +52,7 @@ _RATE_REASON = (
     "the simulated bench and the ptys got too little of the CPU to send more: the "
     "engine takes what comes, and what it can't keep is in 'lost'."
 )
-_LOSS_REASON = "more came than the rings hold, 131 072 readings."
+_LOSS_REASON = "more came than the rings hold, 262 144 readings."
 
 
 def measure(benches: Benches, effort: Effort) -> Report:
