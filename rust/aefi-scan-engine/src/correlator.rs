@@ -283,7 +283,7 @@ impl Correlator {
             if flying.is_some_and(|flying| flying.line == index) {
                 continue;
             }
-            for frame in line.first_frame..line.first_frame + line.frames {
+            for frame in line.frame_ids() {
                 self.end_unread(index, frame, out);
             }
         }
@@ -307,14 +307,13 @@ impl Correlator {
         for axis in Axis::BOTH {
             let track = &mut self.tracks[axis.index()];
             track.forget_before(reading.earliest);
-            let located = track.locate(reading.earliest, reading.latest);
             // The slow axis rests: its next fix, a while away, says all there is to know.
             let more = if axis == self.plan.fast {
                 MORE_FIXES
             } else {
                 0
             };
-            if located == Located::NotYet || !track.is_settled(reading.latest, more) {
+            if !track.is_settled(reading.latest, more) {
                 return None;
             }
         }
@@ -366,7 +365,7 @@ impl Correlator {
     fn credit(&mut self, reading: Reading, place: [Estimate; 2], out: &mut dyn FnMut(Product)) {
         self.lateness.record(reading.late());
         let flags = self.flags(&reading, &place);
-        // Where it was taken is known less well than which frame that was.
+        // Its place is known less well than a frame is wide: it may be another's.
         let is_vague = flags & PlacedReading::WIDE != 0;
         let frame = self.frame_of(&reading, &place).filter(|_| !is_vague);
         if let (Some((_, at)), Some(flying)) = (frame, &mut self.flying) {
@@ -389,7 +388,7 @@ impl Correlator {
             return;
         };
         let line = &self.plan.lines[flying.line];
-        if (line.first_frame..line.first_frame + line.frames).contains(&frame) {
+        if line.frame_ids().contains(&frame) {
             self.tallies[frame - line.first_frame].add_pulse(late);
         }
     }
@@ -400,19 +399,18 @@ impl Correlator {
             return;
         };
         let line = &self.plan.lines[flying.line];
-        if met != Some(aim) && (line.first_frame..line.first_frame + line.frames).contains(&aim) {
+        if met != Some(aim) && line.frame_ids().contains(&aim) {
             self.tallies[aim - line.first_frame].add_stray();
         }
     }
 
     fn flags(&self, reading: &Reading, place: &[Estimate; 2]) -> u8 {
         let fast = place[self.plan.fast.index()];
-        let line = &self.plan.lines[0];
         let mut flags = 0;
         if place.iter().any(|estimate| estimate.position.is_nan()) {
             flags |= PlacedReading::UNPLACED;
         }
-        if fast.high - fast.low > (line.edge(1) - line.edge(0)).abs() {
+        if fast.high - fast.low > self.plan.lines[0].pitch() {
             flags |= PlacedReading::WIDE;
         }
         if reading.codes[..VOLTAGES]
@@ -472,8 +470,8 @@ impl Correlator {
 
     fn hand_out_line(&mut self, flying: &Flying, times: &LineTimes, out: &mut dyn FnMut(Product)) {
         let line = &self.plan.lines[flying.line];
-        let frames = line.first_frame..line.first_frame + line.frames;
-        let ok = frames
+        let ok = line
+            .frame_ids()
             .filter(|frame| self.ledger.state(*frame) == Some(FrameState::Ok))
             .count();
         let not_ok = line.frames - ok;

@@ -31,6 +31,18 @@ impl Line {
         (self.window_stop - self.window_start).signum()
     }
 
+    /// Returns the identifiers of its frames.
+    #[must_use]
+    pub fn frame_ids(&self) -> std::ops::Range<usize> {
+        self.first_frame..self.first_frame + self.frames
+    }
+
+    /// Returns the width of a frame, in steps.
+    #[must_use]
+    pub fn pitch(&self) -> f64 {
+        (self.edge(1) - self.edge(0)).abs()
+    }
+
     /// Returns the edge at which the frame with this place in the line begins.
     #[must_use]
     pub fn edge(&self, place: usize) -> f64 {

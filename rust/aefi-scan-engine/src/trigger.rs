@@ -87,9 +87,8 @@ impl Trigger {
 
 /// A quarter of the time between `shots` spaced evenly in a frame.
 fn quarter_of_a_frame(plan: &FlightPlan, shots: u32) -> Nanos {
-    let line = plan.lines[0];
-    let pitch = (line.edge(1) - line.edge(0)).abs() / f64::from(shots);
-    Nanos((pitch / f64::from(plan.speed) * 1e9 / 4.0) as i64)
+    let apart = plan.lines[0].pitch() / f64::from(shots);
+    Nanos((apart / f64::from(plan.speed) * 1e9 / 4.0) as i64)
 }
 
 /// What a source says when it is asked.

@@ -66,8 +66,7 @@ impl LineClock {
             self.period.record(fix.sent - sent);
         }
         self.fixes += 1;
-        let middle = Nanos(fix.earliest.0 + (fix.latest.0 - fix.earliest.0) / 2);
-        let now = (middle, fix.counts.0 as f64);
+        let now = (fix.middle(), fix.counts.0 as f64);
         if let Some(before) = self.last.replace(now) {
             let crossing = |edge: f64| {
                 let crossed = !line.is_past(before.1, edge) && line.is_past(now.1, edge);
