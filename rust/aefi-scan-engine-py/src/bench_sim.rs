@@ -17,8 +17,11 @@ use sim::{BenchSettings, FaultScript, Pacing};
 
 /// How often a serving call looks for signals.
 const SLICE: Duration = Duration::from_millis(50);
+/// Moves and readings outside flights take milliseconds in virtual time.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 #[pyclass(frozen)]
+#[derive(Clone)]
 pub struct SimulatedBench {
     settings: BenchSettings,
     held: Arc<Mutex<Option<(sim::SimulatedBench, Nanos)>>>,
@@ -104,6 +107,17 @@ impl SimulatedBench {
     pub fn lend(&self) -> Option<(sim::SimulatedBench, Nanos)> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.take()
+    }
+
+    /// Lends the bench as soon as whoever has it gives it back; none if that takes long.
+    pub fn lend_patiently(&self) -> Option<(sim::SimulatedBench, Nanos)> {
+        for _ in 0..PATIENCE.as_millis() {
+            if let Some(lent) = self.lend() {
+                return Some(lent);
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.lend()
     }
 
     pub fn taker(&self) -> impl FnOnce(sim::SimulatedBench, Nanos) + Send + 'static {

@@ -1,4 +1,4 @@
-//! `Flight` and its links as Python sees them.
+//! `Flight` as Python sees it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,192 +8,18 @@ use aefi_scan_engine as engine;
 use engine::clock::MonotonicClock;
 use engine::conversation::LinkHealth;
 use engine::health::Summary;
-use engine::machine::errand::Errand;
-use engine::machine::poll::Polling;
 use engine::realtime::SettingReport;
 use engine::ring::Loss;
 use engine::shell::{self, FlightSetup};
 use engine::spool::SpoolTarget;
-use engine::transport::serial::{SerialSettings, SerialTransport};
-use engine::{Demand, EngineError, FlightState, FrameState, Nanos};
+use engine::{Demand, EngineError, FlightState, FrameState};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::bench_sim::SimulatedBench;
+use crate::links::{DetectorLink, StageLink};
 use crate::plan::FlightPlan;
 use crate::{columns, errors};
-
-/// Eight data bits, a start and a stop bit.
-fn byte_time(baud: u32, paced: bool) -> Nanos {
-    Nanos(if paced {
-        10_000_000_000 / i64::from(baud.max(1))
-    } else {
-        0
-    })
-}
-
-#[pyclass(frozen, get_all)]
-pub struct StageLink {
-    port: String,
-    baud: u32,
-    paced: bool,
-    name: String,
-    address: u8,
-    reply_allowance_ms: i64,
-    reply_delay_us: i64,
-    status_period_ms: i64,
-    host_watch_ms: u32,
-}
-
-#[pymethods]
-impl StageLink {
-    #[new]
-    #[pyo3(signature = (*, port, baud, paced, name, address, reply_allowance_ms,
-                        reply_delay_us, status_period_ms, host_watch_ms))]
-    #[allow(clippy::too_many_arguments)]
-    fn new(
-        port: String,
-        baud: u32,
-        paced: bool,
-        name: String,
-        address: u8,
-        reply_allowance_ms: i64,
-        reply_delay_us: i64,
-        status_period_ms: i64,
-        host_watch_ms: u32,
-    ) -> Self {
-        Self {
-            port,
-            baud,
-            paced,
-            name,
-            address,
-            reply_allowance_ms,
-            reply_delay_us,
-            status_period_ms,
-            host_watch_ms,
-        }
-    }
-
-    /// Lets the stage forget latched limit and alarm errors.
-    fn clear_errors(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| {
-            let errand = Errand::clear_errors(self.config());
-            let byte_time = byte_time(self.baud, self.paced);
-            shell::threads::run_errand(errand, byte_time, self.open()?, MonotonicClock)?;
-            Ok(())
-        })
-        .map_err(|error: EngineError| errors::to_python(py, &error))
-    }
-
-    /// Asks for the position of x, back to back, for a while.
-    fn poll(&self, py: Python<'_>, duration_s: f64) -> PyResult<BTreeMap<String, i64>> {
-        let polled = py.detach(|| {
-            let span = Nanos::from_secs_f64(duration_s);
-            let polling = Polling::new(self.config(), engine::Axis::X, span);
-            let byte_time = byte_time(self.baud, self.paced);
-            let port = self.open()?;
-            Ok(shell::threads::run_polling(
-                polling,
-                byte_time,
-                port,
-                MonotonicClock,
-            ))
-        });
-        let (polling, health) =
-            polled.map_err(|error: EngineError| errors::to_python(py, &error))?;
-        let counts = [
-            ("fixes", polling.fixes() as i64),
-            ("elapsed", polling.elapsed().0),
-            ("timeouts", health.timeouts as i64),
-        ];
-        let named = counts.map(|(name, count)| (format!("stage_{name}"), count));
-        Ok(link_times("stage", &health).chain(named).collect())
-    }
-
-    /// As `clear_errors`, on a simulated bench in virtual time.
-    fn clear_errors_virtual(&self, py: Python<'_>, bench: &SimulatedBench) -> PyResult<()> {
-        let (mut inner, now) = bench
-            .lend()
-            .ok_or_else(|| errors::named(py, "PortBusyError", "the bench is in flight"))?;
-        let errand = Errand::clear_errors(self.config());
-        let byte_time = byte_time(self.baud, self.paced);
-        let ended = shell::virtual_time::run_errand(errand, byte_time, &mut inner, now);
-        let after = ended.as_ref().copied().unwrap_or(now);
-        bench.taker()(inner, after);
-        ended
-            .map(|_| ())
-            .map_err(|cause| errors::to_python(py, &EngineError::from(cause)))
-    }
-}
-
-impl StageLink {
-    fn config(&self) -> engine::StageConfig {
-        engine::StageConfig {
-            name: self.name.clone(),
-            address: self.address,
-            byte_time: byte_time(self.baud, self.paced),
-            allowance: Nanos::from_millis(self.reply_allowance_ms),
-            reply_delay: Nanos::from_micros(self.reply_delay_us),
-            status_period: Nanos::from_millis(self.status_period_ms),
-            host_watch_ms: self.host_watch_ms,
-        }
-    }
-
-    fn open(&self) -> Result<SerialTransport, EngineError> {
-        Ok(SerialTransport::open(&SerialSettings {
-            port: self.port.clone(),
-            baud: self.baud,
-        })?)
-    }
-}
-
-#[pyclass(frozen, get_all)]
-pub struct DetectorLink {
-    port: String,
-    baud: u32,
-    paced: bool,
-    reply_allowance_ms: i64,
-    conversion_ns: i64,
-}
-
-#[pymethods]
-impl DetectorLink {
-    #[new]
-    #[pyo3(signature = (*, port, baud, paced, reply_allowance_ms, conversion_ns))]
-    fn new(
-        port: String,
-        baud: u32,
-        paced: bool,
-        reply_allowance_ms: i64,
-        conversion_ns: i64,
-    ) -> Self {
-        Self {
-            port,
-            baud,
-            paced,
-            reply_allowance_ms,
-            conversion_ns,
-        }
-    }
-}
-
-impl DetectorLink {
-    fn config(&self) -> engine::DetectorConfig {
-        engine::DetectorConfig {
-            byte_time: byte_time(self.baud, self.paced),
-            allowance: Nanos::from_millis(self.reply_allowance_ms),
-            conversion: Nanos(self.conversion_ns),
-        }
-    }
-
-    fn open(&self) -> Result<SerialTransport, EngineError> {
-        Ok(SerialTransport::open(&SerialSettings {
-            port: self.port.clone(),
-            baud: self.baud,
-        })?)
-    }
-}
 
 #[pyclass(frozen, get_all)]
 pub struct Realtime {
@@ -287,7 +113,7 @@ pub struct FlightEnd {
     realtime: Vec<(String, String, String, bool)>,
 }
 
-fn link_times(link: &str, health: &LinkHealth) -> impl Iterator<Item = (String, i64)> {
+pub fn link_times(link: &str, health: &LinkHealth) -> impl Iterator<Item = (String, i64)> {
     let busy = (format!("{link}_busy"), health.busy.0);
     quantiles(format!("{link}_round_trip"), &health.round_trip)
         .into_iter()

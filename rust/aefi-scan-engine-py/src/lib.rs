@@ -7,8 +7,11 @@ mod bench_sim;
 mod columns;
 mod errors;
 mod flight;
+mod links;
 mod measure;
+mod moves;
 mod plan;
+mod sampler;
 mod signal_stop;
 mod spool;
 
@@ -19,11 +22,17 @@ mod _native {
     #[pymodule_export]
     use crate::bench_sim::{BenchServer, SimulatedBench};
     #[pymodule_export]
-    use crate::flight::{DetectorLink, Flight, FlightEnd, Realtime, StageLink};
+    use crate::flight::{Flight, FlightEnd, Realtime};
+    #[pymodule_export]
+    use crate::links::{DetectorLink, StageLink};
     #[pymodule_export]
     use crate::measure::sample_path;
     #[pymodule_export]
+    use crate::moves::StageMoves;
+    #[pymodule_export]
     use crate::plan::FlightPlan;
+    #[pymodule_export]
+    use crate::sampler::Sampler;
     #[pymodule_export]
     use crate::signal_stop::{SignalLine, SignalStop};
     #[pymodule_export]

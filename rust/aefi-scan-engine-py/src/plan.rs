@@ -14,7 +14,7 @@ pub struct FlightPlan {
     pub inner: Arc<engine::FlightPlan>,
 }
 
-fn axis(name: &str) -> PyResult<Axis> {
+pub fn axis(name: &str) -> PyResult<Axis> {
     match name {
         "x" => Ok(Axis::X),
         "y" => Ok(Axis::Y),
@@ -45,14 +45,15 @@ fn source(name: &str, number: f64) -> PyResult<Trigger> {
     }
 }
 
-fn registers(writes: Vec<(u16, u16)>) -> Vec<RegisterWrite> {
+pub fn registers(writes: Vec<(u16, u16)>) -> Vec<RegisterWrite> {
     writes
         .into_iter()
         .map(|(address, value)| RegisterWrite { address, value })
         .collect()
 }
 
-/// Stations: slow, start, end and frames of each line; windows: both edges.
+/// Stations: slow, start, end, frames and whether the excitation is off, of each line;
+/// windows: both edges.
 fn lines(stations: &PyReadonlyArray2<'_, i64>, windows: &PyReadonlyArray2<'_, f64>) -> Vec<Line> {
     let (stations, windows) = (stations.as_array(), windows.as_array());
     let mut first_frame = 0;
@@ -69,6 +70,7 @@ fn lines(stations: &PyReadonlyArray2<'_, i64>, windows: &PyReadonlyArray2<'_, f6
                 end: Steps(station[2]),
                 first_frame,
                 frames: station[3] as usize,
+                muted: station[4] != 0,
             };
             first_frame += line.frames;
             line
@@ -80,8 +82,8 @@ fn lines(stations: &PyReadonlyArray2<'_, i64>, windows: &PyReadonlyArray2<'_, f6
 impl FlightPlan {
     #[new]
     #[pyo3(signature = (*, fast_axis, speed, positioning_speed, start_speed, ramp_ms,
-                        stations, windows, averaging, min_readings, extra_passes, trigger, excitation,
-                        excitation_off))]
+                        stations, windows, averaging, min_readings, extra_passes, lag_ns, trigger,
+                        excitation, excitation_off))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
@@ -95,12 +97,13 @@ impl FlightPlan {
         averaging: u8,
         min_readings: u32,
         extra_passes: u32,
+        lag_ns: i64,
         trigger: (String, f64),
         excitation: Vec<(u16, u16)>,
         excitation_off: Vec<(u16, u16)>,
     ) -> PyResult<Self> {
         for (name, found, expected) in [
-            ("stations", stations.shape()[1], 4),
+            ("stations", stations.shape()[1], 5),
             ("windows", windows.shape()[1], 2),
         ] {
             if found != expected {
@@ -122,6 +125,7 @@ impl FlightPlan {
             averaging,
             min_readings,
             extra_passes,
+            lag: Nanos(lag_ns),
             trigger: source(&trigger.0, trigger.1)?,
             excitation: registers(excitation),
             excitation_off: registers(excitation_off),

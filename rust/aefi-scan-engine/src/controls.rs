@@ -78,6 +78,8 @@ pub struct Controls {
     /// means that nothing is known.
     positions: [AtomicU64; 2],
     detector_ready: AtomicBool,
+    mute_wanted: AtomicBool,
+    muted: AtomicBool,
     stage_over: AtomicBool,
     /// A bit for each frame, set when it ends: nothing is given for it any more.
     ended: OnceLock<Box<[AtomicU64]>>,
@@ -195,6 +197,25 @@ impl Controls {
 
     pub(crate) fn is_detector_ready(&self) -> bool {
         self.detector_ready.load(Ordering::Acquire)
+    }
+
+    /// Asks for the excitation off, or on, for the line that comes next.
+    pub(crate) fn want_mute(&self, muted: bool) {
+        self.mute_wanted.store(muted, Ordering::Release);
+    }
+
+    pub(crate) fn is_mute_wanted(&self) -> bool {
+        self.mute_wanted.load(Ordering::Acquire)
+    }
+
+    /// Says that the excitation is off, or on, by the device's word.
+    pub(crate) fn set_muted(&self, muted: bool) {
+        self.muted.store(muted, Ordering::Release);
+    }
+
+    /// Returns whether the excitation is as the line that comes next wants it.
+    pub(crate) fn is_as_wanted(&self) -> bool {
+        self.muted.load(Ordering::Acquire) == self.is_mute_wanted()
     }
 
     pub(crate) fn set_stage_over(&self) {

@@ -22,6 +22,8 @@ pub struct Line {
     pub first_frame: usize,
     /// Frames in the window, in the order they are passed.
     pub frames: usize,
+    /// Whether the excitation is off while it is flown.
+    pub muted: bool,
 }
 
 impl Line {
@@ -123,6 +125,9 @@ pub struct FlightPlan {
     pub averaging: Averaging,
     /// Readings a frame needs to be ok.
     pub min_readings: u32,
+    /// What a reading shows is so much older than its integration: the lag of the
+    /// lock-in and of whatever else lies before the converter.
+    pub lag: Nanos,
     /// When readings are taken.
     pub trigger: Trigger,
     /// Extra passes over frames that are not ok, at most.
@@ -133,6 +138,8 @@ pub struct FlightPlan {
     pub excitation_off: Vec<RegisterWrite>,
 }
 
+/// The longest lag that is believed.
+const LONGEST_LAG: Nanos = Nanos::from_millis(10_000);
 /// The controller's range of speeds, in steps/s (manual §8.1).
 const SPEEDS: std::ops::RangeInclusive<u32> = 1..=6_000_000;
 
@@ -169,6 +176,13 @@ impl FlightPlan {
                     found: f64::from(speed),
                 });
             }
+        }
+        if !(Nanos::ZERO..=LONGEST_LAG).contains(&self.lag) {
+            return Err(PlanError::OutOfRange {
+                what: "lag of the readings in s",
+                range: "0 to 10",
+                found: self.lag.as_secs_f64(),
+            });
         }
         if let Trigger::Periodic(period) = self.trigger
             && period <= Nanos::ZERO
@@ -217,6 +231,15 @@ impl FlightPlan {
     #[must_use]
     pub fn slow(&self) -> Axis {
         self.fast.other()
+    }
+
+    /// Returns the writes that give a muted excitation its levels back.
+    #[must_use]
+    pub fn levels(&self) -> Vec<RegisterWrite> {
+        let off = &self.excitation_off;
+        let is_level =
+            |write: &&RegisterWrite| off.iter().any(|each| each.address == write.address);
+        self.excitation.iter().filter(is_level).copied().collect()
     }
 
     /// Returns the duration of a ramp.
@@ -270,6 +293,7 @@ mod tests {
             end: Steps(200),
             first_frame: 0,
             frames: 4,
+            muted: false,
         }
     }
 

@@ -30,3 +30,18 @@ pub trait Transport: Send {
         SettingOutcome::NotAvailable("no serial port".into())
     }
 }
+
+/// A link that is lent for a while.
+impl<T: Transport + ?Sized> Transport for &mut T {
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        (**self).write_all(bytes)
+    }
+
+    fn read(&mut self, into: &mut [u8], patience: Nanos) -> io::Result<usize> {
+        (**self).read(into, patience)
+    }
+
+    fn hurry(&mut self) -> SettingOutcome {
+        (**self).hurry()
+    }
+}

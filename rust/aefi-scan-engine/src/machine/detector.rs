@@ -6,11 +6,14 @@ use crate::controls::Controls;
 use crate::conversation::{DeviceLogic, Reply, Turn};
 use crate::error::Cause;
 use crate::flight_plan::{FlightPlan, RegisterWrite};
+use crate::protocol::mcu::Averaging;
 use crate::protocol::{Request, mcu};
 use crate::records::{DetectorRecord, Reading, StageRecord};
 use crate::ring::{Consumer, Producer, ring};
 use crate::trigger::{Due, Shot, TriggerSource};
 use crate::units::Nanos;
+
+use super::register_script::Script;
 
 /// What the engine must know of the microcontroller and its link.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,9 +31,69 @@ impl DetectorConfig {
         Nanos(self.byte_time.0 * bytes as i64)
     }
 
-    fn integration(&self, plan: &FlightPlan) -> Nanos {
-        Nanos(self.conversion.0 * i64::from(plan.averaging.get()))
+    fn integration(&self, averaging: Averaging) -> Nanos {
+        Nanos(self.conversion.0 * i64::from(averaging.get()))
     }
+
+    /// Time from the request of a reading to its reply beyond the wire's, at most.
+    fn patience(&self, averaging: Averaging) -> Nanos {
+        self.allowance + self.integration(averaging)
+    }
+
+    pub(super) fn measure(&self, averaging: Averaging) -> Request {
+        mcu::measure(averaging, self.patience(averaging))
+    }
+
+    /// Returns the reading that `reply` is: the middle of the integration lies half of
+    /// it inside the exchange's span, and what it shows is `lag` older.
+    pub(super) fn reading(
+        &self,
+        reply: &Reply<'_>,
+        codes: [i32; mcu::CODES],
+        averaging: Averaging,
+        lag: Nanos,
+    ) -> Reading {
+        let line = reply.text.rsplit(|byte| *byte == mcu::TERMINATOR).next();
+        let data = line.map_or(0, <[u8]>::len) + 1;
+        let half = Nanos(self.integration(averaging).0 / 2);
+        let earliest = reply.sent + self.wire(reply.request_len) + half - lag;
+        let latest = reply.received - self.wire(data) - half - lag;
+        Reading {
+            sent: reply.sent,
+            received: reply.received,
+            earliest: earliest.min(latest),
+            latest: latest.max(earliest),
+            codes,
+            due: reply.sent,
+            aim: None,
+        }
+    }
+
+    /// Returns a request whose confirmation is unmistakable: for another count than
+    /// the one in use.
+    pub(super) fn resync(&self, averaging: Averaging) -> Request {
+        let other = Averaging::new(resync_count(averaging));
+        self.measure(other.expect("one and two are in range"))
+    }
+
+    pub(super) fn silence(&self, averaging: Averaging, attempts: u32) -> Cause {
+        let request = self.measure(averaging);
+        Cause::Silent {
+            device: DEVICE,
+            command: String::from_utf8_lossy(request.bytes()).into_owned(),
+            attempts,
+            waited_ms: self.patience(averaging).0 / 1_000_000,
+        }
+    }
+}
+
+/// Returns whether `line` confirms the request of [`DetectorConfig::resync`].
+pub(super) fn confirms_resync(line: &[u8], averaging: Averaging) -> bool {
+    mcu::confirmation(line) == Some(i64::from(resync_count(averaging)))
+}
+
+fn resync_count(averaging: Averaging) -> u8 {
+    if averaging.get() == 1 { 2 } else { 1 }
 }
 
 /// Where the detector's trigger source hears of the motion, if it wants to.
@@ -49,9 +112,9 @@ impl MotionNews {
 
 /// Records of the stage held for the detector during its longest exchange.
 const NEWS: usize = 4096;
-const DEVICE: &str = "acquisition";
+pub(super) const DEVICE: &str = "acquisition";
 /// Failed exchanges in a row after which the detector counts as dead.
-const PATIENCE: u32 = 3;
+pub(super) const PATIENCE: u32 = 3;
 /// The same while the excitation is switched off: a second is well spent on it.
 const LAST_PATIENCE: u32 = 8;
 
@@ -59,41 +122,10 @@ const LAST_PATIENCE: u32 = 8;
 enum Phase {
     SwitchingOn(Script),
     Measuring,
+    /// Off or on between two lines.
+    Muting(Script, bool),
     SwitchingOff(Script),
     Over,
-}
-
-/// A place in a list of register writes: select, write, next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Script {
-    entry: usize,
-    selected: bool,
-}
-
-impl Script {
-    fn request(self, writes: &[RegisterWrite], allowance: Nanos) -> Option<Request> {
-        let entry = writes.get(self.entry)?;
-        Some(if self.selected {
-            mcu::write(entry.value, allowance)
-        } else {
-            mcu::select(entry.address, allowance)
-        })
-    }
-
-    fn advanced(self) -> Self {
-        Self {
-            entry: self.entry + usize::from(self.selected),
-            selected: !self.selected,
-        }
-    }
-
-    /// A pair is begun anew as a whole: what the device selected is not known.
-    fn rewound(self) -> Self {
-        Self {
-            entry: self.entry,
-            selected: false,
-        }
-    }
 }
 
 /// The detector's logic in one flight.
@@ -104,6 +136,9 @@ pub struct DetectorMachine {
     controls: Arc<Controls>,
     phase: Phase,
     is_off: bool,
+    muted: bool,
+    /// What gives the levels back after a muted line.
+    levels: Vec<RegisterWrite>,
     source: Box<dyn TriggerSource>,
     /// What the source is told of the motion.
     motion: Consumer<StageRecord>,
@@ -122,9 +157,11 @@ impl DetectorMachine {
         let follows = plan.trigger.follows_the_motion();
         let (news, motion) = ring(if follows { NEWS } else { 1 });
         let request = mcu::measure(plan.averaging, config.allowance);
-        let lead = config.wire(request.bytes().len()) + Nanos(config.integration(&plan).0 / 2);
+        let half = Nanos(config.integration(plan.averaging).0 / 2);
+        let lead = config.wire(request.bytes().len()) + half - plan.lag;
         let machine = Self {
             source: plan.trigger.source(&plan, lead),
+            levels: plan.levels(),
             motion,
             shot: Shot {
                 due: Nanos::ZERO,
@@ -135,6 +172,7 @@ impl DetectorMachine {
             controls,
             phase: Phase::SwitchingOn(Script::default()),
             is_off: false,
+            muted: false,
         };
         (machine, MotionNews(follows.then_some(news)))
     }
@@ -146,29 +184,6 @@ impl DetectorMachine {
         self.is_off
     }
 
-    fn measure(&self) -> Request {
-        let allowance = self.config.allowance + self.config.integration(&self.plan);
-        mcu::measure(self.plan.averaging, allowance)
-    }
-
-    /// The middle of the integration lies half of it inside the exchange's span.
-    fn reading(&self, reply: &Reply<'_>, codes: [i32; mcu::CODES]) -> Reading {
-        let line = reply.text.rsplit(|byte| *byte == mcu::TERMINATOR).next();
-        let data = line.map_or(0, <[u8]>::len) + 1;
-        let half = Nanos(self.config.integration(&self.plan).0 / 2);
-        let earliest = reply.sent + self.config.wire(reply.request_len) + half;
-        let latest = reply.received - self.config.wire(data) - half;
-        Reading {
-            sent: reply.sent,
-            received: reply.received,
-            earliest: earliest.min(latest),
-            latest: latest.max(earliest),
-            codes,
-            due: self.shot.due.min(reply.sent),
-            aim: self.shot.aim,
-        }
-    }
-
     /// Asks the source; while nothing is due, no older reading will come.
     fn next_in_measurement(&mut self, now: Nanos, records: &mut dyn FnMut(DetectorRecord)) -> Turn {
         while let Some(record) = self.motion.pop() {
@@ -177,14 +192,15 @@ impl DetectorMachine {
         let due = self.source.due(now);
         match due {
             Due::Now(shot) => self.shot = shot,
-            Due::NotBefore(_) => records(DetectorRecord::Horizon(now)),
+            Due::NotBefore(_) => records(self.horizon(now)),
         }
-        due.turn(self.measure())
+        due.turn(self.config.measure(self.plan.averaging))
     }
 
     fn advance(&mut self) {
         self.phase = match self.phase {
             Phase::SwitchingOn(script) => Phase::SwitchingOn(script.advanced()),
+            Phase::Muting(script, mute) => Phase::Muting(script.advanced(), mute),
             Phase::SwitchingOff(script) => Phase::SwitchingOff(script.advanced()),
             other => other,
         };
@@ -193,6 +209,7 @@ impl DetectorMachine {
     fn rewind(&mut self) {
         self.phase = match self.phase {
             Phase::SwitchingOn(script) => Phase::SwitchingOn(script.rewound()),
+            Phase::Muting(script, mute) => Phase::Muting(script.rewound(), mute),
             Phase::SwitchingOff(script) => Phase::SwitchingOff(script.rewound()),
             other => other,
         };
@@ -207,13 +224,9 @@ impl DetectorMachine {
         };
     }
 
-    fn silence(&self, failures: u32) -> Cause {
-        Cause::Silent {
-            device: DEVICE,
-            command: String::from_utf8_lossy(self.measure().bytes()).into_owned(),
-            attempts: failures,
-            waited_ms: (self.config.allowance + self.config.integration(&self.plan)).0 / 1_000_000,
-        }
+    /// What a reading that begins at `now` shows is older by the lag.
+    fn horizon(&self, now: Nanos) -> DetectorRecord {
+        DetectorRecord::Horizon(now - self.plan.lag)
     }
 }
 
@@ -236,10 +249,24 @@ impl DeviceLogic for DetectorMachine {
                         self.phase = Phase::Measuring;
                     }
                 }
-                Phase::Measuring if self.controls.is_stage_over() => {
+                Phase::Measuring | Phase::Muting(..) if self.controls.is_stage_over() => {
                     self.phase = Phase::SwitchingOff(Script::default());
                 }
+                Phase::Measuring if self.controls.is_mute_wanted() != self.muted => {
+                    records(self.horizon(now));
+                    self.phase = Phase::Muting(Script::default(), !self.muted);
+                }
                 Phase::Measuring => return self.next_in_measurement(now, records),
+                Phase::Muting(script, mute) => {
+                    let off = &self.plan.excitation_off;
+                    let writes = if mute { off } else { &self.levels };
+                    if let Some(request) = script.request(writes, self.config.allowance) {
+                        return Turn::Ask(request);
+                    }
+                    self.muted = mute;
+                    self.controls.set_muted(mute);
+                    self.phase = Phase::Measuring;
+                }
                 Phase::SwitchingOff(script) => {
                     let writes = &self.plan.excitation_off;
                     if let Some(request) = script.request(writes, self.config.allowance) {
@@ -270,26 +297,31 @@ impl DeviceLogic for DetectorMachine {
         let Ok(codes) = mcu::reading(reply.text) else {
             return false;
         };
-        let reading = self.reading(&reply, codes);
+        let plan = &self.plan;
+        let reading = Reading {
+            due: self.shot.due.min(reply.sent),
+            aim: self.shot.aim,
+            ..self.config.reading(&reply, codes, plan.averaging, plan.lag)
+        };
         self.source.observe_reading(&reading);
         records(DetectorRecord::Reading(reading));
         true
     }
 
     fn failed(&mut self, now: Nanos, failures: u32, records: &mut dyn FnMut(DetectorRecord)) {
-        records(DetectorRecord::Horizon(now));
+        records(self.horizon(now));
         self.rewind();
         let patience = match self.phase {
             Phase::SwitchingOff(_) => LAST_PATIENCE,
             _ => PATIENCE,
         };
         if failures >= patience {
-            self.give_up(self.silence(failures));
+            self.give_up(self.config.silence(self.plan.averaging, failures));
         }
     }
 
     fn lost(&mut self, now: Nanos, reason: &str, records: &mut dyn FnMut(DetectorRecord)) {
-        records(DetectorRecord::Horizon(now));
+        records(self.horizon(now));
         let cause = Cause::LinkLost {
             device: DEVICE,
             reason: reason.to_owned(),
@@ -299,15 +331,10 @@ impl DeviceLogic for DetectorMachine {
     }
 
     fn resync(&self) -> Request {
-        // Another count than the flight's own: its confirmation is unmistakable.
-        let count = if self.plan.averaging.get() == 1 { 2 } else { 1 };
-        let averaging = mcu::Averaging::new(count).expect("one and two are in range");
-        let integration = Nanos(self.config.conversion.0 * i64::from(count));
-        mcu::measure(averaging, self.config.allowance + integration)
+        self.config.resync(self.plan.averaging)
     }
 
     fn is_resync(&self, line: &[u8]) -> bool {
-        let expected = if self.plan.averaging.get() == 1 { 2 } else { 1 };
-        mcu::confirmation(line) == Some(expected)
+        confirms_resync(line, self.plan.averaging)
     }
 }

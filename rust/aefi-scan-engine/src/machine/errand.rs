@@ -36,10 +36,13 @@ impl Errand {
         }
     }
 
-    /// Returns how the errand ended, once it has.
-    #[must_use]
-    pub fn outcome(&self) -> Option<&Result<(), Cause>> {
-        self.outcome.as_ref()
+    /// Returns how the errand ended.
+    ///
+    /// # Errors
+    ///
+    /// What the stage or its link did wrong.
+    pub fn into_outcome(self) -> Result<(), Cause> {
+        self.outcome.unwrap_or(Ok(()))
     }
 
     fn check(&self, command: Command, reply: &[u8]) -> Result<(), Cause> {

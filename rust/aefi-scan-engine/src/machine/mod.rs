@@ -1,7 +1,13 @@
 //! The flight as two pure state machines, one a link: a reply, a deadline or a
 //! demand goes in, a request or a record comes out. No thread, no port, no clock.
 
+mod belief;
 pub mod detector;
 pub mod errand;
+mod halt;
 pub mod poll;
+pub mod positioner;
+mod preparation;
+mod register_script;
+pub mod sampling;
 pub mod stage;

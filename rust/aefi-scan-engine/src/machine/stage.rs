@@ -1,12 +1,9 @@
 //! The stage's part of a flight: set up, fly line by line, come to rest.
 
-mod belief;
-mod halt;
 mod legs;
 mod pulses;
 mod replies;
 mod rest;
-mod script;
 
 use std::sync::Arc;
 
@@ -19,10 +16,10 @@ use crate::protocol::pmx::{self, Command};
 use crate::records::{Fix, StageRecord};
 use crate::units::{Axis, Nanos, Steps};
 
-use belief::Belief;
-use halt::Halt;
+use super::belief::Belief;
+use super::halt::Halt;
+use super::preparation::{AxisSetup, preparation};
 use pulses::Pulses;
-use script::preparation;
 
 /// What the engine must know of the stage controller and its link.
 #[derive(Debug, Clone, PartialEq)]
@@ -186,7 +183,11 @@ impl StageMachine {
     pub fn new(plan: Arc<FlightPlan>, config: StageConfig, controls: Arc<Controls>) -> Self {
         let pulses = pulses::pulses(&plan, &config, &controls);
         Self {
-            script: preparation(&plan, config.host_watch_ms, pulses.preparation()),
+            script: preparation(
+                &AxisSetup::of_plan(&plan),
+                config.host_watch_ms,
+                pulses.preparation(),
+            ),
             pulses,
             high_speed: plan.positioning_speed,
             plan,
@@ -289,6 +290,7 @@ impl StageMachine {
         match phase {
             Phase::Positioning(_) | Phase::Flying(_) => {
                 self.controls.set_state(FlightState::Flying);
+                self.controls.want_mute(self.current_line().muted);
             }
             Phase::Paused => self.controls.set_state(FlightState::Paused),
             _ => {}

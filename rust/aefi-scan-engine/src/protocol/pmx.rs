@@ -48,6 +48,16 @@ pub enum Command {
     Ramp(Axis),
     /// `Xn`: an absolute move of one axis.
     MoveTo(Axis, Steps),
+    /// `HX-0`: to the home input, upwards or downwards, in one of the modes 0 to 4; the
+    /// pulse counter is zero at its edge.
+    Home {
+        /// The axis.
+        axis: Axis,
+        /// Whether it looks upwards.
+        upwards: bool,
+        /// The manual's mode, 0 to 4.
+        mode: u8,
+    },
     /// `STOP`: all axes come to rest with their ramps.
     Stop,
     /// `ABORT`: all axes stand at once.
@@ -101,6 +111,14 @@ impl fmt::Display for Command {
             Self::SetRamp(axis, n) => write!(f, "ACC{}={n}", axis.letter()),
             Self::Ramp(axis) => write!(f, "ACC{}", axis.letter()),
             Self::MoveTo(axis, target) => write!(f, "{}{}", axis.letter(), target.0),
+            Self::Home {
+                axis,
+                upwards,
+                mode,
+            } => {
+                let sign = if upwards { '+' } else { '-' };
+                write!(f, "H{}{sign}{mode}", axis.letter())
+            }
             Self::Stop => f.write_str("STOP"),
             Self::Abort => f.write_str("ABORT"),
             Self::WatchHost(ms) => write!(f, "TOC={ms}"),
@@ -245,6 +263,12 @@ mod tests {
         );
         assert_eq!(wire(Command::MoveTo(Axis::Y, Steps(-1235))), "@00Y-1235\r");
         assert_eq!(wire(Command::SetHighSpeed(Axis::X, 1500)), "@00HSX=1500\r");
+        let home = Command::Home {
+            axis: Axis::X,
+            upwards: false,
+            mode: 0,
+        };
+        assert_eq!(wire(home), "@00HX-0\r");
         assert_eq!(wire(Command::Enable(Axis::Y)), "@00EO2=1\r");
         assert_eq!(wire(Command::Trapezoid(Axis::X)), "@00SCVX=0\r");
         assert_eq!(Command::Status.request(7, Nanos::ZERO).bytes(), b"@07MST\r");

@@ -1,5 +1,6 @@
 //! What drives the pure parts of a flight, and what its owner holds of it.
 
+pub mod moves;
 pub mod signal_stop;
 pub mod threads;
 pub mod virtual_time;

@@ -12,8 +12,6 @@ use crate::conversation::{Conversation, DeviceLogic, LinkHealth, Output};
 use crate::correlator::Correlator;
 use crate::error::{Cause, EngineError};
 use crate::machine::detector::{DetectorMachine, MotionNews};
-use crate::machine::errand::Errand;
-use crate::machine::poll::Polling;
 use crate::machine::stage::{Outcome, StageMachine, StopsSent};
 use crate::protocol::Request;
 use crate::protocol::pmx::Command;
@@ -182,37 +180,15 @@ impl Runner {
     }
 }
 
-/// Runs an errand over the stage's open link, on the caller's thread, to its end.
-///
-/// # Errors
-///
-/// What the stage or its link did wrong.
-pub fn run_errand<T: Transport, C: Clock>(
-    errand: Errand,
-    byte_time: Nanos,
-    transport: T,
-    clock: C,
-) -> Result<(), Cause> {
-    let (records, _) = ring::<()>(1);
-    let mut link = LinkThread {
-        transport,
-        clock,
-        controls: Arc::new(Controls::default()),
-        records,
-    };
-    let (errand, _) = link.run(errand, byte_time);
-    errand.outcome().cloned().unwrap_or(Ok(()))
-}
-
-/// Polls positions over the stage's open link, on the caller's thread, to the end.
+/// Runs a device's logic over its open link, on the caller's thread, to its end.
 ///
 /// The records go the way of a flight's, into a ring, where nobody takes them out.
-pub fn run_polling<T: Transport, C: Clock>(
-    polling: Polling,
+pub fn run_to_end<L: DeviceLogic, T: Transport, C: Clock>(
+    logic: L,
     byte_time: Nanos,
     transport: T,
     clock: C,
-) -> (Polling, LinkHealth) {
+) -> (L, LinkHealth) {
     let (records, _unread) = ring(RECORDS);
     let mut link = LinkThread {
         transport,
@@ -220,7 +196,7 @@ pub fn run_polling<T: Transport, C: Clock>(
         controls: Arc::new(Controls::default()),
         records,
     };
-    link.run(polling, byte_time)
+    link.run(logic, byte_time)
 }
 
 fn panicked(thread: &'static str) -> Outcome {

@@ -12,9 +12,8 @@ use crate::clock::MonotonicClock;
 use crate::controls::{Controls, Demand};
 use crate::conversation::{Conversation, DeviceLogic, Output};
 use crate::correlator::{Correlator, Product};
-use crate::error::{Cause, EngineError};
+use crate::error::EngineError;
 use crate::machine::detector::{DetectorMachine, MotionNews};
-use crate::machine::errand::Errand;
 use crate::machine::stage::{Outcome, StageMachine};
 use crate::realtime::Realtime;
 use crate::ring::Loss;
@@ -229,28 +228,22 @@ impl<B: VirtualBench> VirtualFlight<B> {
     }
 }
 
-/// Runs an errand over the stage's link of `bench` from `now` on, to its end, and
-/// returns when that was.
-///
-/// # Errors
-///
-/// What the stage or its link did wrong.
-pub fn run_errand<B: VirtualBench>(
-    errand: Errand,
+/// Runs a device's logic over its link of `bench` from `now` on, to its end, and returns
+/// it and when that was.
+pub fn run_to_end<L: DeviceLogic, B: VirtualBench>(
+    logic: L,
+    link: Link,
     byte_time: Nanos,
     bench: &mut B,
     now: Nanos,
-) -> Result<Nanos, Cause> {
-    let mut link = VirtualLink::new(Link::Stage, errand, byte_time, now);
+) -> (L, Nanos) {
+    let mut link = VirtualLink::new(link, logic, byte_time, now);
     let (mut now, mut bytes) = (now, Vec::new());
     while let Some(next) = link.next(bench) {
         now = now.max(next);
-        link.step(now, bench, &mut bytes, &mut |()| {});
+        link.step(now, bench, &mut bytes, &mut |_| {});
     }
-    match link.talk.logic().outcome() {
-        Some(Err(cause)) => Err(cause.clone()),
-        _ => Ok(now),
-    }
+    (link.talk.into_parts().0, now)
 }
 
 /// Starts a flight in virtual time on a thread of its own and returns at once.

@@ -42,7 +42,7 @@ pub fn links(
 }
 
 impl<L: DeviceLogic> Talk<L> {
-    fn new(link: Link, logic: L, byte_time: Nanos) -> Self {
+    pub fn new(link: Link, logic: L, byte_time: Nanos) -> Self {
         Self {
             link,
             conversation: Conversation::new(logic, byte_time),

@@ -49,6 +49,7 @@ pub fn plan(lines: usize, frames: usize) -> FlightPlan {
             end: Steps(last + sign * approach),
             first_frame: index * frames,
             frames,
+            muted: false,
         }
     };
     FlightPlan {
@@ -60,6 +61,7 @@ pub fn plan(lines: usize, frames: usize) -> FlightPlan {
         lines: (0..lines).map(line).collect(),
         averaging: Averaging::new(10).expect("in range"),
         min_readings: 1,
+        lag: Nanos::ZERO,
         trigger: Trigger::FreeRunning,
         extra_passes: 0,
         excitation: [(62, 4), (63, 6291), (39, 12_593), (53, 2750), (52, 2750)]
@@ -148,6 +150,11 @@ pub fn fly(
 
 /// Where both axes really were in the middle of each reading's integration.
 pub fn true_places(log: &Log, bench: &SimulatedBench) -> Vec<[f64; 2]> {
+    true_places_before(log, bench, Nanos::ZERO)
+}
+
+/// The same so long before that.
+pub fn true_places_before(log: &Log, bench: &SimulatedBench, lag: Nanos) -> Vec<[f64; 2]> {
     let conversions = bench.conversions();
     let mut next = 0;
     let mut place = |(number, placed): (usize, &PlacedReading)| {
@@ -162,15 +169,20 @@ pub fn true_places(log: &Log, bench: &SimulatedBench) -> Vec<[f64; 2]> {
         );
         let middle = Nanos(i64::midpoint(conversion.start.0, conversion.end.0));
         [aefi_bench_sim::Axis::X, aefi_bench_sim::Axis::Y]
-            .map(|axis| bench.trajectory(axis).position_at(middle))
+            .map(|axis| bench.trajectory(axis).position_at(middle - lag))
     };
     log.readings.iter().enumerate().map(&mut place).collect()
 }
 
 /// Readings whose interval does not hold the truth, of both axes.
 pub fn outside(log: &Log, bench: &SimulatedBench) -> Vec<(usize, Axis, f64)> {
+    outside_of(log, true_places(log, bench))
+}
+
+/// Readings whose interval does not hold the place given for each, of both axes.
+pub fn outside_of(log: &Log, places: Vec<[f64; 2]>) -> Vec<(usize, Axis, f64)> {
     let mut found = Vec::new();
-    for (number, truth) in true_places(log, bench).into_iter().enumerate() {
+    for (number, truth) in places.into_iter().enumerate() {
         for axis in Axis::BOTH {
             let (place, position) = (
                 log.readings[number].place[axis.index()],

@@ -6,11 +6,11 @@ use crate::protocol::pmx::Command;
 use crate::records::StageRecord;
 use crate::units::{Axis, Nanos, Steps};
 
-use super::belief::Belief;
-use super::halt::Halt;
 use super::pulses::Want;
 use super::{Leg, Outcome, Phase, RESENDS, REST_BELIEVED, SHORT_REST, StageMachine};
 use crate::controls::FlightState;
+use crate::machine::belief::Belief;
+use crate::machine::halt::Halt;
 
 impl StageMachine {
     pub(super) fn next_in_preparation(&mut self, now: Nanos, step: usize) -> Turn {
@@ -41,10 +41,13 @@ impl StageMachine {
     }
 
     fn next_in_arming(&mut self, now: Nanos) -> Turn {
-        if matches!(self.phase, Phase::Flying(_))
-            && let Some(command) = self.pulses.arm(now)
-        {
-            return self.ask(command);
+        if matches!(self.phase, Phase::Flying(_)) {
+            if !self.controls.is_as_wanted() {
+                return Turn::Rest(now + SHORT_REST);
+            }
+            if let Some(command) = self.pulses.arm(now) {
+                return self.ask(command);
+            }
         }
         self.next_leg();
         self.turn(now)

@@ -8,9 +8,10 @@ use crate::protocol::pmx::{AxisStatus, Command};
 use crate::records::{Fix, StageRecord};
 use crate::units::{Axis, Nanos, Steps};
 
-use super::belief::Belief;
-use super::halt::Halt;
-use super::{DEVICE, Phase, StageMachine, script};
+use super::{DEVICE, Phase, StageMachine};
+use crate::machine::belief::Belief;
+use crate::machine::halt::Halt;
+use crate::machine::preparation::{AxisSetup, expected};
 
 impl StageMachine {
     pub(super) fn understand(
@@ -147,7 +148,7 @@ impl StageMachine {
     }
 
     fn check_setting(&mut self, found: i64) {
-        let asked = i64::from(script::expected(&self.plan, self.asked));
+        let asked = i64::from(expected(&AxisSetup::of_plan(&self.plan), self.asked));
         if found != asked {
             let command = self.asked.to_string();
             self.begin_halt(Halt::fault(Cause::Setting {

@@ -7,8 +7,8 @@ use crate::protocol::pmx::Command;
 use crate::records::StageRecord;
 use crate::units::Nanos;
 
-use super::halt::Halt;
 use super::{Leg, PAUSED_PERIOD, Phase, StageMachine};
+use crate::machine::halt::Halt;
 
 impl StageMachine {
     pub(super) fn next_in_pause(&mut self, now: Nanos) -> Turn {

@@ -5,7 +5,7 @@ use crate::error::Cause;
 use crate::protocol::pmx::Command;
 use crate::units::Nanos;
 
-use super::Outcome;
+use super::stage::Outcome;
 
 /// Time for a stop to take effect beyond which a stronger one follows. A ramp of
 /// the bench takes 0.3 to 0.5 s; a dead stop none.

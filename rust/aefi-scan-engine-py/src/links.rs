@@ -1,0 +1,198 @@
+//! Both links of a bench, and what is asked of the stage's alone, as Python sees them.
+
+use std::collections::BTreeMap;
+
+use aefi_scan_engine as engine;
+use engine::clock::MonotonicClock;
+use engine::machine::errand::Errand;
+use engine::machine::poll::Polling;
+use engine::shell;
+use engine::transport::serial::{SerialSettings, SerialTransport};
+use engine::{EngineError, Link, Nanos};
+use pyo3::prelude::*;
+
+use crate::bench_sim::SimulatedBench;
+use crate::errors;
+use crate::flight::link_times;
+
+/// Eight data bits, a start and a stop bit.
+fn byte_time(baud: u32, paced: bool) -> Nanos {
+    Nanos(if paced {
+        10_000_000_000 / i64::from(baud.max(1))
+    } else {
+        0
+    })
+}
+
+#[pyclass(frozen, get_all)]
+#[derive(Clone)]
+pub struct StageLink {
+    port: String,
+    baud: u32,
+    paced: bool,
+    name: String,
+    address: u8,
+    reply_allowance_ms: i64,
+    reply_delay_us: i64,
+    status_period_ms: i64,
+    host_watch_ms: u32,
+}
+
+#[pymethods]
+impl StageLink {
+    #[new]
+    #[pyo3(signature = (*, port, baud, paced, name, address, reply_allowance_ms,
+                        reply_delay_us, status_period_ms, host_watch_ms))]
+    #[allow(clippy::too_many_arguments)]
+    fn new(
+        port: String,
+        baud: u32,
+        paced: bool,
+        name: String,
+        address: u8,
+        reply_allowance_ms: i64,
+        reply_delay_us: i64,
+        status_period_ms: i64,
+        host_watch_ms: u32,
+    ) -> Self {
+        Self {
+            port,
+            baud,
+            paced,
+            name,
+            address,
+            reply_allowance_ms,
+            reply_delay_us,
+            status_period_ms,
+            host_watch_ms,
+        }
+    }
+
+    /// Lets the stage forget latched limit and alarm errors.
+    fn clear_errors(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| {
+            let errand = Errand::clear_errors(self.config());
+            let byte_time = self.byte_time();
+            let (errand, _) =
+                shell::threads::run_to_end(errand, byte_time, self.open()?, MonotonicClock);
+            Ok(errand.into_outcome()?)
+        })
+        .map_err(|error: EngineError| errors::to_python(py, &error))
+    }
+
+    /// Asks for the position of x, back to back, for a while.
+    fn poll(&self, py: Python<'_>, duration_s: f64) -> PyResult<BTreeMap<String, i64>> {
+        let polled = py.detach(|| {
+            let span = Nanos::from_secs_f64(duration_s);
+            let polling = Polling::new(self.config(), engine::Axis::X, span);
+            let port = self.open()?;
+            Ok(shell::threads::run_to_end(
+                polling,
+                self.byte_time(),
+                port,
+                MonotonicClock,
+            ))
+        });
+        let (polling, health) =
+            polled.map_err(|error: EngineError| errors::to_python(py, &error))?;
+        let counts = [
+            ("fixes", polling.fixes() as i64),
+            ("elapsed", polling.elapsed().0),
+            ("timeouts", health.timeouts as i64),
+        ];
+        let named = counts.map(|(name, count)| (format!("stage_{name}"), count));
+        Ok(link_times("stage", &health).chain(named).collect())
+    }
+
+    /// As `clear_errors`, on a simulated bench in virtual time.
+    fn clear_errors_virtual(&self, py: Python<'_>, bench: &SimulatedBench) -> PyResult<()> {
+        let (mut inner, now) = bench
+            .lend()
+            .ok_or_else(|| errors::named(py, "PortBusyError", "the bench is in flight"))?;
+        let errand = Errand::clear_errors(self.config());
+        let byte_time = self.byte_time();
+        let (errand, after) =
+            shell::virtual_time::run_to_end(errand, Link::Stage, byte_time, &mut inner, now);
+        bench.taker()(inner, after);
+        errand
+            .into_outcome()
+            .map_err(|cause| errors::to_python(py, &EngineError::from(cause)))
+    }
+}
+
+impl StageLink {
+    pub fn byte_time(&self) -> Nanos {
+        byte_time(self.baud, self.paced)
+    }
+
+    pub fn config(&self) -> engine::StageConfig {
+        engine::StageConfig {
+            name: self.name.clone(),
+            address: self.address,
+            byte_time: self.byte_time(),
+            allowance: Nanos::from_millis(self.reply_allowance_ms),
+            reply_delay: Nanos::from_micros(self.reply_delay_us),
+            status_period: Nanos::from_millis(self.status_period_ms),
+            host_watch_ms: self.host_watch_ms,
+        }
+    }
+
+    pub fn open(&self) -> Result<SerialTransport, EngineError> {
+        Ok(SerialTransport::open(&SerialSettings {
+            port: self.port.clone(),
+            baud: self.baud,
+        })?)
+    }
+}
+
+#[pyclass(frozen, get_all)]
+#[derive(Clone)]
+pub struct DetectorLink {
+    port: String,
+    baud: u32,
+    paced: bool,
+    reply_allowance_ms: i64,
+    conversion_ns: i64,
+}
+
+#[pymethods]
+impl DetectorLink {
+    #[new]
+    #[pyo3(signature = (*, port, baud, paced, reply_allowance_ms, conversion_ns))]
+    fn new(
+        port: String,
+        baud: u32,
+        paced: bool,
+        reply_allowance_ms: i64,
+        conversion_ns: i64,
+    ) -> Self {
+        Self {
+            port,
+            baud,
+            paced,
+            reply_allowance_ms,
+            conversion_ns,
+        }
+    }
+}
+
+impl DetectorLink {
+    pub fn byte_time(&self) -> Nanos {
+        byte_time(self.baud, self.paced)
+    }
+
+    pub fn config(&self) -> engine::DetectorConfig {
+        engine::DetectorConfig {
+            byte_time: self.byte_time(),
+            allowance: Nanos::from_millis(self.reply_allowance_ms),
+            conversion: Nanos(self.conversion_ns),
+        }
+    }
+
+    pub fn open(&self) -> Result<SerialTransport, EngineError> {
+        Ok(SerialTransport::open(&SerialSettings {
+            port: self.port.clone(),
+            baud: self.baud,
+        })?)
+    }
+}

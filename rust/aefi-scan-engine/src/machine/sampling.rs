@@ -1,0 +1,123 @@
+//! Register writes and then readings back to back, outside a flight; pure.
+
+use crate::conversation::{DeviceLogic, Reply, Turn};
+use crate::error::Cause;
+use crate::flight_plan::RegisterWrite;
+use crate::protocol::Request;
+use crate::protocol::mcu::{self, Averaging};
+use crate::records::Reading;
+use crate::units::Nanos;
+
+use super::detector::{DEVICE, DetectorConfig, PATIENCE, confirms_resync};
+use super::register_script::Script;
+
+/// What is asked of the microcontroller at once.
+#[derive(Debug)]
+pub struct Sampling {
+    config: DetectorConfig,
+    writes: Vec<RegisterWrite>,
+    script: Script,
+    averaging: Averaging,
+    wanted: usize,
+    readings: Vec<Reading>,
+    outcome: Option<Result<(), Cause>>,
+}
+
+impl Sampling {
+    /// Returns what writes `writes` and then takes `wanted` readings.
+    #[must_use]
+    pub fn new(
+        config: DetectorConfig,
+        writes: Vec<RegisterWrite>,
+        averaging: Averaging,
+        wanted: usize,
+    ) -> Self {
+        Self {
+            config,
+            writes,
+            script: Script::default(),
+            averaging,
+            wanted,
+            readings: Vec::with_capacity(wanted),
+            outcome: None,
+        }
+    }
+
+    /// Returns the readings, if all that was asked for was done.
+    ///
+    /// # Errors
+    ///
+    /// What the device or its link did wrong.
+    pub fn into_readings(self) -> Result<Vec<Reading>, Cause> {
+        self.outcome.unwrap_or(Ok(())).map(|()| self.readings)
+    }
+
+    fn writing(&self) -> Option<Request> {
+        self.script.request(&self.writes, self.config.allowance)
+    }
+}
+
+impl DeviceLogic for Sampling {
+    type Record = ();
+
+    const TERMINATOR: u8 = mcu::TERMINATOR;
+
+    fn next(&mut self, _now: Nanos, _records: &mut dyn FnMut(())) -> Turn {
+        if self.outcome.is_some() {
+            return Turn::Over;
+        }
+        if let Some(request) = self.writing() {
+            return Turn::Ask(request);
+        }
+        if self.readings.len() < self.wanted {
+            return Turn::Ask(self.config.measure(self.averaging));
+        }
+        self.outcome = Some(Ok(()));
+        Turn::Over
+    }
+
+    fn is_urgent(&self) -> bool {
+        self.outcome.is_some()
+    }
+
+    fn asked(&mut self, _sent: Nanos, _records: &mut dyn FnMut(())) {}
+
+    fn replied(&mut self, reply: Reply<'_>, _records: &mut dyn FnMut(())) -> bool {
+        if self.writing().is_some() {
+            let is_acknowledged = mcu::acknowledges(reply.text);
+            if is_acknowledged {
+                self.script = self.script.advanced();
+            }
+            return is_acknowledged;
+        }
+        let Ok(codes) = mcu::reading(reply.text) else {
+            return false;
+        };
+        let config = self.config;
+        let reading = config.reading(&reply, codes, self.averaging, Nanos::ZERO);
+        self.readings.push(reading);
+        true
+    }
+
+    fn failed(&mut self, _now: Nanos, failures: u32, _records: &mut dyn FnMut(())) {
+        self.script = self.script.rewound();
+        if failures >= PATIENCE {
+            self.outcome = Some(Err(self.config.silence(self.averaging, failures)));
+        }
+    }
+
+    fn lost(&mut self, _now: Nanos, reason: &str, _records: &mut dyn FnMut(())) {
+        self.outcome = Some(Err(Cause::LinkLost {
+            device: DEVICE,
+            reason: reason.to_owned(),
+        }));
+    }
+
+    fn resync(&self) -> Request {
+        self.config.resync(self.averaging)
+    }
+
+    fn is_resync(&self, line: &[u8]) -> bool {
+        confirms_resync(line, self.averaging)
+    }
+}
