@@ -55,6 +55,8 @@ session = _stack.enter_context(
 RE = session.RE
 sd = session.sd
 flyer = session.flyer
+stage_x, stage_y = session.stage_x, session.stage_y
+sensor = session.sensor
 bench = session.constants
 excitation = session.excitation
 clear_errors = session.port.clear_errors
@@ -123,5 +125,8 @@ __all__ = [
     "np",
     "plt",
     "sd",
+    "sensor",
     "session",
+    "stage_x",
+    "stage_y",
 ]

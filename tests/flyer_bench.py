@@ -8,7 +8,13 @@ from recorded_run import RecordedRun
 from simulator_log import SimulatorLog
 
 from aefi_bluesky.application.observed_port import ObservedScanPort
-from aefi_bluesky.devices import AefiFlyer, BenchConstants, ExcitationState
+from aefi_bluesky.devices import (
+    AefiFlyer,
+    BenchConstants,
+    ExcitationSource,
+    FieldSensor,
+    StageAxis,
+)
 from aefi_bluesky.devices.data_keys import SAMPLE_COLUMNS, SAMPLE_UNITS
 from aefi_bluesky.engine import RustScanAdapter, SerialConnection, VirtualConnection
 from aefi_bluesky.plans import fly_map
@@ -68,19 +74,23 @@ class FlyerBench:
         self.RE = engine
         self.folder = folder
         self.description = (configuration or load_bench("simulated")).description()
+        self.port = RustScanAdapter(self.description, connection, spools)
         self.flyer = AefiFlyer(
-            ObservedScanPort(
-                RustScanAdapter(self.description, connection, spools), observers
-            ),
+            ObservedScanPort(self.port, observers),
             self.description,
             samples or self.open_samples,
             name="flyer",
         )
+        stage, acquisition = self.port.stage, self.port.acquisition
+        self.x = StageAxis(stage, self.description, "x", name="stage_x")
+        self.y = StageAxis(stage, self.description, "y", name="stage_y")
+        self.sensor = FieldSensor(acquisition, self.description, name="sensor")
+        self.excitation = ExcitationSource(acquisition, self.flyer, name="excitation")
         self.run = RecordedRun()
         baseline = SupplementalData(
             baseline=[
                 BenchConstants(self.description, name="bench"),
-                ExcitationState(self.flyer, name="excitation"),
+                self.excitation,
             ]
         )
         engine.preprocessors.append(baseline)
@@ -108,6 +118,7 @@ class FlyerBench:
         self.flyer.stop()
         assert self.flyer.wait_for_end(10.0), "the flight did not come to rest"
         self.flyer._release()
+        self.port.stage.stop()
 
 
 class VirtualBench(FlyerBench):
@@ -122,12 +133,12 @@ class VirtualBench(FlyerBench):
         script="",
         spool_folder=None,
         bench="simulated",
+        simulation=None,
         **options,
     ):
         configuration = load_bench(bench)
-        self.simulated = simulated_bench(
-            configuration, SimulationSettings(seed=seed, script=script)
-        )
+        settings = simulation or SimulationSettings(seed=seed, script=script)
+        self.simulated = simulated_bench(configuration, settings)
         connection = VirtualConnection(
             configuration.links(), self.simulated, spool_folder
         )

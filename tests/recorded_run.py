@@ -79,6 +79,11 @@ class RecordedRun:
             values.extend([found] if kind == "event" else found)
         return values
 
+    def configuration(self, stream, device):
+        """The configuration of a device in a stream's descriptor."""
+        (found,) = (doc for doc in self.of_kind("descriptor") if doc["name"] == stream)
+        return found["configuration"][device]["data"]
+
     # -- what holds of every run, however it ended ---------------------------
 
     def check(self):

@@ -25,6 +25,8 @@ from aefi_bluesky.storage.server_process import end_with_parent
 )
 @click.option("--stage-tick-us", default=0, help="Latency tick of the stage's adapter.")
 @click.option("--tick-us", default=16_000, help="The same of the acquisition's.")
+@click.option("--lag-s", type=float, help="Time constant of the lock-in, s.")
+@click.option("--noise-v", type=float, help="Noise of a reading, V.")
 @click.option("--unpaced", is_flag=True, help="No wire time at all: not physical.")
 @click.option(
     "--truth",
@@ -50,6 +52,8 @@ def sim(
     stage_turnaround_us: int | None,
     stage_tick_us: int,
     tick_us: int,
+    lag_s: float | None,
+    noise_v: float | None,
     unpaced: bool,
     truth: Path | None,
     links: Path | None,
@@ -71,6 +75,8 @@ def sim(
         stage_turnaround_us=stage_turnaround_us,
         stage_tick_us=stage_tick_us,
         tick_us=tick_us,
+        lag_s=lag_s,
+        noise_v=noise_v,
     )
     server = bench_server(load_bench(bench), settings, truth=truth, links=links)
     ports = {

@@ -1,7 +1,15 @@
 """Ophyd devices of the bench."""
 
 from aefi_bluesky.devices.bench_constants import BenchConstants
-from aefi_bluesky.devices.excitation_state import ExcitationState
+from aefi_bluesky.devices.excitation_source import ExcitationSource
+from aefi_bluesky.devices.field_sensor import FieldSensor
 from aefi_bluesky.devices.flyer import AefiFlyer
+from aefi_bluesky.devices.stage_axis import StageAxis
 
-__all__ = ["AefiFlyer", "BenchConstants", "ExcitationState"]
+__all__ = [
+    "AefiFlyer",
+    "BenchConstants",
+    "ExcitationSource",
+    "FieldSensor",
+    "StageAxis",
+]

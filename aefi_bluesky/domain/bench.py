@@ -51,6 +51,16 @@ class AxisDescription:
                 f"was {self.travel_max_mm!r} mm"
             )
 
+    def require_inside(self, what: str, position_mm: float) -> None:
+        """Refuse what is no position in mm inside the travel.
+
+        Raises
+        ------
+        InvalidScanSpecError
+            With the travel.
+        """
+        require_number(what, position_mm, "mm", self.travel_min_mm, self.travel_max_mm)
+
 
 @dataclass(frozen=True, slots=True)
 class MotionDescription:
@@ -111,6 +121,9 @@ class DetectorDescription:
         Oversampling ratio of the converter.
     conversion_rate_hz
         Conversions a second: n of them are averaged into a reading.
+    lag_s
+        What a reading shows is so much older than its integration, in s: the lag of
+        the lock-in and of whatever else lies before the converter; 0 to 10.
     """
 
     reading_rate_hz: float
@@ -118,11 +131,13 @@ class DetectorDescription:
     gain: int
     osr: int
     conversion_rate_hz: float
+    lag_s: float = 0.0
 
     def __post_init__(self) -> None:
         _require("detector: reading rate", self.reading_rate_hz, "Hz", 1e-3)
         _require("detector: reference voltage", self.vref_v, "V", 1e-3, 10)
         _require("detector: conversion rate", self.conversion_rate_hz, "Hz", 1)
+        _require("detector: lag", self.lag_s, "s", 0, 10)
         require_count("detector: gain", self.gain, 1, 16, error=ConfigurationError)
         require_count(
             "detector: oversampling ratio", self.osr, 1, error=ConfigurationError

@@ -37,6 +37,8 @@ class Line:
         Identifier of the first frame passed.
     n_frames
         Frames in the window; identifiers follow each other in the order passed.
+    muted
+        Whether the excitation is off while it is flown.
     """
 
     index: int
@@ -47,6 +49,7 @@ class Line:
     end_mm: float
     first_frame: int
     n_frames: int
+    muted: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

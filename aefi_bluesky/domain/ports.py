@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
 
 from aefi_bluesky.domain.events import StudyEvent, StudyId
 from aefi_bluesky.domain.flight_plan import FlightPlan
@@ -21,6 +25,7 @@ from aefi_bluesky.domain.scan_results import (
     ScanResults,
     ScanState,
 )
+from aefi_bluesky.domain.scan_spec import AxisName, Excitation
 from aefi_bluesky.domain.study import Study
 
 
@@ -154,6 +159,117 @@ class HardwareLease(Protocol):
         PortBusyError
             If somebody else does; names the holder.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MoveEnd:
+    """How the move of an axis ended.
+
+    Parameters
+    ----------
+    outcome
+        ``arrived``, ``stopped`` or ``failed``.
+    error
+        Why it failed; None else.
+    """
+
+    outcome: str
+    error: Exception | None = None
+
+
+class StageMotion(Protocol):
+    """Axes that can be moved while nothing flies; each on its own, both at once."""
+
+    def start_move(
+        self, axis: AxisName, target_mm: float, speed_mm_per_s: float | None = None
+    ) -> None:
+        """Start to move to a target in mm and return at once.
+
+        Raises
+        ------
+        InvalidScanSpecError
+            If the target is outside the travel or the speed outside its range.
+        PortBusyError
+            In flight.
+        IllegalTransitionError
+            If the axis is moving.
+        """
+        ...
+
+    def start_homing(
+        self,
+        axis: AxisName,
+        *,
+        upwards: bool = False,
+        speed_mm_per_s: float | None = None,
+    ) -> None:
+        """Start to look for the home input and return at once; see `start_move`."""
+        ...
+
+    def wait(self, axis: AxisName, timeout_s: float) -> MoveEnd | None:
+        """Return how the last move of an axis ended; None if it moves after so long."""
+        ...
+
+    def positions_mm(self) -> tuple[float, float]:
+        """Return where x and y are, in mm: as asked last, or expected in flight.
+
+        Raises
+        ------
+        ScanPortError
+            If the stage has to be asked and fails.
+        """
+        ...
+
+    def stop(self) -> None:
+        """Stop both axes with their ramps; returns at once, idempotent."""
+        ...
+
+    def abort(self) -> None:
+        """Stand at once, position suspect; returns at once, idempotent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SampleBatch:
+    """Readings taken one after the other.
+
+    Parameters
+    ----------
+    t_start_ns, t_end_ns
+        Start and end of each exchange, in ns of the bench's clock; shape (n,).
+    codes
+        Raw codes of channels 1 to 8; shape (n, 8).
+    """
+
+    t_start_ns: npt.NDArray[np.int64]
+    t_end_ns: npt.NDArray[np.int64]
+    codes: npt.NDArray[np.int32]
+
+
+class Acquisition(Protocol):
+    """Readings and excitation while nothing flies."""
+
+    def take_readings(self, n_avg: int, readings: int = 1) -> SampleBatch:
+        """Take readings back to back and return when they are there.
+
+        Raises
+        ------
+        InvalidScanSpecError
+            If a number is out of range.
+        PortBusyError
+            In flight.
+        ScanPortError
+            If the acquisition or its link fails.
+        """
+        ...
+
+    def drive(self, excitation: Excitation) -> None:
+        """Drive the spheres; see `take_readings`."""
+        ...
+
+    def switch_off(self) -> None:
+        """Take the excitation away; see `take_readings`."""
         ...
 
 

@@ -24,10 +24,12 @@ __all__ = [
     "FlightEnd",
     "FlightPlan",
     "Realtime",
+    "Sampler",
     "SignalLine",
     "SignalStop",
     "SimulatedBench",
     "StageLink",
+    "StageMoves",
     "read_spool",
     "sample_path",
 ]
@@ -238,6 +240,124 @@ class Realtime:
         """Whether the adapters are to hurry."""
 
 @final
+class StageMoves:
+    """The stage outside flights: moves of both axes, served on a thread of its own.
+
+    The port is opened at need and kept until `release`. Dropping this stops what
+    moves.
+
+    Parameters
+    ----------
+    link
+        How the stage is reached.
+    speeds, start_speeds
+        Of x and y, in steps/s.
+    ramps_ms
+        Duration of the ramps of x and y, in ms.
+    bench
+        A bench in virtual time instead of the link's port.
+    """
+
+    def __new__(
+        cls,
+        link: StageLink,
+        *,
+        speeds: Sequence[int],
+        start_speeds: Sequence[int],
+        ramps_ms: Sequence[int],
+        bench: SimulatedBench | None = None,
+    ) -> StageMoves: ...
+    def move_to(self, axis_name: str, target: int, speed: int) -> bool:
+        """Order a move to a counter, at a speed in steps/s; returns at once.
+
+        Returns
+        -------
+        bool
+            False if the axis has a move that did not end: nothing was ordered.
+
+        Raises
+        ------
+        ValueError
+            If the axis is neither ``"x"`` nor ``"y"``.
+        """
+
+    def home(self, axis_name: str, upwards: bool, mode: int, speed: int) -> bool:
+        """Order the way to the home input (Arcus reference §6.5); as `move_to`."""
+
+    def wait(
+        self, axis_name: str, timeout_s: float
+    ) -> tuple[str, Exception | None] | None:
+        """Wait for the end of an axis' last move.
+
+        Returns
+        -------
+        tuple or None
+            ``"arrived"``, ``"stopped"`` or ``"failed"``, and the error of a failure;
+            None if it did not end in time.
+        """
+
+    def look(self) -> tuple[int | None, int | None]:
+        """Ask where x and y are, in steps; nothing moves.
+
+        Raises
+        ------
+        ScanPortError
+            If the port can't be opened, or another device or none answers.
+        """
+
+    @property
+    def positions(self) -> tuple[int | None, int | None]:
+        """Where x and y were when they were last asked, in steps."""
+
+    def stop(self) -> None:
+        """Stop what moves with its ramp; returns at once."""
+
+    def abort(self) -> None:
+        """Let what moves stand at once; returns at once."""
+
+    def release(self) -> bool:
+        """Let the port go, and return whether that was done: not while it moves."""
+
+@final
+class Sampler:
+    """The acquisition outside flights, one call after the other.
+
+    The port is opened at need and kept until `release`.
+
+    Parameters
+    ----------
+    link
+        How the microcontroller is reached.
+    bench
+        A bench in virtual time instead of the link's port.
+    """
+
+    def __new__(
+        cls, link: DetectorLink, *, bench: SimulatedBench | None = None
+    ) -> Sampler: ...
+    def run(
+        self, *, writes: _Registers, averaging: int = 1, readings: int = 0
+    ) -> list[tuple[int, int, list[int]]]:
+        """Write registers, then take readings, back to back.
+
+        Returns
+        -------
+        list
+            For each reading: start and end of its exchange in ns of the bench's
+            clock, and the codes of channels 1 to 8.
+
+        Raises
+        ------
+        ValueError
+            If `averaging` is not 1 to 127.
+        ScanPortError
+            If the port can't be opened, or the device does not answer.
+        """
+
+    def release(self) -> None:
+        """Let the port go."""
+
+@final
 class FlightPlan:
     """Lines and frames in steps, checked before anything moves.
 
@@ -256,8 +376,9 @@ class FlightPlan:
     ramp_ms
         Duration of a ramp, in ms.
     stations
-        Shape (lines, 4): position of the slow axis, start of the run-up, end of the
-        run-down, all in steps, and the number of frames.
+        Shape (lines, 5): position of the slow axis, start of the run-up, end of the
+        run-down, all in steps, the number of frames, and 1 if the excitation is off
+        during the line, else 0.
     windows
         Shape (lines, 2): outer edges of the first and of the last frame passed, in
         steps.
@@ -267,6 +388,8 @@ class FlightPlan:
         Readings that a frame needs to be ok; at least 1.
     extra_passes
         Passes over frames that are not ok, at most, beyond the first.
+    lag_ns
+        What a reading shows is so much older than its integration, in ns; 0 to 10 s.
     trigger
         What decides when a reading is taken or a pulse given, and its number:
         ``"periodic"`` and the period in ns, ``"sync-output"`` and the steps for each
@@ -301,6 +424,7 @@ class FlightPlan:
         averaging: int,
         min_readings: int,
         extra_passes: int,
+        lag_ns: int,
         trigger: tuple[str, float],
         excitation: _Registers,
         excitation_off: _Registers,

@@ -110,6 +110,23 @@ class EngineLinks:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class AxisSpeeds:
+    """How the axes move where a move says nothing else, x first.
+
+    Parameters
+    ----------
+    speeds, start_speeds
+        In steps/s.
+    ramps_ms
+        Duration of a ramp, in ms.
+    """
+
+    speeds: tuple[int, int]
+    start_speeds: tuple[int, int]
+    ramps_ms: tuple[int, int]
+
+
 class Connection(Protocol):
     """What the adapter needs of a bench that is reached in one way or another."""
 
@@ -119,6 +136,14 @@ class Connection(Protocol):
 
     def clear_errors(self) -> None:
         """Let the stage forget latched limit and alarm errors."""
+        ...
+
+    def stage_moves(self, speeds: AxisSpeeds) -> _native.StageMoves:
+        """Return the stage for moves outside flights; nothing is opened."""
+        ...
+
+    def sampler(self) -> _native.Sampler:
+        """Return the acquisition for readings outside flights; nothing is opened."""
         ...
 
 
@@ -153,6 +178,14 @@ class SerialConnection:
     def clear_errors(self) -> None:
         """See `Connection`."""
         self._links.native_stage().clear_errors()
+
+    def stage_moves(self, speeds: AxisSpeeds) -> _native.StageMoves:
+        """See `Connection`."""
+        return _stage_moves(self._links, speeds, None)
+
+    def sampler(self) -> _native.Sampler:
+        """See `Connection`."""
+        return _native.Sampler(self._links.native_detector())
 
 
 class VirtualConnection:
@@ -195,3 +228,23 @@ class VirtualConnection:
     def clear_errors(self) -> None:
         """See `Connection`."""
         self._links.native_stage().clear_errors_virtual(self._bench)
+
+    def stage_moves(self, speeds: AxisSpeeds) -> _native.StageMoves:
+        """See `Connection`."""
+        return _stage_moves(self._links, speeds, self._bench)
+
+    def sampler(self) -> _native.Sampler:
+        """See `Connection`."""
+        return _native.Sampler(self._links.native_detector(), bench=self._bench)
+
+
+def _stage_moves(
+    links: EngineLinks, speeds: AxisSpeeds, bench: _native.SimulatedBench | None
+) -> _native.StageMoves:
+    return _native.StageMoves(
+        links.native_stage(),
+        speeds=list(speeds.speeds),
+        start_speeds=list(speeds.start_speeds),
+        ramps_ms=list(speeds.ramps_ms),
+        bench=bench,
+    )

@@ -50,6 +50,7 @@ def to_native(plan: FlightPlan, bench: BenchDescription) -> _native.FlightPlan:
             round(line.start_mm / fast),
             round(line.end_mm / fast),
             line.n_frames,
+            line.muted,
         )
         for line in plan.lines
     ]
@@ -62,11 +63,12 @@ def to_native(plan: FlightPlan, bench: BenchDescription) -> _native.FlightPlan:
         positioning_speed=round(plan.positioning_speed_mm_per_s / fast),
         start_speed=round(plan.start_speed_mm_per_s / fast),
         ramp_ms=round(plan.ramp_s * 1000),
-        stations=np.array(stations, dtype=np.int64).reshape(-1, 4),
+        stations=np.array(stations, dtype=np.int64).reshape(-1, 5),
         windows=np.array(windows, dtype=np.float64).reshape(-1, 2),
         averaging=plan.spec.n_avg,
         min_readings=plan.spec.min_readings_per_frame,
         extra_passes=plan.spec.gap_fill_passes,
+        lag_ns=round(bench.detector.lag_s * 1e9),
         trigger=(plan.spec.trigger.kind.value, _trigger_number(plan, bench)),
         excitation=[
             *converter_writes(bench.detector),

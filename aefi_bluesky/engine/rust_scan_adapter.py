@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
 
 from aefi_bluesky.domain.bench import BenchDescription
@@ -24,6 +25,8 @@ from aefi_bluesky.engine import _native
 from aefi_bluesky.engine.chunks import ChunkConverter, Scales
 from aefi_bluesky.engine.links import Connection
 from aefi_bluesky.engine.native_plan import to_native
+from aefi_bluesky.engine.rust_acquisition import RustAcquisition
+from aefi_bluesky.engine.rust_stage import RustStage
 from aefi_bluesky.engine.signal_stop import SignalStop
 from aefi_bluesky.engine.spool import NoRuns, SpoolKeeper, spool_note
 
@@ -38,6 +41,9 @@ ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 class RustScanAdapter:
     """Flies plans with the Rust engine, one at a time.
+
+    Between flights `stage` moves and `acquisition` reads; the bench's ports have this
+    one owner.
 
     Parameters
     ----------
@@ -61,6 +67,21 @@ class RustScanAdapter:
         self._lock = threading.Lock()
         self._current: RustScanInFlight | None = None
         self._signal_stop = SignalStop()
+        self.stage = RustStage(
+            bench, connection, self._outside_flight, self._in_flight_mm
+        )
+        self.acquisition = RustAcquisition(bench, connection, self._outside_flight)
+
+    def recalibrate(self, bench: BenchDescription) -> None:
+        """Fly the next flights with the constants of `bench`, measured anew.
+
+        Raises
+        ------
+        PortBusyError
+            If a flight is under way.
+        """
+        with self._outside_flight("no constant can be changed"):
+            self._bench = bench
 
     @property
     def in_flight(self) -> bool:
@@ -78,24 +99,51 @@ class RustScanAdapter:
         ScanPortError
             If the stage or its link fails.
         """
-        with self._lock:
-            self._require_idle()
+        with self._for_flight("errors cannot be cleared"):
             self._connection.clear_errors()
 
-    def _require_idle(self) -> None:
-        if self.in_flight:
-            raise PortBusyError(
-                "the bench is in flight: one flight at a time, "
-                "stop it or wait for its end"
-            )
+    @contextlib.contextmanager
+    def _outside_flight(self, refusal: str) -> Generator[None]:
+        """Keep flights from beginning; refuse to be entered while there is one."""
+        with self._lock:
+            if self.in_flight:
+                raise PortBusyError(
+                    f"{refusal}: the bench is in flight, stop it or wait for its end"
+                )
+            yield
+
+    @contextlib.contextmanager
+    def _for_flight(self, refusal: str) -> Generator[None]:
+        """As `_outside_flight`, with the ports of moves and readings given back."""
+        with self._outside_flight(refusal):
+            self.stage.release()
+            self.acquisition.release()
+            yield
+
+    def _in_flight_mm(self) -> tuple[float, float] | None:
+        current = self._current
+        if current is None or current.is_over:
+            return None
+        progress = current.progress()
+        return progress.x_mm, progress.y_mm
+
+    def release(self) -> None:
+        """Let the ports go that moves and readings have opened.
+
+        Raises
+        ------
+        PortBusyError
+            If an axis moves or a flight is under way.
+        """
+        with self._for_flight("the ports cannot be given back"):
+            pass
 
     def start_scan(
         self, flight_plan: FlightPlan, observer: ScanObserver
     ) -> RustScanInFlight:
         """Start to fly and return at once; see `ScanPort`."""
         native = to_native(flight_plan, self._bench)
-        with self._lock:
-            self._require_idle()
+        with self._for_flight("one flight at a time"):
             scales = Scales.of(self._bench)
             note = spool_note(flight_plan, scales, self._spools.current_run())
             flight = self._connection.start_flight(native, note)

@@ -13,7 +13,13 @@ import bluesky
 from bluesky import RunEngine, SupplementalData
 
 from aefi_bluesky.application.observed_port import ObservedScanPort
-from aefi_bluesky.devices import AefiFlyer, BenchConstants, ExcitationState
+from aefi_bluesky.devices import (
+    AefiFlyer,
+    BenchConstants,
+    ExcitationSource,
+    FieldSensor,
+    StageAxis,
+)
 from aefi_bluesky.devices.data_keys import SAMPLE_COLUMNS, SAMPLE_UNITS
 from aefi_bluesky.domain.bench import BenchDescription
 from aefi_bluesky.domain.ports import ScanObserver
@@ -54,7 +60,7 @@ class Session:
         What flies; clears latched errors too.
     observed
         The same as the flyer sees it: others may watch its flights.
-    flyer, constants, excitation
+    flyer, constants, excitation, stage_x, stage_y, sensor
         The devices.
     RE
         The RunEngine, with the document writer subscribed.
@@ -77,7 +83,10 @@ class Session:
     observed: ObservedScanPort
     flyer: AefiFlyer
     constants: BenchConstants
-    excitation: ExcitationState
+    excitation: ExcitationSource
+    stage_x: StageAxis
+    stage_y: StageAxis
+    sensor: FieldSensor
     RE: RunEngine
     sd: SupplementalData
     catalog: Any
@@ -165,14 +174,17 @@ class Session:
                 _sample_files(folders),
                 name="flyer",
             )
-            stack.callback(_end_flight, flyer)
+            stack.callback(_end_motion, flyer, port)
             session = cls(
                 bench=description,
                 port=port,
                 observed=observed,
                 flyer=flyer,
                 constants=BenchConstants(description, name="bench"),
-                excitation=ExcitationState(flyer, name="excitation"),
+                excitation=ExcitationSource(port.acquisition, flyer, name="excitation"),
+                stage_x=StageAxis(port.stage, description, "x", name="stage_x"),
+                stage_y=StageAxis(port.stage, description, "y", name="stage_y"),
+                sensor=FieldSensor(port.acquisition, description, name="sensor"),
                 RE=_run_engine(md or {}, stack, port),
                 sd=SupplementalData(),
                 catalog=catalog,
@@ -243,7 +255,8 @@ def _end_run_engine(engine: RunEngine) -> None:
     engine.loop.close()
 
 
-def _end_flight(flyer: AefiFlyer) -> None:
+def _end_motion(flyer: AefiFlyer, port: RustScanAdapter) -> None:
     flyer.stop()
+    port.stage.stop()
     if not flyer.wait_for_end(10.0):
         logger.error("the flight did not come to rest within 10 s")

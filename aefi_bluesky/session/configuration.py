@@ -101,6 +101,7 @@ class AcquisitionTable(_Table):
     osr: PositiveInt
     vref_v: Positive
     gain: PositiveInt
+    lag_ms: float = Field(default=0.0, ge=0, le=10_000, allow_inf_nan=False)
 
 
 class RealtimeTable(_Table):
@@ -198,6 +199,7 @@ class BenchConfiguration(_Table):
                 gain=acquisition.gain,
                 osr=acquisition.osr,
                 conversion_rate_hz=acquisition.conversion_rate_hz,
+                lag_s=acquisition.lag_ms / 1000,
             ),
             link=LinkDescription(
                 fix_rate_hz=1 / period_s,

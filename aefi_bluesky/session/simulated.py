@@ -41,6 +41,10 @@ class SimulationSettings:
         reach the host at their multiples only; 0 for none.
     keep_conversions
         False leaves the conversions out of the truth, which they make grow.
+    lag_s
+        Time constant of the lock-in, in s; None for the simulator's own, 10 ms.
+    noise_v
+        Standard deviation of a reading's noise, in V; None for 60 uV.
     """
 
     seed: int = 0
@@ -52,6 +56,8 @@ class SimulationSettings:
     stage_tick_us: int = 0
     tick_us: int = 16_000
     keep_conversions: bool = True
+    lag_s: float | None = None
+    noise_v: float | None = None
 
     def of_bench(self, bench: BenchConfiguration) -> BenchConfiguration:
         """Return `bench` with the lines chosen here.
@@ -79,6 +85,11 @@ class SimulationSettings:
             }
         )
 
+    def field(self) -> dict[str, float]:
+        """Return what is chosen of the field."""
+        chosen = {"lag_s": self.lag_s, "noise_v": self.noise_v}
+        return {name: value for name, value in chosen.items() if value is not None}
+
     def options(self) -> list[str]:
         """Return the choices as options of ``aefi sim``, but for the fault script."""
         chosen = {
@@ -88,6 +99,8 @@ class SimulationSettings:
             "--stage-turnaround-us": self.stage_turnaround_us,
             "--stage-tick-us": self.stage_tick_us,
             "--tick-us": self.tick_us,
+            "--lag-s": self.lag_s,
+            "--noise-v": self.noise_v,
         }
         words = [
             word
@@ -119,6 +132,7 @@ def simulated_bench(
             acquisition_baud=bench.acquisition.baud,
             tick_us=settings.tick_us,
             keep_conversions=settings.keep_conversions,
+            **settings.field(),
             start_steps=_middle_steps(bench.description()),
             encoder_pulses_per_count=bench.wiring.encoder_pulses_per_count,
             script=settings.script,

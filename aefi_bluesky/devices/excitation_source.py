@@ -1,0 +1,233 @@
+"""What drives the spheres: on for a plan, off after it."""
+
+# ophyd's own types leave these open, or name a dict class of their own.
+# pyright: reportIncompatibleMethodOverride=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Literal
+
+from ophyd import Component, Device, Signal
+from ophyd.status import DeviceStatus
+
+from aefi_bluesky.devices.flyer import AefiFlyer
+from aefi_bluesky.domain.errors import InvalidScanSpecError
+from aefi_bluesky.domain.plain_values import member
+from aefi_bluesky.domain.ports import Acquisition
+from aefi_bluesky.domain.scan_spec import Excitation, ExcitationMode
+
+_State = Literal["on", "off", "unknown"]
+
+
+class _Setting(Signal):
+    """A number or word of the excitation, applied at once while it is on."""
+
+    def put(self, value: Any, **kwargs: Any) -> None:
+        """Take a value over.
+
+        Raises
+        ------
+        InvalidScanSpecError
+            If the excitation can't have it; nothing has changed.
+        """
+        if self.parent is not None and hasattr(self.parent, "apply"):
+            self.parent.apply(self.attr_name, value)
+        super().put(value, **kwargs)
+
+
+class ExcitationSource(Device):
+    """Drives the spheres with what its settings say, while it is ``on``.
+
+    ``bps.mv(excitation, "on")`` switches it on for the plan that does so: when that
+    ends, in whatever way, the RunEngine stops what it moved, and a stopped source is
+    off. A pause switches it off too, and a resume on again. Flights do all this by
+    themselves.
+
+    The microcontroller has no read-back (acquisition reference §1): ``off`` means
+    that it acknowledged every write that takes the excitation away, ``on`` that it
+    did so with those that give it, ``unknown`` that nobody here has written, or that
+    the last flight did not get so far.
+
+    Parameters
+    ----------
+    acquisition
+        Writes.
+    flyer
+        Its flights have their own excitation.
+    name
+        Name of the device.
+    """
+
+    mode = Component(_Setting, value=ExcitationMode.X_DIR.value, kind="config")
+    """Phase between the sphere pairs; see `ExcitationMode`."""
+    level_s1s2 = Component(_Setting, value=50.0, kind="config")
+    """Level of the first sphere pair, 0 to 100 %."""
+    level_s3s4 = Component(_Setting, value=50.0, kind="config")
+    """Level of the second one."""
+    frequency = Component(_Setting, value=1000.0, kind="config")
+    """Frequency, 1 Hz to 8 MHz."""
+
+    def __init__(
+        self, acquisition: Acquisition, flyer: AefiFlyer, *, name: str, **kwargs: Any
+    ) -> None:
+        self._acquisition = acquisition
+        self._flyer = flyer
+        self._state: _State = "unknown"
+        self._seen: object = None
+        # From the first write that gives it to the last that takes it away.
+        self._may_be_on = False
+        # Whether a stop found it on; whether a pause did.
+        self._was_on = self._goes_on = False
+        super().__init__(name=name, **kwargs)
+
+    # -- what it is driven with ----------------------------------------------
+
+    def settings(self, **changed: Any) -> Excitation:
+        """Return what it is driven with, or would be with some settings changed.
+
+        Raises
+        ------
+        InvalidScanSpecError
+            If that is no excitation.
+        """
+        values = {each: getattr(self, each).get() for each in self.component_names}
+        values |= changed
+        return Excitation(
+            member("excitation mode", ExcitationMode, values["mode"]),
+            values["level_s1s2"],
+            values["level_s3s4"],
+            values["frequency"],
+        )
+
+    def configure_with(self, excitation: Excitation) -> None:
+        """Take all settings over at once, and drive with them if it is on."""
+        for setting, value in (
+            (self.mode, excitation.mode.value),
+            (self.level_s1s2, excitation.level_s1s2_percent),
+            (self.level_s3s4, excitation.level_s3s4_percent),
+            (self.frequency, excitation.frequency_hz),
+        ):
+            Signal.put(setting, value)  # checked already, and driven with below
+        if self.state() == "on" and not self._flyer.is_flying:
+            self._drive()
+
+    def apply(self, setting: str, value: Any) -> None:
+        """Check a new value of a setting, and drive with it if it is on."""
+        excitation = self.settings(**{setting: value})
+        if self.state() == "on" and not self._flyer.is_flying:
+            self._acquisition.drive(excitation)
+
+    # -- on and off ----------------------------------------------------------
+
+    def state(self) -> _State:
+        """Return ``on``, ``off`` or ``unknown``."""
+        if self._flyer.is_flying:
+            return "on"
+        results = self._flyer.results
+        if results is not None and results is not self._seen:
+            self._seen = results
+            self._state = "off" if self._flyer.excitation_off else "unknown"
+        return self._state
+
+    def set(self, state: Literal["on", "off"]) -> DeviceStatus:
+        """Switch on or off; done when the device has acknowledged every write.
+
+        Raises
+        ------
+        InvalidScanSpecError
+            If it is another word, or the settings are no excitation.
+        """
+        if state not in ("on", "off"):
+            raise InvalidScanSpecError(
+                f"{self.name} must be set to 'on' or 'off', was {state!r}"
+            )
+        self._was_on = False
+        if self.state() == state and not self._flyer.is_flying:
+            status = DeviceStatus(self)
+            status.set_finished()
+            return status
+        return self._in_background(self._drive if state == "on" else self._switch_off)
+
+    def _in_background(self, work: Callable[[], None]) -> DeviceStatus:
+        status = DeviceStatus(self)
+
+        def run() -> None:
+            try:
+                work()
+            except Exception as err:
+                status.set_exception(err)
+            else:
+                status.set_finished()
+
+        threading.Thread(target=run, name=f"aefi-{self.name}", daemon=True).start()
+        return status
+
+    def _drive(self) -> None:
+        excitation = self.settings()
+        self._know("unknown")
+        self._may_be_on = True
+        self._acquisition.drive(excitation)
+        self._know("on")
+
+    def _switch_off(self) -> None:
+        self._know("unknown")
+        self._acquisition.switch_off()
+        self._may_be_on = False
+        self._know("off")
+
+    def _know(self, state: _State) -> None:
+        self._seen = self._flyer.results
+        self._state = state
+
+    def stop(self, *, success: bool = False) -> None:
+        """Switch off, unless nothing here switched it on; flights end their own.
+
+        Raises
+        ------
+        ScanPortError
+            If the acquisition does not acknowledge it.
+        """
+        if self._may_be_on and not self._flyer.is_flying:
+            self._was_on = self.state() == "on"
+            self._switch_off()
+
+    def pause(self) -> None:
+        """Remember what the stop before has switched off."""
+        self._goes_on, self._was_on = self._was_on, False
+
+    def resume(self) -> None:
+        """Switch on again what a pause has switched off."""
+        if self._goes_on:
+            self._goes_on = False
+            self._drive()
+
+    def unstage(self) -> list[Any]:
+        """Switch off, whatever happened."""
+        self.stop()
+        return super().unstage()
+
+    # -- documents -----------------------------------------------------------
+
+    def read(self) -> dict[str, Any]:
+        """Return ``off``, ``on`` or ``unknown``."""
+        self._was_on = False
+        return {self.name: {"value": self.state(), "timestamp": time.time()}}
+
+    def describe(self) -> dict[str, Any]:
+        """Return the data key."""
+        return {
+            self.name: {
+                "source": "last acknowledged register writes",
+                "dtype": "string",
+                "shape": [],
+            }
+        }
+
+    @property
+    def hints(self) -> dict[str, Any]:
+        """The state: BestEffortCallback prints it before and after a run."""
+        return {"fields": [self.name]}

@@ -1,0 +1,266 @@
+"""An axis of the stage, as a positioner."""
+
+# ophyd's own types leave these open, or name a dict class of their own.
+# pyright: reportIncompatibleMethodOverride=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any, Literal
+
+from ophyd import Component, Device, Signal
+from ophyd.positioner import PositionerBase
+from ophyd.status import MoveStatus
+
+from aefi_bluesky.devices.data_keys import numeric_key
+from aefi_bluesky.domain.bench import BenchDescription
+from aefi_bluesky.domain.errors import InvalidScanSpecError, ScanAbortedError
+from aefi_bluesky.domain.ports import StageMotion
+
+_REPORT_PERIOD_S = 0.1
+
+
+class StageAxis(Device, PositionerBase):
+    """One axis: it moves, can be stopped and homed, and knows its limits.
+
+    Its reading has the keys of the flyer's frames: ``x`` (where it is), ``x_lo`` and
+    ``x_hi`` (half a step on either side), ``x_nominal`` (where it was sent last), all
+    in mm. A stop of one axis stops both: the controller has no other (Arcus
+    reference §4).
+
+    Parameters
+    ----------
+    stage
+        What moves.
+    bench
+        Travel and speeds.
+    axis
+        ``"x"`` or ``"y"``.
+    name
+        Name of the device.
+    home_speed_mm_per_s
+        Speed on the way home, in mm/s; the home input overshoots with it.
+    """
+
+    velocity = Component(Signal, value=0.0, kind="config")
+    """Speed of the next moves, in mm/s."""
+
+    def __init__(
+        self,
+        stage: StageMotion,
+        bench: BenchDescription,
+        axis: Literal["x", "y"],
+        *,
+        name: str,
+        home_speed_mm_per_s: float = 32.7,
+        **kwargs: Any,
+    ) -> None:
+        self._stage = stage
+        self._axis: Literal["x", "y"] = axis
+        self._travel = bench.axis(axis)
+        self._home_speed = home_speed_mm_per_s
+        self._nominal = float("nan")
+        kwargs.setdefault("labels", {"motors"})
+        super().__init__(name=name, **kwargs)
+        self.velocity.put(bench.motion.positioning_speed_mm_per_s)
+
+    # -- what people and stock plans ask -------------------------------------
+
+    @property
+    def egu(self) -> str:
+        """Unit of a position."""
+        return "mm"
+
+    @property
+    def precision(self) -> int:
+        """Digits shown: a step is some 0.02 mm."""
+        return 3
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Ends of the travel, in mm."""
+        return self._travel.travel_min_mm, self._travel.travel_max_mm
+
+    @property
+    def position(self) -> float:
+        """Where the axis is, in mm: as asked last, or expected in flight."""
+        return self._stage.positions_mm()["xy".index(self._axis)]
+
+    def check_value(self, pos: float) -> None:
+        """Refuse what is no position inside the travel.
+
+        Raises
+        ------
+        InvalidScanSpecError
+            With the travel.
+        """
+        self._travel.require_inside(f"{self.name}: target", pos)
+
+    # -- moves ---------------------------------------------------------------
+
+    def move(
+        self,
+        position: float,
+        wait: bool = False,
+        moved_cb: Any = None,
+        timeout: float | None = None,
+    ) -> MoveStatus:
+        """Start to move to a position in mm; see `PositionerBase.move`.
+
+        Raises
+        ------
+        InvalidScanSpecError
+            If the target or the velocity is out of range. Nothing has moved.
+        PortBusyError
+            In flight.
+        IllegalTransitionError
+            If the axis is moving.
+        """
+        target = _as_float(position)
+        self.check_value(target)
+        speed: Any = self.velocity.get()
+        return self._begin(
+            lambda: self._stage.start_move(self._axis, target, speed),
+            target,
+            wait=wait,
+            moved_cb=moved_cb,
+            timeout=timeout,
+        )
+
+    def home(
+        self, direction: Literal["forward", "reverse"] = "reverse", wait: bool = False
+    ) -> MoveStatus:
+        """Look for the home input; `stop` ends it as any other move.
+
+        Parameters
+        ----------
+        direction
+            ``reverse`` looks downwards, as the bench does every day.
+        wait
+            Return when it is found.
+
+        Raises
+        ------
+        InvalidScanSpecError
+            If the direction is another.
+        """
+        if direction not in ("forward", "reverse"):
+            raise InvalidScanSpecError(
+                f"{self.name}: home direction must be 'forward' or 'reverse', "
+                f"was {direction!r}"
+            )
+        speed = self._home_speed
+        return self._begin(
+            lambda: self._stage.start_homing(
+                self._axis, upwards=direction == "forward", speed_mm_per_s=speed
+            ),
+            float("nan"),
+            wait=wait,
+        )
+
+    def _begin(
+        self,
+        start: Any,
+        target: float,
+        *,
+        wait: bool,
+        moved_cb: Any = None,
+        timeout: float | None = None,
+    ) -> MoveStatus:
+        # Before it moves: a stage in motion can't be asked by anybody else.
+        self._set_position(self.position)
+        start()
+        self._nominal = target
+        status = MoveStatus(self, target, timeout=timeout, settle_time=self.settle_time)
+        if moved_cb is not None:
+            status.add_callback(lambda *_: moved_cb(status, obj=self))
+        self._moving = True
+        self._run_subs(sub_type=self.SUB_START, timestamp=time.time())
+        threading.Thread(
+            target=self._follow,
+            args=(status,),
+            name=f"aefi-{self.name}",
+            daemon=True,  # the session stops the stage; the exit must not wait
+        ).start()
+        if wait:
+            status.wait()
+        return status
+
+    def _follow(self, status: MoveStatus) -> None:
+        """Report how the move goes until it has ended."""
+        try:
+            while (end := self._stage.wait(self._axis, _REPORT_PERIOD_S)) is None:
+                self._set_position(self.position)
+            self._set_position(self.position)
+        except Exception as err:
+            self._conclude(status, err)
+            return
+        if end.outcome == "arrived":
+            self._conclude(status, None)
+        elif end.outcome == "stopped":
+            where = f"{self.name} was stopped at {self.position:.3f} mm"
+            self._conclude(status, ScanAbortedError(where))
+        else:
+            self._conclude(status, end.error)
+
+    def _conclude(self, status: MoveStatus, error: Exception | None) -> None:
+        self._moving = False
+        if not status.done:
+            if error is None:
+                status.set_finished()
+            else:
+                status.set_exception(error)
+        self._run_subs(sub_type=self.SUB_DONE, timestamp=time.time())
+
+    def stop(self, *, success: bool = False) -> None:
+        """Stop both axes with their ramps; returns at once, idempotent."""
+        if self._moving:
+            self._stage.stop()
+
+    def abort(self) -> None:
+        """Let both axes stand at once: steps may be lost."""
+        self._stage.abort()
+
+    # -- documents -----------------------------------------------------------
+
+    def read(self) -> dict[str, Any]:
+        """Return where the axis is, and where it was sent."""
+        now, position = time.time(), self.position
+        half = self._travel.um_per_step / 2000
+        axis = self._axis
+        nominal = self._nominal if self._nominal == self._nominal else position
+        values = {
+            axis: position,
+            f"{axis}_nominal": nominal,
+            f"{axis}_lo": position - half,
+            f"{axis}_hi": position + half,
+        }
+        return {
+            key: {"value": value, "timestamp": now} for key, value in values.items()
+        }
+
+    def describe(self) -> dict[str, Any]:
+        """Return the data keys."""
+        axis, (low, high) = self._axis, self.limits
+        keys = (axis, f"{axis}_nominal", f"{axis}_lo", f"{axis}_hi")
+        return {
+            key: {
+                **numeric_key(f"{self.name}:{key}", key, "mm"),
+                "precision": self.precision,
+                "lower_ctrl_limit": low,
+                "upper_ctrl_limit": high,
+            }
+            for key in keys
+        }
+
+    @property
+    def hints(self) -> dict[str, Any]:
+        """Where it is: what stock plans plot against."""
+        return {"fields": [self._axis]}
+
+
+def _as_float(position: Any) -> Any:
+    """Return numpy's numbers as Python's; what is none is refused later, by name."""
+    return position.item() if hasattr(position, "item") else position

@@ -1,0 +1,149 @@
+"""The stage outside flights, over the Rust engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from aefi_bluesky.domain.bench import BenchDescription
+from aefi_bluesky.domain.checks import require_number
+from aefi_bluesky.domain.errors import IllegalTransitionError, PortBusyError
+from aefi_bluesky.domain.ports import MoveEnd
+from aefi_bluesky.domain.scan_spec import AxisName
+from aefi_bluesky.engine.links import AxisSpeeds, Connection
+from aefi_bluesky.engine.native_plan import mm_per_step
+
+_AXES: tuple[AxisName, AxisName] = ("x", "y")
+
+HOME_MODE = 0
+"""To the home input, and down from there with a ramp (Arcus reference §6.5): as the
+bench homes every day."""
+
+
+class RustStage:
+    """Moves axes while no flight is under way; see `StageMotion`.
+
+    The port is opened with the first move and kept until a flight or `release` takes
+    it back.
+
+    Parameters
+    ----------
+    bench
+        Travel, speeds and scales.
+    connection
+        Reaches the bench.
+    outside_flight
+        A context that refuses to be entered in flight, and keeps flights from
+        beginning.
+    in_flight_mm
+        Returns where the axes are in a flight, in mm; None outside.
+    """
+
+    def __init__(
+        self,
+        bench: BenchDescription,
+        connection: Connection,
+        outside_flight: Callable[[str], AbstractContextManager[None]],
+        in_flight_mm: Callable[[], tuple[float, float] | None],
+    ) -> None:
+        self._bench = bench
+        self._mm = {axis: mm_per_step(bench, axis) for axis in _AXES}
+        self._moves = connection.stage_moves(self._speeds())
+        self._outside_flight = outside_flight
+        self._in_flight_mm = in_flight_mm
+        # Between a release and the next look anybody may have moved the stage.
+        self._is_known = False
+
+    def _speeds(self) -> AxisSpeeds:
+        speeds = self._bench.motion
+        ramp = round(speeds.ramp_s * 1000)
+        positioning, start = (
+            (round(speed / self._mm["x"]), round(speed / self._mm["y"]))
+            for speed in (
+                speeds.positioning_speed_mm_per_s,
+                speeds.start_speed_mm_per_s,
+            )
+        )
+        return AxisSpeeds(positioning, start, (ramp, ramp))
+
+    def start_move(
+        self, axis: AxisName, target_mm: float, speed_mm_per_s: float | None = None
+    ) -> None:
+        """See `StageMotion`."""
+        self._bench.axis(axis).require_inside(f"axis {axis}: target", target_mm)
+        speed = self._steps_per_s(axis, speed_mm_per_s)
+        target = round(target_mm / self._mm[axis])
+        with self._outside_flight(f"axis {axis} cannot be moved"):
+            begun = self._moves.move_to(axis, target, speed)
+        self._require_begun(axis, begun=begun)
+
+    def start_homing(
+        self,
+        axis: AxisName,
+        *,
+        upwards: bool = False,
+        speed_mm_per_s: float | None = None,
+    ) -> None:
+        """See `StageMotion`."""
+        speed = self._steps_per_s(axis, speed_mm_per_s)
+        with self._outside_flight(f"axis {axis} cannot be homed"):
+            begun = self._moves.home(axis, upwards, HOME_MODE, speed)
+        self._require_begun(axis, begun=begun)
+
+    def _steps_per_s(self, axis: AxisName, speed_mm_per_s: float | None) -> int:
+        motion = self._bench.motion
+        if speed_mm_per_s is None:
+            speed_mm_per_s = motion.positioning_speed_mm_per_s
+        require_number(
+            f"axis {axis}: speed",
+            speed_mm_per_s,
+            "mm/s",
+            motion.min_speed_mm_per_s,
+            max(motion.max_speed_mm_per_s, motion.positioning_speed_mm_per_s),
+        )
+        return round(speed_mm_per_s / self._mm[axis])
+
+    def _require_begun(self, axis: AxisName, *, begun: bool) -> None:
+        if not begun:
+            raise IllegalTransitionError(
+                f"axis {axis} is moving: stop it or wait for its end"
+            )
+        self._is_known = True
+
+    def wait(self, axis: AxisName, timeout_s: float) -> MoveEnd | None:
+        """See `StageMotion`."""
+        waited = self._moves.wait(axis, timeout_s)
+        return None if waited is None else MoveEnd(*waited)
+
+    def positions_mm(self) -> tuple[float, float]:
+        """See `StageMotion`."""
+        flown = self._in_flight_mm()
+        if flown is not None:
+            return flown
+        steps = self._moves.positions
+        if not self._is_known or None in steps:
+            with self._outside_flight("the axes cannot be asked where they are"):
+                steps = self._moves.look()
+            self._is_known = True
+        x, y = (float("nan") if each is None else each for each in steps)
+        return x * self._mm["x"], y * self._mm["y"]
+
+    def stop(self) -> None:
+        """See `StageMotion`."""
+        self._moves.stop()
+
+    def abort(self) -> None:
+        """See `StageMotion`."""
+        self._moves.abort()
+
+    def release(self) -> None:
+        """Let the port go.
+
+        Raises
+        ------
+        PortBusyError
+            If an axis moves.
+        """
+        if not self._moves.release():
+            raise PortBusyError("an axis is moving: stop it or wait for its end")
+        self._is_known = False

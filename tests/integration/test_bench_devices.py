@@ -1,0 +1,231 @@
+"""Axes, sensor and excitation: Bluesky's own plans work on them, in virtual time."""
+
+import bluesky.plan_stubs as bps
+import bluesky.plans as bp
+import bluesky.preprocessors as bpp
+import numpy as np
+import pytest
+from bluesky.utils import RunEngineInterrupted
+
+from aefi_bluesky.domain.errors import (
+    DeviceTimeoutError,
+    InvalidScanSpecError,
+    MotionFaultError,
+    PortBusyError,
+)
+from aefi_bluesky.domain.scan_spec import (
+    Excitation,
+    ExcitationMode,
+    FlyScanSpec,
+    Pattern,
+    Zone,
+)
+
+STEP_MM = 0.0218
+"""Motor step of the simulated bench."""
+
+
+SPEC = FlyScanSpec(
+    zone=Zone(100, 1100, 100, 1100),
+    n_x=201,
+    n_y=201,
+    pattern=Pattern.SERPENTINE,
+    fast_axis="y",
+    speed_mm_per_s=32.7,
+    n_avg=10,
+    excitation=Excitation(ExcitationMode.X_DIR, 50.0, 50.0, 1000.0),
+)
+"""Long enough not to be over before somebody asks for something else."""
+
+
+def run(bench, plan):
+    """Run a plan and keep its documents only."""
+    bench.run.documents.clear()
+    bench.RE(plan)
+
+
+def column(bench, name):
+    return bench.run.column("primary", name)
+
+
+def test_both_axes_are_moved_at_once_and_read_where_they_are(bench):
+    run(bench, bps.mv(bench.x, 630.0, bench.y, 610.0))
+    for axis, target in ((bench.x, 630.0), (bench.y, 610.0)):
+        assert axis.position == pytest.approx(target, abs=STEP_MM / 2)
+        assert not axis.moving
+    reading = bench.x.read()
+    assert reading["x_nominal"]["value"] == 630.0
+    assert reading["x_lo"]["value"] <= reading["x"]["value"] <= reading["x_hi"]["value"]
+    assert set(reading) == set(bench.x.describe())
+
+
+def test_stock_plans_step_the_axes_and_read_the_sensor(bench):
+    run(bench, bp.grid_scan([bench.sensor], bench.x, 630, 634, 3, bench.y, 600, 604, 2))
+    assert len(column(bench, "x_I")) == 6
+    assert np.allclose(column(bench, "x_nominal"), [630, 630, 632, 632, 634, 634])
+    assert np.allclose(column(bench, "y"), [600, 604, 600, 604, 600, 604], atol=STEP_MM)
+    run(bench, bp.rel_scan([bench.sensor], bench.y, -1, 1, 3))
+    assert np.allclose(column(bench, "y"), [603, 604, 605], atol=2 * STEP_MM)
+    run(bench, bp.count([bench.sensor], 4))
+    times = column(bench, "t")
+    assert times[0] < 1.0
+    assert times == sorted(set(times))
+    bench.run.check()
+
+
+def test_a_sensor_averages_the_readings_of_a_trigger(bench):
+    bench.sensor.n_readings.put(50)
+    run(bench, bp.count([bench.sensor], 1))
+    assert column(bench, "count") == [50]
+    # 60 uV of noise and the quantisation of the bench's 10 conversions.
+    assert 30e-6 < column(bench, "x_I_std")[0] < 120e-6
+
+
+@pytest.mark.parametrize("target", [-1.0, 5000.0, float("nan"), "5"])
+def test_a_target_outside_the_travel_is_refused_before_anything_moves(bench, target):
+    before = bench.x.position
+    with pytest.raises(InvalidScanSpecError, match=r"stage_x: target must be .* mm"):
+        run(bench, bps.mv(bench.x, target))
+    assert bench.x.position == before
+
+
+def test_a_velocity_that_the_stage_lacks_is_refused(bench):
+    bench.x.velocity.put(1e5)
+    with pytest.raises(InvalidScanSpecError, match=r"axis x: speed must be .* mm/s"):
+        run(bench, bps.mv(bench.x, 630))
+
+
+def test_axes_sensor_and_excitation_are_refused_by_name_in_flight(make_bench):
+    bench = make_bench()
+    refusals = []
+
+    def try_all():
+        for attempt in (
+            lambda: bench.x.set(630.0),
+            lambda: bench.y.home(),
+            lambda: bench.sensor.trigger().wait(),
+            lambda: bench.excitation.set("off").wait(),
+        ):
+            try:
+                attempt()
+            except PortBusyError as err:
+                refusals.append(str(err))
+
+    # In virtual time a flight is over in no time, unless it is paused.
+    bench.flyer.prepare(bench.flyer.plan(SPEC))
+    bench.flyer.kickoff()
+    bench.flyer.pause()
+    try_all()
+    bench.flyer.stop()
+    assert bench.flyer.wait_for_end(10.0)
+    assert len(refusals) == 4
+    assert all("the bench is in flight" in each for each in refusals)
+    assert "axis x cannot be moved" in refusals[0]
+
+
+def test_a_flight_begins_where_the_axes_were_left_and_they_go_on_after_it(bench):
+    run(bench, bps.mv(bench.x, 600.0))
+    bench.fly()
+    assert bench.run.stop["exit_status"] == "success"
+    # The last line's end, not where the axis was moved to before.
+    assert bench.x.position == pytest.approx(650.0, abs=STEP_MM)
+    run(bench, bps.mv(bench.x, 640.0))
+    assert bench.x.position == pytest.approx(640.0, abs=STEP_MM)
+
+
+def test_a_fault_of_the_stage_fails_the_move_by_name(make_bench):
+    bench = make_bench(script="at 0s do silence stage")
+    with pytest.raises(DeviceTimeoutError, match="stage did not answer"):
+        bench.x.set(630.0)
+    bench = make_bench(script="at n60 do alarm stage")
+    status = bench.x.set(630.0)
+    with pytest.raises(MotionFaultError, match="axis X reports alarm"):
+        status.wait(10)
+    bench.port.clear_errors()
+    bench.x.set(631.0).wait(10)
+    assert bench.x.position == pytest.approx(631.0, abs=STEP_MM)
+
+
+def test_home_is_found(make_bench):
+    bench = make_bench()
+    run(bench, bps.mv(bench.x, 20.0))
+    bench.x.home(wait=True)
+    assert -10 < bench.x.position < 0
+
+
+def test_the_excitation_is_on_for_the_plan_that_asks_for_it(bench):
+    seen = []
+
+    def plan():
+        yield from bps.mv(bench.excitation, "on")
+        seen.append(bench.excitation.state())
+        yield from bp.count([bench.sensor], 1)
+
+    run(bench, plan())
+    driven = abs(column(bench, "x_I")[0])
+    assert seen == ["on"]
+    assert bench.excitation.state() == "off"
+    # The lock-in forgets within some readings.
+    run(bench, bp.count([bench.sensor], 10))
+    assert abs(column(bench, "x_I")[-1]) < 0.01 * driven
+
+
+def test_the_excitation_is_off_after_a_failed_and_an_aborted_plan(bench):
+    def plan():
+        yield from bps.mv(bench.excitation, "on")
+        raise ValueError("as planned")
+
+    with pytest.raises(ValueError, match="as planned"):
+        run(bench, plan())
+    assert bench.excitation.state() == "off"
+
+
+def test_the_excitation_goes_on_after_a_pause(bench):
+    def plan():
+        yield from bps.mv(bench.excitation, "on")
+        yield from bps.checkpoint()
+        yield from bps.pause()
+        yield from bp.count([bench.sensor], 1)
+
+    with pytest.raises(RunEngineInterrupted):
+        run(bench, plan())
+    assert bench.excitation.state() == "off"
+    bench.RE.resume()
+    assert abs(column(bench, "x_I")[0]) > 1e-3
+    assert bench.excitation.state() == "off"
+
+
+def test_a_setting_is_checked_and_applied_at_once(bench):
+    with pytest.raises(InvalidScanSpecError, match="s1s2 must be from 0 to 100 %"):
+        bench.excitation.level_s1s2.put(101)
+
+    def plan():
+        yield from bps.mv(bench.excitation, "on")
+        yield from bp.list_scan([bench.sensor], bench.excitation.level_s1s2, [100, 10])
+
+    bench.excitation.level_s3s4.put(0.0)
+    run(bench, plan())
+    high, low = np.abs(column(bench, "x_I"))
+    assert high > 3 * low
+
+
+def test_a_pause_in_a_move_stops_the_stage_and_resume_goes_on(
+    bench, pause_at_next_wait
+):
+    def plan():
+        yield from bps.checkpoint()
+        yield from bps.mv(bench.x, 900.0)
+
+    pause_at_next_wait(bench)
+    with pytest.raises(RunEngineInterrupted):
+        run(bench, plan())
+    bench.RE.resume()
+    assert bench.x.position == pytest.approx(900.0, abs=STEP_MM)
+
+
+def test_the_configuration_tells_what_recalibration_needs(bench):
+    run(bench, bpp.run_wrapper(bps.trigger_and_read([bench.sensor, bench.x])))
+    data = bench.run.configuration("primary", "sensor")
+    assert data["sensor_vref_v"] == 2.442
+    assert data["sensor_n_avg"] == 10
+    assert bench.run.configuration("primary", "stage_x")["stage_x_velocity"] > 0
