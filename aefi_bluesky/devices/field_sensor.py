@@ -142,12 +142,12 @@ class FieldSensor(Device):
 
     def read_configuration(self) -> dict[str, Any]:
         """Return the settings, and the constants that recalibration needs."""
-        settings: dict[str, Any] = dict(super().read_configuration())
+        settings: Any = super().read_configuration()
         return {**settings, **stamped_constants(self._constants)}
 
     def describe_configuration(self) -> dict[str, Any]:
         """Return the settings' and the constants' data keys."""
-        settings: dict[str, Any] = dict(super().describe_configuration())
+        settings: Any = super().describe_configuration()
         return {**settings, **described_constants(self._constants, self.name)}
 
     @property

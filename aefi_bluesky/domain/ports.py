@@ -229,6 +229,35 @@ class StageMotion(Protocol):
         """Stand at once, position suspect; returns at once, idempotent."""
         ...
 
+    def measure_fixes(self, duration_s: float) -> FixRate:
+        """Ask for positions back to back for a while and return how fast they came.
+
+        Raises
+        ------
+        PortBusyError
+            In flight, or while an axis moves.
+        ScanPortError
+            If the stage or its link fails.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FixRate:
+    """How fast position replies come.
+
+    Parameters
+    ----------
+    rate_hz
+        Replies a second, back to back.
+    turnaround_s
+        From the end of a request to the start of its reply, in s: a period less what
+        its bytes take on the wire, so that the host's own time is in it.
+    """
+
+    rate_hz: float
+    turnaround_s: float
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SampleBatch:

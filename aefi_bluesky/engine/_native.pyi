@@ -143,6 +143,15 @@ class StageLink:
             If the port can't be opened.
         """
 
+    def poll_virtual(self, bench: SimulatedBench, duration_s: float) -> dict[str, int]:
+        """As `poll`, on a bench in virtual time.
+
+        Raises
+        ------
+        PortBusyError
+            If the bench is in flight.
+        """
+
     def clear_errors_virtual(self, bench: SimulatedBench) -> None:
         """Let the stage of a bench in virtual time forget them.
 

@@ -85,6 +85,11 @@ class EngineLinks:
     conversion_ns: int
     realtime: RealtimeSettings = RealtimeSettings()
 
+    @property
+    def stage_byte_s(self) -> float:
+        """Time of a byte on the stage's wire: ten bits, in s; zero without pacing."""
+        return 10 / self.stage_baud if self.paced else 0.0
+
     def native_stage(self) -> _native.StageLink:
         """Return the stage's link in the engine's words."""
         return _native.StageLink(
@@ -130,12 +135,21 @@ class AxisSpeeds:
 class Connection(Protocol):
     """What the adapter needs of a bench that is reached in one way or another."""
 
+    @property
+    def stage_byte_s(self) -> float:
+        """Time of a byte on the stage's wire, in s; zero without pacing."""
+        ...
+
     def start_flight(self, plan: _native.FlightPlan, note: str = "") -> _native.Flight:
         """Start to fly and return at once; a spool has `note` in its header."""
         ...
 
     def clear_errors(self) -> None:
         """Let the stage forget latched limit and alarm errors."""
+        ...
+
+    def poll_stage(self, duration_s: float) -> dict[str, int]:
+        """Ask for positions back to back for a while; see `StageLink.poll`."""
         ...
 
     def stage_moves(self, speeds: AxisSpeeds) -> _native.StageMoves:
@@ -178,6 +192,15 @@ class SerialConnection:
     def clear_errors(self) -> None:
         """See `Connection`."""
         self._links.native_stage().clear_errors()
+
+    @property
+    def stage_byte_s(self) -> float:
+        """See `Connection`."""
+        return self._links.stage_byte_s
+
+    def poll_stage(self, duration_s: float) -> dict[str, int]:
+        """See `Connection`."""
+        return self._links.native_stage().poll(duration_s)
 
     def stage_moves(self, speeds: AxisSpeeds) -> _native.StageMoves:
         """See `Connection`."""
@@ -228,6 +251,15 @@ class VirtualConnection:
     def clear_errors(self) -> None:
         """See `Connection`."""
         self._links.native_stage().clear_errors_virtual(self._bench)
+
+    @property
+    def stage_byte_s(self) -> float:
+        """See `Connection`."""
+        return self._links.stage_byte_s
+
+    def poll_stage(self, duration_s: float) -> dict[str, int]:
+        """See `Connection`."""
+        return self._links.native_stage().poll_virtual(self._bench, duration_s)
 
     def stage_moves(self, speeds: AxisSpeeds) -> _native.StageMoves:
         """See `Connection`."""

@@ -7,13 +7,20 @@ from contextlib import AbstractContextManager
 
 from aefi_bluesky.domain.bench import BenchDescription
 from aefi_bluesky.domain.checks import require_number
-from aefi_bluesky.domain.errors import IllegalTransitionError, PortBusyError
-from aefi_bluesky.domain.ports import MoveEnd
+from aefi_bluesky.domain.errors import (
+    DeviceTimeoutError,
+    IllegalTransitionError,
+    PortBusyError,
+)
+from aefi_bluesky.domain.ports import FixRate, MoveEnd
 from aefi_bluesky.domain.scan_spec import AxisName
 from aefi_bluesky.engine.links import AxisSpeeds, Connection
 from aefi_bluesky.engine.native_plan import mm_per_step
 
 _AXES: tuple[AxisName, AxisName] = ("x", "y")
+
+_REQUEST_BYTES = 6
+"""``@00PX`` and CR."""
 
 HOME_MODE = 0
 """To the home input, and down from there with a ramp (Arcus reference §6.5): as the
@@ -48,6 +55,7 @@ class RustStage:
     ) -> None:
         self._bench = bench
         self._mm = {axis: mm_per_step(bench, axis) for axis in _AXES}
+        self._connection = connection
         self._moves = connection.stage_moves(self._speeds())
         self._outside_flight = outside_flight
         self._in_flight_mm = in_flight_mm
@@ -135,6 +143,24 @@ class RustStage:
     def abort(self) -> None:
         """See `StageMotion`."""
         self._moves.abort()
+
+    def measure_fixes(self, duration_s: float) -> FixRate:
+        """See `StageMotion`."""
+        require_number("duration of polling", duration_s, "s", 0.05, 600)
+        x_mm, _ = self.positions_mm()
+        reply = len(str(round(x_mm / self._mm["x"]))) + 1
+        with self._outside_flight("the stage's link cannot be measured"):
+            self.release()
+            polled = self._connection.poll_stage(duration_s)
+        exchanges = polled["stage_fixes"] - 1
+        if exchanges < 1:
+            raise DeviceTimeoutError(
+                f"the stage answered {polled['stage_fixes']} position queries in "
+                f"{duration_s:g} s, at least 2 are needed"
+            )
+        period_s = polled["stage_elapsed"] * 1e-9 / exchanges
+        wire_s = (_REQUEST_BYTES + reply) * self._connection.stage_byte_s
+        return FixRate(1 / period_s, max(period_s - wire_s, 0.0))
 
     def release(self) -> None:
         """Let the port go.

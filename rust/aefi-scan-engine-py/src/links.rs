@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use aefi_scan_engine as engine;
 use engine::clock::MonotonicClock;
+use engine::conversation::LinkHealth;
 use engine::machine::errand::Errand;
 use engine::machine::poll::Polling;
 use engine::shell;
@@ -82,26 +83,38 @@ impl StageLink {
 
     /// Asks for the position of x, back to back, for a while.
     fn poll(&self, py: Python<'_>, duration_s: f64) -> PyResult<BTreeMap<String, i64>> {
-        let polled = py.detach(|| {
-            let span = Nanos::from_secs_f64(duration_s);
-            let polling = Polling::new(self.config(), engine::Axis::X, span);
+        let asked = py.detach(|| {
             let port = self.open()?;
             Ok(shell::threads::run_to_end(
-                polling,
+                self.polling(duration_s),
                 self.byte_time(),
                 port,
                 MonotonicClock,
             ))
         });
         let (polling, health) =
-            polled.map_err(|error: EngineError| errors::to_python(py, &error))?;
-        let counts = [
-            ("fixes", polling.fixes() as i64),
-            ("elapsed", polling.elapsed().0),
-            ("timeouts", health.timeouts as i64),
-        ];
-        let named = counts.map(|(name, count)| (format!("stage_{name}"), count));
-        Ok(link_times("stage", &health).chain(named).collect())
+            asked.map_err(|error: EngineError| errors::to_python(py, &error))?;
+        Ok(polled(&polling, &health))
+    }
+
+    /// As `poll`, on a simulated bench in virtual time.
+    fn poll_virtual(
+        &self,
+        py: Python<'_>,
+        bench: &SimulatedBench,
+        duration_s: f64,
+    ) -> PyResult<BTreeMap<String, i64>> {
+        let (mut inner, now) = bench
+            .lend()
+            .ok_or_else(|| errors::named(py, "PortBusyError", "the bench is in flight"))?;
+        let polling = self.polling(duration_s);
+        let byte_time = self.byte_time();
+        let link = Link::Stage;
+        let (talk, after) =
+            shell::virtual_time::converse_to_end(polling, link, byte_time, &mut inner, now);
+        bench.taker()(inner, after);
+        let (polling, health) = talk.into_parts();
+        Ok(polled(&polling, &health))
     }
 
     /// As `clear_errors`, on a simulated bench in virtual time.
@@ -120,7 +133,22 @@ impl StageLink {
     }
 }
 
+fn polled(polling: &Polling, health: &LinkHealth) -> BTreeMap<String, i64> {
+    let counts = [
+        ("fixes", polling.fixes() as i64),
+        ("elapsed", polling.elapsed().0),
+        ("timeouts", health.timeouts as i64),
+    ];
+    let named = counts.map(|(name, count)| (format!("stage_{name}"), count));
+    link_times("stage", health).chain(named).collect()
+}
+
 impl StageLink {
+    fn polling(&self, duration_s: f64) -> Polling {
+        let span = Nanos::from_secs_f64(duration_s);
+        Polling::new(self.config(), engine::Axis::X, span)
+    }
+
     pub fn byte_time(&self) -> Nanos {
         byte_time(self.baud, self.paced)
     }

@@ -237,13 +237,25 @@ pub fn run_to_end<L: DeviceLogic, B: VirtualBench>(
     bench: &mut B,
     now: Nanos,
 ) -> (L, Nanos) {
+    let (talk, now) = converse_to_end(logic, link, byte_time, bench, now);
+    (talk.into_parts().0, now)
+}
+
+/// The same, and returns the whole conversation.
+pub fn converse_to_end<L: DeviceLogic, B: VirtualBench>(
+    logic: L,
+    link: Link,
+    byte_time: Nanos,
+    bench: &mut B,
+    now: Nanos,
+) -> (Conversation<L>, Nanos) {
     let mut link = VirtualLink::new(link, logic, byte_time, now);
     let (mut now, mut bytes) = (now, Vec::new());
     while let Some(next) = link.next(bench) {
         now = now.max(next);
         link.step(now, bench, &mut bytes, &mut |_| {});
     }
-    (link.talk.into_parts().0, now)
+    (link.talk, now)
 }
 
 /// Starts a flight in virtual time on a thread of its own and returns at once.
