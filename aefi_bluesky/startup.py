@@ -28,7 +28,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from bluesky.callbacks.best_effort import BestEffortCallback
 
-from aefi_bluesky.plans import fly_lines, fly_map
+from aefi_bluesky.plans import characterise_bench, fly_lines, fly_map
 from aefi_bluesky.session import Session
 from aefi_bluesky.session.composition import BenchKind
 from aefi_bluesky.session.folders import user_folder
@@ -58,6 +58,8 @@ flyer = session.flyer
 stage_x, stage_y = session.stage_x, session.stage_y
 sensor = session.sensor
 bench = session.constants
+bench_meter = session.meter
+calibration = session.calibration
 excitation = session.excitation
 clear_errors = session.port.clear_errors
 c = cat = session.catalog
@@ -111,11 +113,14 @@ __all__ = [
     "RE",
     "bec",
     "bench",
+    "bench_meter",
     "bp",
     "bpp",
     "bps",
     "c",
+    "calibration",
     "cat",
+    "characterise_bench",
     "clear_errors",
     "close_session",
     "excitation",

@@ -10,7 +10,9 @@ from simulator_log import SimulatorLog
 from aefi_bluesky.application.observed_port import ObservedScanPort
 from aefi_bluesky.devices import (
     AefiFlyer,
+    BenchCalibration,
     BenchConstants,
+    BenchMeter,
     ExcitationSource,
     FieldSensor,
     StageAxis,
@@ -24,6 +26,7 @@ from aefi_bluesky.session.simulated import (
     SimulatorProcess,
     simulated_bench,
 )
+from aefi_bluesky.storage.calibration_file import CalibrationFile
 from aefi_bluesky.storage.run_file import RunFile
 
 MAP = {
@@ -86,15 +89,30 @@ class FlyerBench:
         self.y = StageAxis(stage, self.description, "y", name="stage_y")
         self.sensor = FieldSensor(acquisition, self.description, name="sensor")
         self.excitation = ExcitationSource(acquisition, self.flyer, name="excitation")
+        self.meter = BenchMeter(
+            stage, acquisition, self.description, name="bench_meter"
+        )
+        self.constants = BenchConstants(self.description, name="bench")
+        self.calibration = BenchCalibration(
+            CalibrationFile(folder, self.description.name),
+            self.use,
+            name="calibration",
+        )
         self.run = RecordedRun()
         baseline = SupplementalData(
             baseline=[
-                BenchConstants(self.description, name="bench"),
+                self.constants,
+                self.calibration,
                 self.excitation,
             ]
         )
         engine.preprocessors.append(baseline)
         engine.subscribe(self.run)
+
+    def use(self, calibration):
+        calibrated = calibration.applied_to(self.description)
+        for user in (self.port, self.flyer, self.constants):
+            user.recalibrate(calibrated)
 
     def open_samples(self, uid):
         return RunFile.create(self.folder / "raw", uid, SAMPLE_COLUMNS, SAMPLE_UNITS)

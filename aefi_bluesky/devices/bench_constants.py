@@ -58,7 +58,11 @@ class BenchConstants(Device):
 
     def __init__(self, bench: BenchDescription, *, name: str) -> None:
         super().__init__(name=name)
-        self._constants = flat_constants(bench, name)
+        self.recalibrate(bench)
+
+    def recalibrate(self, bench: BenchDescription) -> None:
+        """Tell from now on what was measured of the bench."""
+        self._constants = flat_constants(bench, self.name)
 
     def read(self) -> dict[str, Any]:
         """Return every constant."""

@@ -19,6 +19,7 @@ from ophyd.status import DeviceStatus
 from aefi_bluesky.devices.bench_constants import described_constants, stamped_constants
 from aefi_bluesky.devices.data_keys import FRAME_UNITS, numeric_key
 from aefi_bluesky.domain.bench import BenchDescription
+from aefi_bluesky.domain.checks import require_count
 from aefi_bluesky.domain.errors import IllegalTransitionError
 from aefi_bluesky.domain.ports import Acquisition, SampleBatch
 from aefi_bluesky.domain.scan_results import CHANNELS
@@ -55,6 +56,9 @@ class FieldSensor(Device):
     n_readings = Component(Signal, value=1, kind="config")
     """Readings a trigger takes."""
 
+    n_discarded = Component(Signal, value=0, kind="config")
+    """Readings that a trigger lets go by before: while the lock-in settles."""
+
     def __init__(
         self,
         acquisition: Acquisition,
@@ -85,11 +89,14 @@ class FieldSensor(Device):
         status = DeviceStatus(self)
         n_avg: Any = self.n_avg.get()
         n_readings: Any = self.n_readings.get()
+        n_discarded: Any = self.n_discarded.get()
+        require_count(f"{self.name}: readings", n_readings, 1)
+        require_count(f"{self.name}: readings that go by", n_discarded, 0)
 
         def take() -> None:
             try:
-                batch = self._acquisition.take_readings(n_avg, n_readings)
-                self._values = self._summary(batch)
+                batch = self._acquisition.take_readings(n_avg, n_discarded + n_readings)
+                self._values = self._summary(batch.without_first(n_discarded))
                 self._taken_at = time.time()
             except Exception as err:
                 status.set_exception(err)

@@ -116,6 +116,24 @@ class AefiFlyer(Device):
             raise plan.error()
         return plan
 
+    def recalibrate(self, bench: BenchDescription) -> None:
+        """Plan from now on with what was measured of the bench.
+
+        Raises
+        ------
+        IllegalTransitionError
+            If a flight is under way.
+        """
+        self._require_rest()
+        self.bench = bench
+        self._constants = flat_constants(bench, self.name)
+
+    def _require_rest(self) -> None:
+        if self.is_flying:
+            raise IllegalTransitionError(
+                f"{self.name} is in flight: stop it or wait for its end"
+            )
+
     def prepare(self, plan: FlightPlan) -> DeviceStatus:
         """Arm for `plan`: open the sample file; nothing moves.
 
@@ -126,10 +144,7 @@ class AefiFlyer(Device):
         StorageError
             If the sample file can't be made.
         """
-        if self.is_flying:
-            raise IllegalTransitionError(
-                f"{self.name} is in flight: stop it or wait for its end"
-            )
+        self._require_rest()
         self._release()
         self._log = FlightLog(plan, self._open_samples(str(uuid.uuid4())))
         self._flight = self._watcher = self._page = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -274,6 +274,12 @@ class SampleBatch:
     t_start_ns: npt.NDArray[np.int64]
     t_end_ns: npt.NDArray[np.int64]
     codes: npt.NDArray[np.int32]
+
+    def without_first(self, count: int) -> Self:
+        """Return the batch without its first readings."""
+        return type(self)(
+            self.t_start_ns[count:], self.t_end_ns[count:], self.codes[count:]
+        )
 
 
 class Acquisition(Protocol):

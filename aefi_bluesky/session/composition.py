@@ -15,13 +15,16 @@ from bluesky import RunEngine, SupplementalData
 from aefi_bluesky.application.observed_port import ObservedScanPort
 from aefi_bluesky.devices import (
     AefiFlyer,
+    BenchCalibration,
     BenchConstants,
+    BenchMeter,
     ExcitationSource,
     FieldSensor,
     StageAxis,
 )
 from aefi_bluesky.devices.data_keys import SAMPLE_COLUMNS, SAMPLE_UNITS
 from aefi_bluesky.domain.bench import BenchDescription
+from aefi_bluesky.domain.calibration import Calibration
 from aefi_bluesky.domain.ports import ScanObserver
 from aefi_bluesky.engine import RustScanAdapter, SerialConnection, VirtualConnection
 from aefi_bluesky.session.configuration import BenchConfiguration, load_bench
@@ -33,6 +36,7 @@ from aefi_bluesky.session.simulated import (
     SimulatorProcess,
     simulated_bench,
 )
+from aefi_bluesky.storage.calibration_file import CalibrationFile
 from aefi_bluesky.storage.document_writer import DocumentWriter
 from aefi_bluesky.storage.run_file import RunFile
 from aefi_bluesky.storage.tiled_client import connect
@@ -60,7 +64,7 @@ class Session:
         What flies; clears latched errors too.
     observed
         The same as the flyer sees it: others may watch its flights.
-    flyer, constants, excitation, stage_x, stage_y, sensor
+    flyer, constants, excitation, calibration, meter, stage_x, stage_y, sensor
         The devices.
     RE
         The RunEngine, with the document writer subscribed.
@@ -84,6 +88,8 @@ class Session:
     flyer: AefiFlyer
     constants: BenchConstants
     excitation: ExcitationSource
+    calibration: BenchCalibration
+    meter: BenchMeter
     stage_x: StageAxis
     stage_y: StageAxis
     sensor: FieldSensor
@@ -175,13 +181,29 @@ class Session:
                 name="flyer",
             )
             stack.callback(_end_motion, flyer, port)
+            constants = BenchConstants(description, name="bench")
+
+            def use(measured: Calibration) -> None:
+                calibrated = measured.applied_to(description)
+                for user in (port, flyer, constants):
+                    user.recalibrate(calibrated)
+
+            calibration = BenchCalibration(
+                CalibrationFile(folders.calibrations, description.name),
+                use,
+                name="calibration",
+            )
             session = cls(
                 bench=description,
                 port=port,
                 observed=observed,
                 flyer=flyer,
-                constants=BenchConstants(description, name="bench"),
+                constants=constants,
                 excitation=ExcitationSource(port.acquisition, flyer, name="excitation"),
+                calibration=calibration,
+                meter=BenchMeter(
+                    port.stage, port.acquisition, description, name="bench_meter"
+                ),
                 stage_x=StageAxis(port.stage, description, "x", name="stage_x"),
                 stage_y=StageAxis(port.stage, description, "y", name="stage_y"),
                 sensor=FieldSensor(port.acquisition, description, name="sensor"),
@@ -193,7 +215,11 @@ class Session:
                 folders=folders,
                 virtual_bench=virtual,
             )
-            session.sd.baseline = [session.constants, session.excitation]
+            session.sd.baseline = [
+                session.constants,
+                session.calibration,
+                session.excitation,
+            ]
             session.RE.preprocessors.append(session.sd)
             session.RE.subscribe(spools)
             session.RE.subscribe(writer)

@@ -65,6 +65,11 @@ class SessionFolders:
         return self.root / "tiled"
 
     @property
+    def calibrations(self) -> Path:
+        """What was measured of benches."""
+        return self.root / "calibrations"
+
+    @property
     def backup(self) -> Path:
         """Journals of runs that Tiled does not have."""
         return self.root / "backup"

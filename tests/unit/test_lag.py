@@ -66,5 +66,7 @@ def test_one_way_is_not_enough():
 def test_a_frame_without_readings_is_refused_by_its_number():
     x, v, velocity = both_ways(0.02, 32.7)
     v[5, 2] = np.nan
-    with pytest.raises(InvalidScanSpecError, match="voltages must be finite.*1 were not"):
+    with pytest.raises(
+        InvalidScanSpecError, match=r"voltages must be finite.*1 were not"
+    ):
         estimate_lag(x, v, velocity)
