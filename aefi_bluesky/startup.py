@@ -28,7 +28,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 from bluesky.callbacks.best_effort import BestEffortCallback
 
-from aefi_bluesky.plans import characterise_bench, fly_lines, fly_map
+from aefi_bluesky.plans import (
+    characterise_bench,
+    fly_in_run,
+    fly_line,
+    fly_lines,
+    fly_map,
+)
 from aefi_bluesky.session import Session
 from aefi_bluesky.session.composition import BenchKind
 from aefi_bluesky.session.folders import user_folder
@@ -124,6 +130,8 @@ __all__ = [
     "clear_errors",
     "close_session",
     "excitation",
+    "fly_in_run",
+    "fly_line",
     "fly_lines",
     "fly_map",
     "flyer",

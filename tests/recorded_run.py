@@ -24,6 +24,21 @@ class RecordedRun:
     def of_kind(self, name):
         return [doc for kind, doc in self.documents if kind == name]
 
+    def runs(self):
+        """Each run by itself, in the order they began, also if they overlap."""
+        runs, run_of_descriptor = {}, {}
+        for name, doc in self.documents:
+            if name == "start":
+                run = runs[doc["uid"]] = RecordedRun()
+            elif "run_start" in doc:
+                run = runs[doc["run_start"]]
+            else:
+                run = run_of_descriptor[doc["descriptor"]]
+            if name == "descriptor":
+                run_of_descriptor[doc["uid"]] = run
+            run(name, doc)
+        return list(runs.values())
+
     @property
     def start(self):
         (start,) = self.of_kind("start")
@@ -86,21 +101,27 @@ class RecordedRun:
 
     # -- what holds of every run, however it ended ---------------------------
 
-    def check(self):
-        """Assert what holds of the documents of every run, however it ended."""
+    def check(self, *foreign):
+        """Assert what holds of the documents of every run, however it ended.
+
+        Parameters
+        ----------
+        foreign
+            Streams that other devices have in the run.
+        """
         self._check_schemas()
-        self._check_order()
+        self._check_order(foreign)
         self._check_sequence_numbers()
 
     def _check_schemas(self):
         for name, doc in self.documents:
             schema_validators[DocumentNames[name]].validate(doc)
 
-    def _check_order(self):
+    def _check_order(self, foreign):
         assert self.documents[0][0] == "start"
         assert self.documents[-1][0] == "stop"
         names = Counter(self.descriptors().values())
-        assert set(names) <= {*EVENT_STREAMS, *SAMPLE_STREAMS}
+        assert set(names) <= {*EVENT_STREAMS, *SAMPLE_STREAMS, *foreign}
         assert set(names.values()) <= {1}, "a stream was described twice"
 
     def _check_sequence_numbers(self):

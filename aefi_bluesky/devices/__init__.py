@@ -6,6 +6,7 @@ from aefi_bluesky.devices.bench_meter import BenchMeter
 from aefi_bluesky.devices.excitation_source import ExcitationSource
 from aefi_bluesky.devices.field_sensor import FieldSensor
 from aefi_bluesky.devices.flyer import AefiFlyer
+from aefi_bluesky.devices.nested_flyer import NestedFlyer
 from aefi_bluesky.devices.stage_axis import StageAxis
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "BenchMeter",
     "ExcitationSource",
     "FieldSensor",
+    "NestedFlyer",
     "StageAxis",
 ]

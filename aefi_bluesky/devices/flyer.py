@@ -192,9 +192,18 @@ class AefiFlyer(Device):
 
         The RunEngine kicks off again after a hard pause: a flight under way is not
         started twice.
+
+        Raises
+        ------
+        IllegalTransitionError
+            If it was not prepared since its last flight, whose rows are handed out.
         """
         log = self._current_log()
         if self._flight is not None:
+            if not (self.is_flying or self.pages_waiting or self.has_page):
+                raise IllegalTransitionError(
+                    f"{self.name} was not prepared since its last flight"
+                )
             return self._finished()
         self._status = FlightStatus(self)
         self._flight = self._port.start_scan(log.plan, log)
@@ -330,13 +339,13 @@ class AefiFlyer(Device):
 
     def next_page(self) -> bool:
         """Take the next line's page for all streams; return whether there is one."""
-        self._page = self._current_log().take_page()
+        self._page = self._log.take_page() if self._log else None
         return self._page is not None
 
     def _pages_at_hand(self) -> list[LinePage]:
         return [] if self._page is None else [self._page]
 
-    def _take_all(self) -> list[LinePage]:
+    def take_pages(self) -> list[LinePage]:
         """Return all pages: nobody is left who would ask for them one by one."""
         log = self._current_log()
         log.close_page()
@@ -356,7 +365,7 @@ class AefiFlyer(Device):
             return
         pages = self._pages_at_hand()
         if self._paused:
-            pages += self._take_all()
+            pages += self.take_pages()
         for page in pages:
             if rows := page.take_frames():
                 yield page_of(rows, _FRAME_COLUMNS)
@@ -368,6 +377,12 @@ class AefiFlyer(Device):
     def describe_configuration(self) -> dict[str, Any]:
         """Return the constants' data keys."""
         return described_constants(self._constants, self.name)
+
+    def sample_file_reading(self) -> dict[str, Any]:
+        """Return where the sample file is, as a configuration has it."""
+        return stamped_constants(
+            {f"{self.name}_samples": self._current_log().samples.uri}
+        )
 
     @property
     def hints(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from event_model.documents import PartialEventPage
 
 from aefi_bluesky.devices.data_keys import LINE_UNITS, described
 from aefi_bluesky.devices.flight_log import FlightLog, LinePage, Row
+from aefi_bluesky.domain.errors import IllegalTransitionError
 from aefi_bluesky.domain.scan_results import CHANNELS, FrameState
 
 CurrentLog = Callable[[], FlightLog]
@@ -117,11 +118,40 @@ class SampleStream(_Stream):
 
 
 class MapStream(_Stream, Readable[Any]):
-    """``maps``: six images and their axes, at the end of the run."""
+    """``maps``: six images and their axes, at the end of each flight."""
 
     def __init__(self, name: str, parent: Any, log: CurrentLog) -> None:
         super().__init__(name, parent)
         self._log = log
+        self._described: tuple[int, int] | None = None
+
+    @property
+    def is_described(self) -> bool:
+        """Whether a flight of the run has described the images."""
+        return self._described is not None
+
+    def forget_description(self) -> None:
+        """Begin a run: none of its flights has described the images."""
+        self._described = None
+
+    def require_described_shape(self) -> None:
+        """Refuse a flight whose images don't fit the run's.
+
+        Raises
+        ------
+        IllegalTransitionError
+            If an earlier flight of the run described images of another shape.
+        """
+        shape = self._shape()
+        if self._described not in (None, shape):
+            raise IllegalTransitionError(
+                f"the maps of this run have {self._described} frames along y and x, "
+                f"this flight has {shape}: give it a run of its own"
+            )
+
+    def _shape(self) -> tuple[int, int]:
+        spec = self._log().plan.spec
+        return spec.n_y, spec.n_x
 
     def _images(self) -> dict[str, tuple[Any, str]]:
         log = self._log()
@@ -133,6 +163,7 @@ class MapStream(_Stream, Readable[Any]):
 
     def describe(self) -> dict[str, Any]:
         """Return the data keys of the images, shape (n_y, n_x)."""
+        self._described = self._shape()
         return {
             name: {
                 "source": f"{self.name}:{name}",

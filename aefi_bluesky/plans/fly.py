@@ -15,16 +15,14 @@ from bluesky.utils import (
 from aefi_bluesky.devices import AefiFlyer
 from aefi_bluesky.domain.flight_plan import FlightPlan
 from aefi_bluesky.domain.scan_results import FrameState
-from aefi_bluesky.domain.scan_spec import (
-    Excitation,
-    ExcitationMode,
-    FlyScanSpec,
-    Pattern,
-    Trigger,
-    TriggerKind,
-    Zone,
+from aefi_bluesky.domain.scan_spec import FlyScanSpec, Pattern, Zone
+from aefi_bluesky.plans.parameters import (
+    ExcitationName,
+    TriggerName,
+    how_to_fly,
+    plan_arguments,
 )
-from aefi_bluesky.plans.stubs import fly_lines, read_results
+from aefi_bluesky.plans.stubs import fly_to_results
 
 
 def fly_map(
@@ -39,23 +37,14 @@ def fly_map(
     pattern: Literal["serpentine", "raster", "comb"] = "serpentine",
     fast_axis: Literal["x", "y"] = "y",
     n_avg: int = 10,
-    excitation_mode: Literal[
-        "x-dir", "y-dir", "circular-plus", "circular-minus"
-    ] = "x-dir",
+    excitation_mode: ExcitationName = "x-dir",
     level_s1s2_percent: float = 50.0,
     level_s3s4_percent: float = 50.0,
     frequency_hz: float = 1000.0,
     min_readings_per_frame: int = 1,
     allowed_bad_frames: int = 0,
     gap_fill_passes: int = 0,
-    trigger: Literal[
-        "free-running",
-        "periodic",
-        "positions",
-        "sync-output",
-        "digital-output",
-        "latch",
-    ] = "free-running",
+    trigger: TriggerName = "free-running",
     trigger_period_s: float = 0.0,
     md: dict[str, Any] | None = None,
 ) -> MsgGenerator[str]:
@@ -116,33 +105,53 @@ def fly_map(
     InfeasibleScanError
         If the bench can't fly it; with every reason. Nothing has moved.
     """
+    arguments = plan_arguments(locals())
     spec = FlyScanSpec(
         zone=Zone(x_min_mm, x_max_mm, y_min_mm, y_max_mm),
         n_x=n_x,
         n_y=n_y,
         pattern=Pattern(pattern),
         fast_axis=fast_axis,
-        speed_mm_per_s=speed_mm_per_s,
-        n_avg=n_avg,
-        excitation=Excitation(
-            ExcitationMode(excitation_mode),
-            level_s1s2_percent,
-            level_s3s4_percent,
-            frequency_hz,
-        ),
-        min_readings_per_frame=min_readings_per_frame,
-        allowed_bad_frames=allowed_bad_frames,
-        gap_fill_passes=gap_fill_passes,
-        trigger=Trigger(TriggerKind(trigger), trigger_period_s),
+        **how_to_fly(arguments),
     )
-    return (yield from fly_spec(flyer, spec, md))
+    return (yield from fly_spec(flyer, spec, md, "fly_map", arguments))
 
 
 def fly_spec(
-    flyer: AefiFlyer, spec: FlyScanSpec, md: dict[str, Any] | None = None
+    flyer: AefiFlyer,
+    spec: FlyScanSpec,
+    md: dict[str, Any] | None = None,
+    plan_name: str = "fly_map",
+    plan_args: dict[str, Any] | None = None,
 ) -> MsgGenerator[str]:
-    """Fly a map given as a spec; see `fly_map`."""
+    """Fly what a spec tells, as a run of its own; see `fly_map`.
+
+    Parameters
+    ----------
+    flyer
+        What flies.
+    spec
+        What is flown.
+    md
+        More for the start document.
+    plan_name, plan_args
+        The plan and its arguments by name, for the start document; without
+        arguments it has the spec only.
+
+    Returns
+    -------
+    str
+        The run's uid.
+
+    Raises
+    ------
+    InfeasibleScanError
+        If the bench can't fly it; with every reason. Nothing has moved.
+    """
     plan = flyer.plan(spec)
+    told: dict[str, Any] = {"plan_name": plan_name}
+    if plan_args is not None:
+        told["plan_args"] = plan_args
 
     def prepared_run() -> MsgGenerator[str]:
         # ophyd's status does not meet bluesky's protocol of one, by type.
@@ -152,22 +161,13 @@ def fly_spec(
 
     def run() -> MsgGenerator[str]:
         uid = yield from bpp.contingency_wrapper(
-            bps.open_run({**start_document(flyer, plan), **(md or {})}),
+            bps.open_run({**told, **start_document(flyer, plan), **(md or {})}),
             except_plan=close_interrupted,
         )
         yield from bpp.contingency_wrapper(
-            inside_run(), except_plan=close_failed, else_plan=bps.close_run
+            fly_to_results(flyer), except_plan=close_failed, else_plan=bps.close_run
         )
         return uid
-
-    def inside_run() -> MsgGenerator[None]:
-        def results(_error: Exception | None = None) -> MsgGenerator[None]:
-            if flyer.results is not None:
-                yield from read_results(flyer)
-
-        yield from bpp.contingency_wrapper(
-            fly_lines(flyer), except_plan=results, else_plan=results
-        )
 
     def close_interrupted(error: Exception) -> MsgGenerator[None]:
         # The run is open if it was asked to end, in the first baseline.
@@ -187,7 +187,7 @@ def fly_spec(
 
 
 def start_document(flyer: AefiFlyer, plan: FlightPlan) -> dict[str, Any]:
-    """Return what the start document says of the flight.
+    """Return what the start document says of the flight, whichever plan it is in.
 
     Parameters
     ----------
@@ -198,7 +198,6 @@ def start_document(flyer: AefiFlyer, plan: FlightPlan) -> dict[str, Any]:
     """
     spec = plan.spec
     return {
-        "plan_name": "fly_map",
         "detectors": [flyer.name],
         "num_points": plan.n_frames,
         "shape": [spec.n_y, spec.n_x],

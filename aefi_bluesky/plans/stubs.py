@@ -8,10 +8,12 @@ from typing import Any, cast
 
 import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
-from bluesky.utils import FailedStatus, MsgGenerator
+from bluesky.utils import FailedStatus, Msg, MsgGenerator
+from event_model import EventModelValidationError
 
 from aefi_bluesky.devices import AefiFlyer
-from aefi_bluesky.domain.errors import ScanPortError
+from aefi_bluesky.domain.errors import IllegalTransitionError, ScanPortError
+from aefi_bluesky.domain.flight_plan import FlightPlan
 
 COLLECT_PERIOD_S = 0.5
 """How often lines are collected while the flight is on, in s."""
@@ -20,19 +22,58 @@ END_PATIENCE_S = 30.0
 """How long a stopped flight may take to come to rest and store its data, in s."""
 
 _REST_POLL_S = 0.05
-_DECLARE_ATTEMPTS = 100  # a plan that nobody runs gets no answer either
+
+
+def is_carried_out() -> MsgGenerator[bool]:
+    """Tell whether a RunEngine carries this plan out.
+
+    A simulator answers no message. The RunEngine answers this one always, while a
+    pause may cut off others, which then have no answer either.
+    """
+    return (yield Msg("rewindable", None, None)) is not None
 
 
 def declare_streams(flyer: AefiFlyer) -> MsgGenerator[None]:
     """Declare the streams that are collected while `flyer` flies.
 
+    Nothing is declared if an earlier flight of the open run has done it: the rows of
+    this one follow in the same streams.
+
     Parameters
     ----------
     flyer
         Prepared, so that its sample file is known.
+
+    Raises
+    ------
+    IllegalTransitionError
+        If the open run has a stream of one of these names from other devices, or
+        maps of another shape from an earlier flight.
     """
+    if (yield from _has_streams(flyer)):
+        flyer.map_stream.require_described_shape()
+        return
     for stream, name in _collected(flyer):
         yield from _declare(stream, name, collect=True)
+    flyer.map_stream.forget_description()
+
+
+def _has_streams(flyer: AefiFlyer) -> MsgGenerator[bool]:
+    """Tell whether an earlier flight of `flyer` has declared them in the open run.
+
+    bluesky can't be asked, but it refuses to collect for a stream that is not
+    declared, by an assertion (with ``python -O``, by the lookup behind it). There is
+    nothing to be collected yet.
+    """
+    while True:
+        try:
+            rows = yield from bps.collect(flyer, name="primary", return_payload=True)
+        except (AssertionError, KeyError):
+            return False
+        if cast("object", rows) is not None:
+            return True
+        if not (yield from is_carried_out()):
+            return False
 
 
 def _collected(flyer: AefiFlyer) -> tuple[tuple[Any, str], ...]:
@@ -51,9 +92,15 @@ def _declare(device: Any, name: str, *, collect: bool) -> MsgGenerator[None]:
     It then answers None, and nothing was emitted; once the stream is declared, a
     pause can't cut off any message that fills it.
     """
-    for _ in range(_DECLARE_ATTEMPTS):
-        if (yield from bps.declare_stream(device, name=name, collect=collect)):
-            return
+    try:
+        while not (yield from bps.declare_stream(device, name=name, collect=collect)):
+            if not (yield from is_carried_out()):
+                return
+    except EventModelValidationError as err:
+        raise IllegalTransitionError(
+            f"the open run has a stream {name!r} of other devices, and {device.name} "
+            "needs one of that name: read them into a stream of another name"
+        ) from err
 
 
 def hand_out(flyer: AefiFlyer) -> MsgGenerator[None]:
@@ -116,6 +163,8 @@ def fly_lines(flyer: AefiFlyer) -> MsgGenerator[None]:
         yield from bps.checkpoint()
         group = f"flight-{uuid.uuid4()}"
         status = yield from bps.complete(flyer, group=group)
+        if cast("object", status) is None:  # a simulator's: nothing flies
+            return
         while True:
             last = status.done  # read before the lines are handed out
             if not last:
@@ -152,8 +201,64 @@ def read_results(flyer: AefiFlyer) -> MsgGenerator[None]:
     flyer
         Its flight is over.
     """
+    first_of_run = not flyer.map_stream.is_described
     for stream, name in ((flyer.map_stream, "maps"), (flyer.health_stream, "health")):
-        yield from _declare(stream, name, collect=False)
+        if first_of_run:
+            yield from _declare(stream, name, collect=False)
         yield from bps.create(name)
         yield from bps.read(stream)
         yield from bps.save()
+
+
+def fly_to_results(flyer: AefiFlyer) -> MsgGenerator[None]:
+    """Fly as `fly_lines` does, then read images and outcome, however it ends.
+
+    Parameters
+    ----------
+    flyer
+        Staged and prepared.
+
+    Raises
+    ------
+    ScanPortError
+        If the flight fails; what was measured has been handed out.
+    """
+
+    def results(_error: Exception | None = None) -> MsgGenerator[None]:
+        if flyer.results is not None:
+            yield from read_results(flyer)
+
+    yield from bpp.contingency_wrapper(
+        fly_lines(flyer), except_plan=results, else_plan=results
+    )
+
+
+def fly_in_run(flyer: AefiFlyer, plan: FlightPlan) -> MsgGenerator[None]:
+    """Fly in a run that is open, as often as you like, between any other messages.
+
+    All flights of a run share its streams, which the first one declares: their rows
+    follow each other, and the n-th rows of ``maps`` and ``health`` are those of the
+    n-th flight. Each flight has a sample file of its own. What comes before is not
+    replayed after a pause.
+
+    Parameters
+    ----------
+    flyer
+        Staged.
+    plan
+        What is flown: ``flyer.plan(spec)``; of one shape in all flights of a run.
+
+    Raises
+    ------
+    IllegalTransitionError
+        If a flight is under way, or the run has other streams of these names, or its
+        maps have another shape. Nothing has moved.
+    ScanPortError
+        If the flight fails; what was measured has been handed out.
+    """
+
+    def flight() -> MsgGenerator[None]:
+        yield from bps.prepare(flyer, plan, wait=True)
+        yield from fly_to_results(flyer)
+
+    yield from bpp.rewindable_wrapper(flight(), False)

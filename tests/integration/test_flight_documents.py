@@ -18,10 +18,10 @@ from aefi_bluesky.domain.errors import (
 )
 from aefi_bluesky.domain.scan_results import FrameState
 
-MESSAGES = 72
+MESSAGES = 73
 """Messages of the plan that flies the small map, from stage to unstage."""
 
-LAST_OF_FLIGHT = 55
+LAST_OF_FLIGHT = 56
 """From here on the closing baseline may be under way: the flight is done."""
 
 BIG = {"n_x": 41, "n_y": 21, "x_min_mm": 600.0, "x_max_mm": 660.0}
