@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterator
 
 from aefi_bluesky.domain.errors import StudyBusyError, StudyNotFoundError
 from aefi_bluesky.domain.events import StudyId
+from aefi_bluesky.domain.plain_values import nearest_hint
 from aefi_bluesky.domain.study import Study
 
 
@@ -31,7 +32,9 @@ class InMemoryStudyRepository:
     def get(self, study_id: StudyId) -> Study:
         """Return a study equal to what was stored; see `StudyRepository`."""
         if study_id not in self._studies:
-            raise StudyNotFoundError(f"no study is called {study_id!r}")
+            raise StudyNotFoundError(
+                f"no study is called {study_id!r}{nearest_hint(study_id, self)}"
+            )
         return copy.deepcopy(self._studies[study_id])
 
     def __iter__(self) -> Iterator[StudyId]:

@@ -71,6 +71,14 @@ class StudyBusyError(AefiError, RuntimeError):
     """Somebody else flies the study."""
 
 
+class InvalidMetadataError(AefiError, TypeError):
+    """Metadata that can't be kept between sessions."""
+
+
+class SessionBusyError(AefiError, RuntimeError):
+    """Another session works in the data folder."""
+
+
 class StudyNotFoundError(AefiError, LookupError):
     """No study has this identifier."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -13,6 +13,12 @@ from aefi_bluesky.domain.checks import ErrorType
 from aefi_bluesky.domain.errors import InvalidScanSpecError
 
 _E = TypeVar("_E", bound=StrEnum)
+
+
+def nearest_hint(name: str, known: Iterable[str]) -> str:
+    """Return what a refusal of `name` adds: the nearest known one, if one is near."""
+    near = difflib.get_close_matches(name, tuple(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def known_keys(
@@ -28,8 +34,7 @@ def known_keys(
         raise error(f"{what} must be a mapping, was {plain!r}")
     for key in plain:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = nearest_hint(str(key), known)
             raise error(f"{what}: unknown key {key!r}{hint}")
     for key in known:
         if key not in plain and key not in optional:

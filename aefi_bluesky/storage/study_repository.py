@@ -6,6 +6,7 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,7 +17,9 @@ from aefi_bluesky.domain.errors import (
     StudyNotFoundError,
 )
 from aefi_bluesky.domain.events import StudyId
+from aefi_bluesky.domain.plain_values import nearest_hint
 from aefi_bluesky.domain.study import Study
+from aefi_bluesky.storage.hold import held
 
 SCHEMA_VERSION = 1
 """Of the file's tables; a file of another version is refused by name."""
@@ -88,7 +91,9 @@ class SqliteStudyRepository:
                 "SELECT version, study FROM studies WHERE id = ?", (study_id,)
             ).fetchone()
         if row is None:
-            raise StudyNotFoundError(f"no study is called {study_id!r}")
+            raise StudyNotFoundError(
+                f"no study is called {study_id!r}{nearest_hint(study_id, self)}"
+            )
         version, plain = row
         try:
             study = Study.from_plain(json.loads(plain))
@@ -105,16 +110,15 @@ class SqliteStudyRepository:
             rows = file.execute("SELECT id FROM studies ORDER BY number").fetchall()
         return iter([StudyId(row[0]) for row in rows])
 
-    @contextlib.contextmanager
-    def hold(self, study_id: StudyId) -> Generator[None]:
-        """Be the only one that flies the study; see `StudyRepository`.
-
-        The lock is that of an empty SQLite file: on every system it ends with the
-        process, whatever ended that. The context is left on the thread that entered.
-        """
+    def hold(self, study_id: StudyId) -> AbstractContextManager[None]:
+        """Be the only one that flies the study; see `StudyRepository`."""
         path = self._holds / f"{quote(study_id, safe='')}.lock"
-        with contextlib.closing(_locked(path, study_id)):
-            yield
+        return held(
+            path,
+            lambda holder: StudyBusyError(
+                f"study {study_id!r} is being flown by {holder}"
+            ),
+        )
 
     @contextlib.contextmanager
     def _transaction(self) -> Generator[sqlite3.Connection]:
@@ -142,36 +146,11 @@ class SqliteStudyRepository:
 @contextlib.contextmanager
 def _opened(path: Path) -> Generator[sqlite3.Connection]:
     """Open an SQLite file and close it in any case."""
-    with _named(path), contextlib.closing(_connected(path, _PATIENCE_S)) as file:
-        yield file
-
-
-def _locked(path: Path, study_id: StudyId) -> sqlite3.Connection:
-    """Return a file that nobody else can lock until it is closed."""
-    with _named(path):
-        lock = _connected(path, patience_s=0.0)
-        try:
-            lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as err:
-            lock.close()
-            if err.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-                raise
-            raise StudyBusyError(
-                f"study {study_id!r} is being flown by another session, which locks "
-                f"{path}"
-            ) from err
-        return lock
-
-
-def _connected(path: Path, patience_s: float) -> sqlite3.Connection:
-    """Open a file without the transactions that Python would begin by itself."""
-    return sqlite3.connect(path, timeout=patience_s, isolation_level=None)
-
-
-@contextlib.contextmanager
-def _named(path: Path) -> Generator[None]:
-    """Turn SQLite's errors into ours, which name the file."""
     try:
-        yield
+        # Without the transactions that Python would begin by itself.
+        with contextlib.closing(
+            sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None)
+        ) as file:
+            yield file
     except sqlite3.Error as err:
         raise StorageError(f"study file {path}: {err}") from err

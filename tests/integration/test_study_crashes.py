@@ -126,7 +126,8 @@ def test_scan_of_a_living_session_is_not_recovered(tmp_path):
         try:
             assert session.stdout.readline() == b"flying\n"
             repository = SqliteStudyRepository(path)
-            with pytest.raises(StudyBusyError, match="'study' is being flown"):
+            holder = rf"process {session.pid} of .*study_campaign\.py flying"
+            with pytest.raises(StudyBusyError, match=f"being flown by {holder}"):
                 service(repository).recover(STUDY)
             active = repository.get(STUDY).active_scan
             assert (active.id, active.state) == ("r", PlannedScanState.RUNNING)

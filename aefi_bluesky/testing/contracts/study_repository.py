@@ -55,8 +55,10 @@ class StudyRepositoryContract:
     def test_unknown_study_is_named(self, repository: StudyRepository) -> None:
         """The error says which study was asked for."""
         repository.save(a_study("another"))
-        with pytest.raises(StudyNotFoundError, match="nobody"):
+        with pytest.raises(StudyNotFoundError, match=r"'nobody'$"):
             repository.get(StudyId("nobody"))
+        with pytest.raises(StudyNotFoundError, match="did you mean 'another'"):
+            repository.get(StudyId("anothr"))
 
     def test_saving_again_replaces(self, repository: StudyRepository) -> None:
         """There is one study under one identifier: the last."""
