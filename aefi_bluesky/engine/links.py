@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from aefi_bluesky.engine import _native
+from aefi_bluesky.engine.port_holders import holders_named
 from aefi_bluesky.engine.spool import new_spool
 
 
@@ -180,18 +182,23 @@ class SerialConnection:
         """See `Connection`."""
         stage, detector = self._links.native_stage(), self._links.native_detector()
         spool = new_spool(self._spool_folder)
-        return _native.Flight.start(
-            plan,
-            stage,
-            detector,
-            realtime=self._links.realtime.native(),
-            spool=spool,
-            spool_note=note,
-        )
+        with self._holders_named():
+            return _native.Flight.start(
+                plan,
+                stage,
+                detector,
+                realtime=self._links.realtime.native(),
+                spool=spool,
+                spool_note=note,
+            )
 
     def clear_errors(self) -> None:
         """See `Connection`."""
-        self._links.native_stage().clear_errors()
+        with self._holders_named():
+            self._links.native_stage().clear_errors()
+
+    def _holders_named(self) -> AbstractContextManager[None]:
+        return holders_named((self._links.stage_port, self._links.acquisition_port))
 
     @property
     def stage_byte_s(self) -> float:

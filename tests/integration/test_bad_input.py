@@ -133,6 +133,7 @@ def hold():
         )
         holders.append(holder)
         assert holder.stdout.readline() == b"held\n"
+        return holder
 
     yield start
     for holder in holders:
@@ -170,10 +171,12 @@ def test_missing_port_is_named(make_serial_bench, two_ttys):
 def test_busy_port_is_named_and_the_other_is_let_go(
     make_serial_bench, two_ttys, hold, held
 ):
-    hold(two_ttys[held])
+    holder = hold(two_ttys[held])
     bench = make_serial_bench(*two_ttys)
-    with pytest.raises(PortBusyError, match=f"port {two_ttys[held]} is busy"):
+    with pytest.raises(PortBusyError, match=f"port {two_ttys[held]} is busy") as busy:
         bench.fly()
+    assert f"process {holder.pid}: " in str(busy.value)
+    assert "fcntl.flock" in str(busy.value), "the holder's command is told"
     check_failed_before_flight(bench)
     assert is_free(two_ttys[1 - held])
 
