@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +29,8 @@ from aefi_bluesky.domain.ports import ScanObserver
 from aefi_bluesky.engine import RustScanAdapter, SerialConnection, VirtualConnection
 from aefi_bluesky.session.configuration import BenchConfiguration, load_bench
 from aefi_bluesky.session.folders import SessionFolders
+from aefi_bluesky.session.log_file import log_to
+from aefi_bluesky.session.run_metadata import run_metadata
 from aefi_bluesky.session.run_spools import RunSpools
 from aefi_bluesky.session.signals import StopMotion, StopOnTermination
 from aefi_bluesky.session.simulated import (
@@ -126,9 +128,13 @@ class Session:
         tiled_uri: str | None = None,
         tiled_key: str | None = None,
         observers: Sequence[ScanObserver] = (),
-        md: dict[str, Any] | None = None,
+        md: Mapping[str, Any] | None = None,
     ) -> Generator[Session, None, None]:
         """Build a session, and end all of it on leaving.
+
+        The data folder is this session's alone. What it logs is there, and
+        ``RE.md`` is kept there; the environment may choose otherwise (see `log_to`,
+        `run_metadata`).
 
         Parameters
         ----------
@@ -145,18 +151,24 @@ class Session:
         observers
             Get every chunk of every flight beside the flyer.
         md
-            The RunEngine's metadata.
+            Put over what is kept of the RunEngine's metadata.
 
         Raises
         ------
         ConfigurationError
-            If the bench file is wrong.
+            If the bench file or a variable of the environment is wrong.
         StorageError
-            If the folder can't be written or Tiled is not reachable.
+            If the folder can't be written, or Tiled or Redis is not reachable.
+        SessionBusyError
+            If another session works in the folder; names it.
         """
         configuration = load_bench(bench)
         folders = SessionFolders.below(folder)
         with contextlib.ExitStack() as stack:
+            stack.enter_context(folders.held())
+            stack.enter_context(log_to(folders.log))
+            metadata = stack.enter_context(run_metadata(folders.metadata))
+            metadata.update(md or {})
             settings, spools = simulation or SimulationSettings(), RunSpools()
             port, virtual = _scan_port(
                 stack, kind, bench, configuration, settings, folders, spools
@@ -207,7 +219,7 @@ class Session:
                 stage_x=StageAxis(port.stage, description, "x", name="stage_x"),
                 stage_y=StageAxis(port.stage, description, "y", name="stage_y"),
                 sensor=FieldSensor(port.acquisition, description, name="sensor"),
-                RE=_run_engine(md or {}, stack, port),
+                RE=_run_engine(metadata, stack, port),
                 sd=SupplementalData(),
                 catalog=catalog,
                 tiled=tiled,
@@ -223,6 +235,8 @@ class Session:
             session.RE.preprocessors.append(session.sd)
             session.RE.subscribe(spools)
             session.RE.subscribe(writer)
+            logger.info("session opened: bench %s (%s)", description.name, kind)
+            stack.callback(logger.info, "session closes")
             yield session
 
 
@@ -261,9 +275,10 @@ def _sample_files(folders: SessionFolders) -> Any:
 
 
 def _run_engine(
-    md: dict[str, Any], stack: contextlib.ExitStack, port: RustScanAdapter
+    md: MutableMapping[str, Any], stack: contextlib.ExitStack, port: RustScanAdapter
 ) -> RunEngine:
-    engine = RunEngine(md, call_returns_result=True)
+    # bluesky asks for a dict, and takes any mapping that can be changed.
+    engine = RunEngine(md, call_returns_result=True)  # pyright: ignore[reportArgumentType]
     engine.md.setdefault("versions", {}).update({"bluesky": bluesky.__version__})
     engine.context_managers.append(StopMotion(port))
     stack.callback(_end_run_engine, engine)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from aefi_bluesky.domain.errors import StorageError
-from aefi_bluesky.storage.run_file import require_free_bytes
+from aefi_bluesky.domain.errors import SessionBusyError, StorageError
+from aefi_bluesky.storage.free_space import require_free_bytes
+from aefi_bluesky.storage.hold import held
 
 NEEDED_BYTES = 200_000_000
 """Free space below which a session refuses to begin: some hours of samples."""
@@ -54,6 +56,22 @@ class SessionFolders:
         require_free_bytes(folders.root, NEEDED_BYTES)
         return folders
 
+    def held(self) -> AbstractContextManager[None]:
+        """Be the only session that works in the folders, inside the context.
+
+        Raises
+        ------
+        SessionBusyError
+            If another one does; names its process, user and command.
+        """
+        return held(
+            self.lock,
+            lambda holder: SessionBusyError(
+                f"data folder {self.root} is in use by {holder}; close that session, "
+                "or choose another folder"
+            ),
+        )
+
     @property
     def raw(self) -> Path:
         """Sample files."""
@@ -83,6 +101,26 @@ class SessionFolders:
     def recovered(self) -> Path:
         """What was recovered from spools; Tiled reads there as in all of ``raw``."""
         return self.raw / "recovered"
+
+    @property
+    def studies(self) -> Path:
+        """The studies, an SQLite file (decision 0011)."""
+        return self.root / "studies.sqlite"
+
+    @property
+    def metadata(self) -> Path:
+        """What is kept of ``RE.md`` from session to session."""
+        return self.root / "run-engine.json"
+
+    @property
+    def log(self) -> Path:
+        """What sessions have logged."""
+        return self.root / "session.log"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one session that works in the folder."""
+        return self.root / "session.lock"
 
     @property
     def truth(self) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import threading
 import uuid
 from collections.abc import Generator, Iterator, Mapping
@@ -308,47 +307,6 @@ def run_file_documents(
     rows = len(next(iter(columns.values())))
     yield from stream_resources(file_uri(path), named, CHUNK_ROWS)
     yield from stream_data(named, 0, rows)
-
-
-def free_bytes(folder: Path) -> int:
-    """Return how many bytes can be written to a folder's disk.
-
-    Parameters
-    ----------
-    folder
-        A folder that exists.
-
-    Raises
-    ------
-    StorageError
-        If it can't be asked.
-    """
-    try:
-        return shutil.disk_usage(folder).free
-    except OSError as err:
-        raise StorageError(f"free space of {folder} is not known: {err}") from err
-
-
-def require_free_bytes(folder: Path, needed: int) -> None:
-    """Refuse a folder whose disk is too full.
-
-    Parameters
-    ----------
-    folder
-        A folder that exists.
-    needed
-        How many bytes must be free.
-
-    Raises
-    ------
-    StorageError
-        If fewer are free.
-    """
-    free = free_bytes(folder)
-    if free < needed:
-        raise StorageError(
-            f"{folder} has {free / 1e6:.0f} MB free, {needed / 1e6:.0f} MB are needed"
-        )
 
 
 def _make_stream(

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from aefi_bluesky.domain.errors import StorageError
-from aefi_bluesky.storage.run_file import RunFile, free_bytes, require_free_bytes
+from aefi_bluesky.storage.free_space import free_bytes, require_free_bytes
+from aefi_bluesky.storage.run_file import RunFile
 
 ROOT = Path(__file__).parents[2]
 STREAMS = {
