@@ -11,6 +11,10 @@ What is built is chosen by environment variables, which ``aefi shell`` sets:
     Where data go; a folder of the user's where it is not set.
 ``AEFI_TILED_URI``, ``TILED_API_KEY``
     A Tiled server that runs already, and its key.
+``AEFI_REDIS_URL``
+    A Redis server that keeps ``RE.md``; a file in the folder where it is not set.
+``AEFI_LOG_LEVEL``
+    What is logged to ``session.log`` in the folder: ``INFO`` and above by default.
 """
 
 from __future__ import annotations
@@ -28,6 +32,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 from bluesky.callbacks.best_effort import BestEffortCallback
 
+# Before the session: the magics have a RunEngine of their own, and the one that is
+# made last has the loop that bluesky takes for the only one.
+from bluesky.magics import BlueskyMagics
+from IPython.core.getipython import get_ipython
+
+from aefi_bluesky.domain.measured_object import MeasuredObject
+from aefi_bluesky.domain.study import ScanRole
 from aefi_bluesky.plans import (
     characterise_bench,
     fly_in_run,
@@ -38,6 +49,8 @@ from aefi_bluesky.plans import (
 from aefi_bluesky.session import Session
 from aefi_bluesky.session.composition import BenchKind
 from aefi_bluesky.session.folders import user_folder
+from aefi_bluesky.session.spec_files import read_spec
+from aefi_bluesky.session.study_runs import study_service
 from aefi_bluesky.views.line_table import LineTable
 from aefi_bluesky.views.maps import LiveMap, has_display
 from aefi_bluesky.views.progress import FlightProgress
@@ -69,6 +82,7 @@ calibration = session.calibration
 excitation = session.excitation
 clear_errors = session.port.clear_errors
 c = cat = session.catalog
+studies = study_service(session)
 
 bec = BestEffortCallback()
 RE.subscribe(bec)
@@ -109,6 +123,13 @@ RE.waiting_hook = _waiting_hook  # pyright: ignore[reportAttributeAccessIssue]
 RE.subscribe(_print_link, "stop")
 
 
+def register_magics() -> None:
+    """Give IPython ``%wa``, ``%mov``, ``%movr`` and ``%ct``; nothing outside of it."""
+    shell = get_ipython()
+    if shell is not None:
+        shell.register_magics(BlueskyMagics)
+
+
 def close_session() -> None:
     """End the session: the motion, the RunEngine, storage and the simulated bench."""
     plt.close("all")
@@ -117,6 +138,9 @@ def close_session() -> None:
 
 __all__ = [
     "RE",
+    "MeasuredObject",
+    "Path",
+    "ScanRole",
     "bec",
     "bench",
     "bench_meter",
@@ -137,9 +161,12 @@ __all__ = [
     "flyer",
     "np",
     "plt",
+    "read_spec",
+    "register_magics",
     "sd",
     "sensor",
     "session",
     "stage_x",
     "stage_y",
+    "studies",
 ]

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from aefi_bluesky.application.pause_recorder import PauseRecorder
+from aefi_bluesky.application.silent_observer import SilentObserver
 from aefi_bluesky.domain.bench import BenchDescription
 from aefi_bluesky.domain.errors import StaleStudyError, StudyRuleError
 from aefi_bluesky.domain.events import ScanId, StudyId
@@ -73,6 +74,20 @@ class StudyService:
         self._handlers = tuple(handlers)
         self._last_run_uid = last_run_uid
 
+    def study_ids(self) -> tuple[StudyId, ...]:
+        """Return the identifiers of all studies, oldest first."""
+        return tuple(self._repository)
+
+    def get_study(self, study_id: StudyId) -> Study:
+        """Return a study as it is stored; what is done to it is not kept.
+
+        Raises
+        ------
+        StudyNotFoundError
+            If no study has this identifier.
+        """
+        return self._repository.get(study_id)
+
     def create_study(
         self, study_id: StudyId, measured_object: MeasuredObject, operator: str
     ) -> None:
@@ -83,7 +98,7 @@ class StudyService:
         StudyRuleError
             If the identifier is taken, or a name is empty.
         """
-        if study_id in tuple(self._repository):
+        if study_id in self.study_ids():
             raise StudyRuleError(StudyRule.UNIQUE_STUDY, f"{study_id!r} is taken")
         self._store(Study(study_id, measured_object, operator))
 
@@ -134,7 +149,7 @@ class StudyService:
         self._change(study_id, Study.archive)
 
     def execute_next_scan(
-        self, study_id: StudyId, observer: ScanObserver
+        self, study_id: StudyId, observer: ScanObserver | None = None
     ) -> ScanResults:
         """Fly the study's next scan and return when its flight is over.
 
@@ -143,7 +158,7 @@ class StudyService:
         study_id
             The study.
         observer
-            Gets the flight's chunks on this thread.
+            Gets the flight's chunks on this thread; None if nobody looks.
 
         Raises
         ------
@@ -162,7 +177,8 @@ class StudyService:
         self.next_scan(study_id)
         with self._repository.hold(study_id):
             scan, flight_plan = self._start(study_id)
-            return self._fly(study_id, scan.id, flight_plan, observer)
+            watching = SilentObserver() if observer is None else observer
+            return self._fly(study_id, scan.id, flight_plan, watching)
 
     def recover(self, study_id: StudyId) -> PlannedScan | None:
         """Fail the scan that is running or paused though no session flies it.

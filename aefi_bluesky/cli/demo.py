@@ -14,6 +14,7 @@ from typing import Any
 import click
 import matplotlib as mpl
 
+from aefi_bluesky.application.in_memory import InMemoryStudyRepository
 from aefi_bluesky.cli import report as reporting
 from aefi_bluesky.domain.events import ScanId, StudyId
 from aefi_bluesky.domain.measured_object import MeasuredObject
@@ -123,7 +124,8 @@ def _fly(session: Session, spec: FlyScanSpec, recorder: Recorder) -> dict[str, A
     engine.subscribe(lambda _name, doc: stops.append(doc), "stop")
     # bluesky's own type for it is None.
     engine.waiting_hook = progress  # pyright: ignore[reportAttributeAccessIssue]
-    service, study = study_service(session), StudyId("demo")
+    # A demo's study ends with it: the next one has the same name.
+    service, study = study_service(session, InMemoryStudyRepository()), StudyId("demo")
     service.create_study(study, _OBJECT, "aefi demo")
     service.configure_study(study)
     # One map alone is no object scan: it has no reference to be compared with.

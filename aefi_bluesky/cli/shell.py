@@ -86,7 +86,8 @@ def install_profile(folders: SessionFolders) -> Path:
 
 def _greet() -> None:
     click.echo(
-        "RE, flyer, fly_map, bec, sd and the catalogue c are here. For example:\n"
+        "RE, flyer, fly_map, bec, sd, studies and the catalogue c are here, for "
+        "example:\n"
         "  RE(fly_map(flyer, 600, 650, 11, 590, 630, 9))\n"
         '  c[-1]["primary"].read()'
     )

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from bluesky import RunEngine
 from bluesky.utils import RunEngineInterrupted
 
-from aefi_bluesky.application.in_memory import InMemoryStudyRepository
 from aefi_bluesky.application.observed_port import ObservedScanPort
 from aefi_bluesky.application.study_service import StudyService
 from aefi_bluesky.devices import AefiFlyer
 from aefi_bluesky.domain.errors import ScanAbortedError
 from aefi_bluesky.domain.events import ScanStarted, StudyEvent
 from aefi_bluesky.domain.flight_plan import FlightPlan
-from aefi_bluesky.domain.ports import ScanObserver, StudyRepository
+from aefi_bluesky.domain.ports import (
+    ScanObserver,
+    StudyEventHandler,
+    StudyRepository,
+)
 from aefi_bluesky.domain.scan_results import ScanResults
 from aefi_bluesky.plans.fly import fly_spec
 from aefi_bluesky.session.composition import Session
+from aefi_bluesky.storage.study_repository import SqliteStudyRepository
 
 
 class RunEngineScanExecutor:
@@ -99,7 +104,10 @@ class RunEngineScanExecutor:
 
 
 def study_service(
-    session: Session, repository: StudyRepository | None = None
+    session: Session,
+    repository: StudyRepository | None = None,
+    *,
+    handlers: Iterable[StudyEventHandler] = (),
 ) -> StudyService:
     """Return the service whose scans are runs of `session`.
 
@@ -108,9 +116,20 @@ def study_service(
     session
         Has the RunEngine and the flyer.
     repository
-        Keeps the studies; in memory if None.
+        Keeps the studies; that of the session's data folder if None.
+    handlers
+        Get the studies' events too.
+
+    Raises
+    ------
+    StorageError
+        If the data folder's studies can't be read or written.
     """
-    studies = InMemoryStudyRepository() if repository is None else repository
+    studies = (
+        SqliteStudyRepository(session.folders.studies)
+        if repository is None
+        else repository
+    )
     executor = RunEngineScanExecutor(
         session.RE, session.flyer, session.observed, studies
     )
@@ -118,6 +137,6 @@ def study_service(
         studies,
         executor,
         session.bench,
-        handlers=(executor,),
+        handlers=(executor, *handlers),
         last_run_uid=executor.last_run_uid,
     )

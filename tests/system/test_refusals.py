@@ -48,3 +48,16 @@ def test_fault_script_that_is_none_is_refused(refusal, tmp_path):
     file = tmp_path / "faults"
     file.write_text("at noon do nothing\n")
     assert "at noon do nothing" in refusal("sim", "--faults", file)
+
+
+def test_profile_that_cannot_be_written_is_named(refusal, tmp_path):
+    profile = tmp_path / "profile_aefi"
+    profile.touch()
+    sentence = refusal("shell", "--virtual", "--folder", tmp_path, "-c", "1")
+    assert f"profile {profile} cannot be written" in sentence
+
+
+def test_unknown_log_level_is_refused(refusal, tmp_path, monkeypatch):
+    monkeypatch.setenv("AEFI_LOG_LEVEL", "loud")
+    sentence = refusal("demo", "--virtual", "--folder", tmp_path)
+    assert "AEFI_LOG_LEVEL must be one of DEBUG, INFO" in sentence

@@ -400,3 +400,17 @@ def test_change_that_is_always_overtaken_is_refused_by_name():
     service = StudyService(repository, FakeScanPort(), a_bench())
     with pytest.raises(StaleStudyError, match="'study-1' was changed by somebody else"):
         service.add_scan(STUDY, SCAN, a_spec(), ScanRole.REFERENCE)
+
+
+def test_scan_is_flown_though_nobody_looks(service, repository):
+    results = service.execute_next_scan(STUDY)
+    assert results.state is ScanState.COMPLETED
+    assert repository.get(STUDY).scan(SCAN).state is PlannedScanState.COMPLETED
+
+
+def test_studies_are_told_as_they_are_stored(service, repository):
+    service.create_study(StudyId("younger"), an_object(), "me")
+    assert service.study_ids() == (STUDY, "younger")
+    assert service.get_study(STUDY) == repository.get(STUDY)
+    service.get_study(STUDY).abort("not stored")
+    assert repository.get(STUDY).state is StudyState.CONFIGURED
