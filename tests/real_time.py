@@ -44,7 +44,7 @@ class Program:
         self.folder = folder
         self.process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "aefi_bluesky", command),
+                *(sys.executable, "-m", "aefi_bluesky", *command.split()),
                 *("--folder", str(folder), *options),
             ],
             stdin=subprocess.DEVNULL,

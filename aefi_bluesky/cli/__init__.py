@@ -34,6 +34,10 @@ COMMANDS = {
         "aefi_bluesky.cli.sim",
         "Serve the simulated bench on two ptys until Ctrl-C.",
     ),
+    "study": LazyCommand(
+        "aefi_bluesky.cli.study",
+        "Plan a study of an object, fly its scans and close it, without a prompt.",
+    ),
     "tiled": LazyCommand(
         "aefi_bluesky.cli.tiled",
         "Serve the runs of a data FOLDER until Ctrl-C; print the link to run UID.",

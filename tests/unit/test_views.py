@@ -1,10 +1,15 @@
+import dataclasses
 import io
 
 import matplotlib as mpl
 import numpy as np
 import pytest
 
-from aefi_bluesky.domain.scan_results import CHANNELS
+from aefi_bluesky.domain.events import ScanEnded, ScanStarted, StudyId
+from aefi_bluesky.domain.scan_results import CHANNELS, ScanState
+from aefi_bluesky.testing.builders import a_plan
+from aefi_bluesky.testing.fakes import FakeScanPort
+from aefi_bluesky.views.console import FlightConsole, StudyConsole
 from aefi_bluesky.views.maps import LiveMap, save_maps
 from aefi_bluesky.views.progress import FlightProgress
 
@@ -83,3 +88,42 @@ def test_the_live_map_leaves_other_runs_alone(live_map):
     live_map("descriptor", {"uid": "d", "name": "primary", "data_keys": {}})
     live_map("event_page", page("d", [0.0], [100.0], 9.0))
     assert live_map._map is None
+
+
+def test_console_has_a_line_for_each_line_flown():
+    out = io.StringIO()
+    FakeScanPort().execute_scan(a_plan(), FlightConsole(out))
+    head, *lines, end = out.getvalue().splitlines()[:11]
+    assert head.startswith("81 frames in 9 lines, about ")
+    assert [line.split(":")[0] for line in lines] == [
+        f"line {number} of 9" for number in range(1, 10)
+    ]
+    assert "9 ok, 0 not" in lines[0]
+    assert end.startswith("flight completed after ")
+    assert end.endswith(": 81 ok")
+
+
+def test_console_says_what_a_flight_leaves_to_be_done():
+    out, console = io.StringIO(), FlightConsole
+    results = FakeScanPort().execute_scan(a_plan(), console(io.StringIO()))
+    suspect = dataclasses.replace(
+        results, state=ScanState.ABORTED, position_suspect=True, excitation_off=False
+    )
+    console(out).flight_ended(suspect)
+    assert "flight aborted" in out.getvalue()
+    assert "reference the axes" in out.getvalue()
+    assert "the excitation is not known to be off" in out.getvalue()
+
+
+def test_study_console_tells_start_and_end_of_scans():
+    out, study = io.StringIO(), StudyId("ball")
+    console = StudyConsole(out)
+    console.handle(ScanStarted(study, "r"))
+    assert console.last_end is None
+    ended = ScanEnded(study, "r", "failed", "uid-1", "axis x: limit")
+    console.handle(ended)
+    assert console.last_end is ended
+    assert out.getvalue().splitlines() == [
+        "scan r of study ball",
+        "scan r failed, run uid-1: axis x: limit",
+    ]

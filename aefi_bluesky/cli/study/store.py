@@ -1,0 +1,65 @@
+"""The studies of a data folder, without a bench."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aefi_bluesky.application.study_service import StudyService
+from aefi_bluesky.domain.errors import DeviceUnavailableError, StorageError
+from aefi_bluesky.domain.flight_plan import FlightPlan
+from aefi_bluesky.domain.ports import ScanObserver
+from aefi_bluesky.domain.scan_results import ScanResults
+from aefi_bluesky.session.configuration import load_bench
+from aefi_bluesky.session.folders import SessionFolders
+from aefi_bluesky.storage.study_repository import SqliteStudyRepository
+
+
+class Grounded:
+    """A `ScanExecutor` that flies nothing: studies are planned without a bench."""
+
+    def execute_scan(
+        self, flight_plan: FlightPlan, observer: ScanObserver
+    ) -> ScanResults:
+        """Refuse.
+
+        Raises
+        ------
+        DeviceUnavailableError
+            Always.
+        """
+        raise DeviceUnavailableError("no bench is open: 'aefi study run' flies")
+
+
+def has_studies(folder: Path) -> bool:
+    """Return whether studies are kept in a data folder."""
+    return SessionFolders(folder.absolute()).studies.exists()
+
+
+def planning(
+    folder: Path, *, bench: str = "aefi", create: bool = False
+) -> StudyService:
+    """Return the service over the studies of a data folder.
+
+    Parameters
+    ----------
+    folder
+        The data folder.
+    bench
+        Bench file, or a shipped name; only `StudyService.configure_study` asks for it.
+    create
+        Whether the file of the studies is made if there is none.
+
+    Raises
+    ------
+    ConfigurationError
+        If the bench file is wrong.
+    StorageError
+        If there are no studies, or their file can't be read or written.
+    """
+    file = SessionFolders(folder.absolute()).studies
+    description = load_bench(bench).description()
+    if not create and not has_studies(folder):
+        raise StorageError(
+            f"data folder {file.parent} has no studies; 'aefi study create' makes one"
+        )
+    return StudyService(SqliteStudyRepository(file), Grounded(), description)
