@@ -148,3 +148,18 @@ def test_two_sessions_do_not_share_a_folder(folder, shared_tiled):
     with Session.open(**options) as third:
         assert third.RE.md["group"] == "test"
     assert first.folders.log.read_text().count("session opened") == 3
+
+
+def test_scan_that_a_signal_left_unrecorded_is_failed(
+    run, service, repository, monkeypatch
+):
+    def leave(*_):
+        raise SystemExit(130)
+
+    # The scan is started by then, and stored as running.
+    monkeypatch.setattr(StudyService, "_fly", leave)
+    done = run()
+    assert done.exit_code == 130
+    scan = repository.get("ball").scan("r")
+    assert str(scan.state) == "failed"
+    assert "nobody flew it any more" in scan.cause
