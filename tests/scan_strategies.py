@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from hypothesis import strategies as st
 
 from aefi_bluesky.domain.bench import (
@@ -11,7 +13,20 @@ from aefi_bluesky.domain.bench import (
     LinkDescription,
     MotionDescription,
 )
-from aefi_bluesky.domain.scan_spec import Pattern, Trigger, TriggerKind, Zone
+from aefi_bluesky.domain.scan_spec import (
+    Excitation,
+    ExcitationMode,
+    Pattern,
+    Trigger,
+    TriggerKind,
+    Zone,
+)
+from aefi_bluesky.domain.step_spec import (
+    FrequencySequenceSpec,
+    PointSpec,
+    StepMapSpec,
+    TimeSeriesSpec,
+)
 from aefi_bluesky.testing.builders import a_bench, a_spec
 
 BENCH = a_bench()
@@ -45,6 +60,79 @@ def specs(draw, speeds=SPEEDS, ends=(0.0, 1220.0), triggers=TRIGGERS[:1]):
         n_avg=draw(st.integers(1, 127)),
         min_readings_per_frame=draw(st.integers(1, 3)),
         trigger=draw(st.sampled_from(triggers)),
+    )
+
+
+@st.composite
+def fly_specs(draw, differential=(False, True), triggers=TRIGGERS[:1]):
+    """Maps and lines, flown again, and differential ones."""
+    spec = draw(specs(triggers=triggers))
+    counts = {"x": spec.n_x, "y": spec.n_y}
+    counts[spec.slow_axis] = draw(st.integers(1, 5))
+    return dataclasses.replace(
+        spec,
+        n_x=counts["x"],
+        n_y=counts["y"],
+        repeats=draw(st.integers(1, 4)),
+        differential=draw(st.sampled_from(differential)),
+    )
+
+
+_PLACES = st.floats(-1e6, 1e6)
+_SETTLING = st.floats(0.0, 3600.0)
+
+
+@st.composite
+def excitations(draw):
+    levels = st.floats(0.0, 100.0)
+    return Excitation(
+        draw(st.sampled_from(ExcitationMode)),
+        draw(levels),
+        draw(levels),
+        draw(st.floats(1.0, 8e6)),
+    )
+
+
+@st.composite
+def step_maps(draw):
+    grid = draw(specs(ends=(0.0, 1220.0)))
+    return StepMapSpec(
+        zone=grid.zone,
+        n_x=draw(st.integers(1, 8)),
+        n_y=draw(st.integers(1, 8)),
+        pattern=grid.pattern,
+        fast_axis=grid.fast_axis,
+        n_avg=grid.n_avg,
+        excitation=draw(excitations()),
+        readings_per_point=draw(st.integers(1, 100)),
+        settle_s=draw(_SETTLING),
+        differential=draw(st.booleans()),
+    )
+
+
+def step_specs():
+    """Step-wise specs of all kinds."""
+    at_rest = {
+        "x_mm": _PLACES,
+        "y_mm": _PLACES,
+        "n_avg": st.integers(1, 127),
+        "excitation": excitations(),
+        "settle_s": _SETTLING,
+    }
+    measured = {"readings": st.integers(1, 100), "differential": st.booleans()}
+    frequencies = st.lists(st.floats(1.0, 8e6), min_size=1, max_size=9).map(tuple)
+    return st.one_of(
+        step_maps(),
+        st.builds(PointSpec, **at_rest, **measured),
+        st.builds(
+            TimeSeriesSpec,
+            **at_rest,
+            count=st.integers(1, 50),
+            period_s=st.floats(0.0, 86_400.0),
+        ),
+        st.builds(
+            FrequencySequenceSpec, **at_rest, **measured, frequencies_hz=frequencies
+        ),
     )
 
 

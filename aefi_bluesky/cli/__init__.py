@@ -20,7 +20,7 @@ COMMANDS = {
     ),
     "plan": LazyCommand(
         "aefi_bluesky.cli.plan",
-        "Plan the scan of a JSON file SPEC, or say why it can't fly; nothing moves.",
+        "Plan the scan of a JSON file SPEC, or say why it can't be; nothing moves.",
     ),
     "recover": LazyCommand(
         "aefi_bluesky.cli.recover",

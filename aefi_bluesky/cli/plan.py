@@ -17,7 +17,11 @@ from aefi_bluesky.domain.flight_geometry import approach_mm
 from aefi_bluesky.domain.flight_load import HostLimits, flight_load
 from aefi_bluesky.domain.flight_plan import FlightPlan
 from aefi_bluesky.domain.planning import plan_flight
+from aefi_bluesky.domain.scan_spec import FlyScanSpec
+from aefi_bluesky.domain.spec_format import kind_of
 from aefi_bluesky.domain.speed_advisor import ReadingNoise, cost_of_speed
+from aefi_bluesky.domain.step_planning import StepPlan, plan_steps
+from aefi_bluesky.domain.step_spec import StepSpec
 from aefi_bluesky.session.configuration import load_bench
 from aefi_bluesky.session.spec_files import read_spec
 
@@ -50,22 +54,38 @@ def plan(
     memory: float | None,
     stall: float | None,
 ) -> None:
-    """Plan the scan of a JSON file SPEC, or say why it can't fly; nothing moves.
+    """Plan the scan of a JSON file SPEC, or say why it can't be; nothing moves.
 
-    SPEC may be - for standard input. The exit status is 1 if the scan can't fly.
+    SPEC may be - for standard input. The exit status is 1 if the scan can't be done.
     """
     scan = read_spec(sys.stdin if str(spec) == "-" else spec)
     description, host = load_bench(bench).description(), _host(memory, stall)
     of_reading = None if noise is None else ReadingNoise((noise,))
-    planned = plan_flight(scan, description, host=host, rests_at=rests_at)
+    if isinstance(scan, FlyScanSpec):
+        planned = plan_flight(scan, description, host=host, rests_at=rests_at)
+    else:
+        _require_flight_options_unused(scan, noise, memory, stall)
+        planned = plan_steps(scan, description, rests_at=rests_at)
     if isinstance(planned, FeasibilityReport):
-        click.echo(_refusal(planned, as_json=as_json))
+        done = "fly" if isinstance(scan, FlyScanSpec) else "be measured"
+        click.echo(_refusal(planned, done, as_json=as_json))
         sys.exit(1)
-    facts = _facts(planned, description)
-    if of_reading is not None:
-        cost = cost_of_speed(scan, description, of_reading)
-        facts |= {"frame_noise_v": cost.noise_v[0], "blur_mm": cost.blur_mm}
-    click.echo(json.dumps(facts, indent=2) if as_json else _table(facts))
+    if isinstance(planned, StepPlan):
+        facts, table = _step_facts(planned, description), _step_table
+    else:
+        facts, table = _facts(planned, description), _table
+        if of_reading is not None:
+            cost = cost_of_speed(planned.spec, description, of_reading)
+            facts |= {"frame_noise_v": cost.noise_v[0], "blur_mm": cost.blur_mm}
+    click.echo(json.dumps(facts, indent=2) if as_json else table(facts))
+
+
+def _require_flight_options_unused(scan: StepSpec, *options: float | None) -> None:
+    if any(option is not None for option in options):
+        raise click.UsageError(
+            f"--noise, --memory and --stall are about flights; the spec is of kind "
+            f"{kind_of(scan).value!r}"
+        )
 
 
 def _host(memory_mb: float | None, stall_s: float | None) -> HostLimits:
@@ -76,10 +96,33 @@ def _host(memory_mb: float | None, stall_s: float | None) -> HostLimits:
     )
 
 
+def _step_facts(planned: StepPlan, bench: BenchDescription) -> dict[str, Any]:
+    return {
+        "feasible": True,
+        "bench": bench.name,
+        "kind": kind_of(planned.spec).value,
+        "measurements": planned.n_measurements,
+        "duration_s": planned.duration_s,
+        "duration_error_s": planned.duration_error_s,
+    }
+
+
+def _step_table(facts: dict[str, Any]) -> str:
+    return _aligned(
+        {
+            "kind": facts["kind"],
+            "measurements": str(facts["measurements"]),
+            "duration": _duration(facts),
+        }
+    )
+
+
 def _facts(planned: FlightPlan, bench: BenchDescription) -> dict[str, Any]:
     return {
         "feasible": True,
         "bench": bench.name,
+        "kind": kind_of(planned.spec).value,
+        "differential": planned.spec.differential,
         "lines": len(planned.lines),
         "frames": planned.n_frames,
         "speed_mm_per_s": planned.speed_mm_per_s,
@@ -92,13 +135,12 @@ def _facts(planned: FlightPlan, bench: BenchDescription) -> dict[str, Any]:
 
 
 def _table(facts: dict[str, Any]) -> str:
-    minutes, seconds = divmod(round(facts["duration_s"]), 60)
+    muted = ", every second one muted" if facts["differential"] else ""
     rows = {
-        "lines": f"{facts['lines']}, at {facts['speed_mm_per_s']:g} mm/s",
+        "lines": f"{facts['lines']}, at {facts['speed_mm_per_s']:g} mm/s{muted}",
         "frames": f"{facts['frames']}",
         "run-up": f"{facts['run_up_mm']:.2f} mm, and as much run-down",
-        "duration": f"{facts['duration_s']:.1f} s ± {facts['duration_error_s']:.1f} s "
-        f"({minutes} min {seconds} s)",
+        "duration": _duration(facts),
         "readings": f"{facts['readings_per_frame']:.2f} a frame, "
         f"{facts['readings']} in all at most",
         "fixes": f"{facts['fixes_per_frame']:.1f} a frame, "
@@ -113,12 +155,24 @@ def _table(facts: dict[str, Any]) -> str:
             f"{facts['frame_noise_v'] * 1e6:.3g} uV a frame, readings blurred over "
             f"{facts['blur_mm']:.3g} mm"
         )
+    return _aligned(rows)
+
+
+def _duration(facts: dict[str, Any]) -> str:
+    minutes, seconds = divmod(round(facts["duration_s"]), 60)
+    return (
+        f"{facts['duration_s']:.1f} s ± {facts['duration_error_s']:.1f} s "
+        f"({minutes} min {seconds} s)"
+    )
+
+
+def _aligned(rows: dict[str, str]) -> str:
     return "\n".join(f"{name:<16}{value}" for name, value in rows.items())
 
 
-def _refusal(report: FeasibilityReport, *, as_json: bool) -> str:
+def _refusal(report: FeasibilityReport, done: str, *, as_json: bool) -> str:
     if not as_json:
-        return f"This scan can't fly:\n{report}"
+        return f"This scan can't {done}:\n{report}"
     violations = [
         # What has no number is no JSON number either.
         {

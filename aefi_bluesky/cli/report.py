@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from aefi_bluesky.domain.bench import BenchDescription
+from aefi_bluesky.domain.map_image import map_image
 from aefi_bluesky.domain.scan_results import CHANNELS, FRAME_STATES, FrameState
 from aefi_bluesky.session import Session
 from aefi_bluesky.storage.read_back import differences
@@ -90,15 +91,19 @@ def _expected_maps(recorder: Recorder, frames: dict[str, Any]) -> dict[str, Any]
         return {}
     spec = plan.spec
     maps: dict[str, Any] = {
-        "map_x": np.linspace(*spec.zone.along("x"), spec.n_x)[np.newaxis],
-        "map_y": np.linspace(*spec.zone.along("y"), spec.n_y)[np.newaxis],
+        "map_x": spec.centres_mm("x")[np.newaxis],
+        "map_y": spec.centres_mm("y")[np.newaxis],
     }
+    ok = {}
+    if frames:
+        is_ok = frames["state"] == FrameState.OK.value
+        ok = {name: values[is_ok] for name, values in frames.items()}
     for channel in CHANNELS:
-        image = np.full((1, spec.n_y, spec.n_x), np.nan)
-        if frames:
-            at = frames["frame"]
-            image[0, plan.frame_iy[at], plan.frame_ix[at]] = frames[channel]
-        maps[f"map_{channel}"] = image
+        at, values = ok.get("frame", []), ok.get(channel, [])
+        maps[f"map_{channel}"] = map_image(plan, at, values)[np.newaxis]
+        if spec.differential:
+            muted = map_image(plan, at, values, muted=True)
+            maps[f"map_{channel}_muted"] = muted[np.newaxis]
     return maps
 
 

@@ -17,10 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from aefi_bluesky.domain.flight_plan import FlightPlan
+from aefi_bluesky.domain.map_image import map_image
 from aefi_bluesky.domain.scan_results import (
     FRAME_STATES,
     FixChunk,
     FrameChunk,
+    FrameState,
     LineChunk,
     ReadingChunk,
     ScanResults,
@@ -228,17 +230,30 @@ class FlightLog:
         spent["other"] = total - sum(spent.values())
         return {f"budget_{share}_s": seconds for share, seconds in spent.items()}
 
-    def map_of(self, column: str) -> npt.NDArray[np.float64]:
-        """Return a column of the frames as an image of shape (n_y, n_x), NaN where
-        there is no frame.
-        """  # noqa: D205
-        spec = self.plan.spec
-        image = np.full((spec.n_y, spec.n_x), np.nan)
+    def map_of(self, column: str, *, muted: bool = False) -> npt.NDArray[np.float64]:
+        """Return a column of the frames that are ok as an image.
+
+        Parameters
+        ----------
+        column
+            Name of a numeric column of ``primary``.
+        muted
+            Whether to take the muted frames; the driven ones unless told.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (n_y, n_x), the mean of a pixel over its repeats; NaN where none
+            is ok.
+        """
         with self._lock:
-            rows = list(self._frames.items())
-        for frame, row in rows:
-            image[self.plan.frame_iy[frame], self.plan.frame_ix[frame]] = row[column]
-        return image
+            good = [
+                row
+                for row in self._frames.values()
+                if row["state"] == FrameState.OK.value
+            ]
+        frames = [row["frame"] for row in good]
+        return map_image(self.plan, frames, [row[column] for row in good], muted=muted)
 
 
 def _rows(columns: Mapping[str, npt.NDArray[Any]]) -> list[Row]:

@@ -178,9 +178,9 @@ class AefiFlyer(Device):
         """Whether the last flight of this session left the excitation off."""
         return self._excitation_off
 
-    def map_of(self, column: str) -> npt.NDArray[np.float64]:
-        """Return a column of ``primary`` as an image of shape (n_y, n_x)."""
-        return self._current_log().map_of(column)
+    def map_of(self, column: str, *, muted: bool = False) -> npt.NDArray[np.float64]:
+        """Return a column of ``primary`` as an image; see `FlightLog.map_of`."""
+        return self._current_log().map_of(column, muted=muted)
 
     @property
     def began_ns(self) -> int | None:

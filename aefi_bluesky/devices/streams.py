@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 from bluesky.protocols import HasName, Readable
 from event_model.documents import PartialEventPage
 
@@ -118,7 +117,10 @@ class SampleStream(_Stream):
 
 
 class MapStream(_Stream, Readable[Any]):
-    """``maps``: six images and their axes, at the end of each flight."""
+    """``maps``: six images and their axes, at the end of each flight.
+
+    Of a differential map six more, of its muted frames.
+    """
 
     def __init__(self, name: str, parent: Any, log: CurrentLog) -> None:
         super().__init__(name, parent)
@@ -156,10 +158,14 @@ class MapStream(_Stream, Readable[Any]):
     def _images(self) -> dict[str, tuple[Any, str]]:
         log = self._log()
         spec = log.plan.spec
-        x = np.linspace(*spec.zone.along("x"), spec.n_x)
-        y = np.linspace(*spec.zone.along("y"), spec.n_y)
         images = {f"map_{channel}": (log.map_of(channel), "V") for channel in CHANNELS}
-        return {**images, "map_x": (x, "mm"), "map_y": (y, "mm")}
+        if spec.differential:
+            images |= {
+                f"map_{channel}_muted": (log.map_of(channel, muted=True), "V")
+                for channel in CHANNELS
+            }
+        axes = {f"map_{axis}": (spec.centres_mm(axis), "mm") for axis in ("x", "y")}
+        return {**images, **axes}
 
     def describe(self) -> dict[str, Any]:
         """Return the data keys of the images, shape (n_y, n_x)."""

@@ -10,7 +10,7 @@ from typing import Any, Self
 from aefi_bluesky.domain.checks import require_count, require_number
 from aefi_bluesky.domain.errors import ConfigurationError
 from aefi_bluesky.domain.plain_values import known_fields, require_member
-from aefi_bluesky.domain.scan_spec import AxisName
+from aefi_bluesky.domain.zone import AxisName
 
 OVERSAMPLING_RATIOS = (
     *(4096, 2048, 1024, 800, 768, 512, 400, 384),
@@ -60,6 +60,11 @@ class AxisDescription:
             With the travel.
         """
         require_number(what, position_mm, "mm", self.travel_min_mm, self.travel_max_mm)
+
+    @property
+    def mm_per_step(self) -> float:
+        """Way of one motor step, in mm."""
+        return self.um_per_step / 1000
 
 
 @dataclass(frozen=True, slots=True)

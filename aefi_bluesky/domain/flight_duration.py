@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-from aefi_bluesky.domain.bench import BenchDescription, MotionDescription
-from aefi_bluesky.domain.flight_geometry import OTHER_AXIS, approach_mm
-from aefi_bluesky.domain.scan_spec import AxisName, FlyScanSpec, Pattern
+from aefi_bluesky.domain.bench import BenchDescription
+from aefi_bluesky.domain.flight_geometry import approach_mm
+from aefi_bluesky.domain.grid import Pattern
+from aefi_bluesky.domain.moves import Place, first_way_s, move_duration_s, way_s
+from aefi_bluesky.domain.scan_spec import FlyScanSpec
 
-Place = tuple[float, float]
-"""Positions of x and y, in mm."""
-
-_SETUP_EXCHANGES = 36
+SETUP_EXCHANGES = 36
 """Exchanges with the acquisition before anything moves: 18 registers of converter and
 generator are selected and written (acquisition reference §5, §6). Setting up the stage
 is done by then."""
 
-_NOTICES = 2
+MUTE_EXCHANGES = 4
+"""Exchanges with the acquisition to mute or unmute: two gain registers are selected
+and written (acquisition reference §4.3)."""
+
+_WAY_EXCHANGES = 4
+"""Exchanges of a line's overhead that are spared where nothing moves before it: the
+move, and queries of both positions, which are longer, until its end is noticed."""
+
+NOTICES = 2
 """Position queries a line by which the end of its moves may be noticed late: one for
 the way to it, one for the line."""
 
-_HOST_S = 0.005
+HOST_S = 0.005
 """What a host that is not a real-time one may add to a line, in s."""
 
-_CLOCK = 0.001
+CLOCK = 0.001
 """How much the controller's crystal and its pulse rate may be off, as the engine
 allows for it."""
 
@@ -52,14 +58,16 @@ def flight_duration(
     """Estimate a flight from its start to its end, one pass.
 
     The sum of set-up, way to the first line, lines, turnarounds and the link's
-    overhead of a line; all turnarounds are alike. Its error is the sum of
+    overhead of a line, less of it where nothing moves between two repeats; all
+    turnarounds to another row are alike. Its error is the sum of
 
     - the way to the first line: from anywhere in the travel, if it is not known from
       where. Half the longest way is expected, and as much is its error;
     - the set-up, whose exchanges may each take half as long or half as long again;
     - for each line two position queries, by which rests are noticed, and what the
       host adds;
-    - a thousandth of the moves for the controller's clock.
+    - a thousandth of the moves for the controller's clock;
+    - what muting takes: it costs nothing while the stage turns.
 
     A controller that reports idle while it still moves (up to 250 ms, Arcus
     reference §5) delays nothing: the engine waits for the position.
@@ -71,96 +79,59 @@ def flight_duration(
     rests_at
         Where the stage rests before; None if it is not known.
     """
-    lines, link = spec.count_along(OTHER_AXIS[spec.effective_fast_axis]), bench.link
-    setup = _SETUP_EXCHANGES / bench.detector.reading_rate_hz
-    shortest, longest = _first_way_s(spec, bench, rests_at)
-    moves = lines * _line_s(spec, bench) + (lines - 1) * _turnaround_s(spec, bench)
+    lines, link = spec.n_lines, bench.link
+    setup = SETUP_EXCHANGES / bench.detector.reading_rate_hz
+    shortest, longest = first_way_s(_start_mm(spec, bench), bench, rests_at)
+    moves = lines * _line_s(spec, bench) + _turnarounds_s(spec, bench)
+    muting = _muting_s(spec, bench)
     return DurationEstimate(
-        setup + (shortest + longest) / 2 + moves + lines * link.line_overhead_s,
+        setup + (shortest + longest) / 2 + moves + _overhead_s(spec, bench) + muting,
         setup / 2
         + (longest - shortest) / 2
-        + _CLOCK * moves
-        + lines * (_NOTICES / link.fix_rate_hz + _HOST_S),
+        + CLOCK * moves
+        + lines * (NOTICES / link.fix_rate_hz + HOST_S)
+        + muting,
     )
+
+
+def _overhead_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
+    link, still = bench.link, 0
+    if spec.pattern is Pattern.SERPENTINE:
+        still = spec.n_lines - spec.count_along(spec.slow_axis)
+    spared_s = min(_WAY_EXCHANGES / link.fix_rate_hz, link.line_overhead_s)
+    return spec.n_lines * link.line_overhead_s - still * spared_s
+
+
+def _muting_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
+    changes = spec.n_lines - 1 if spec.differential else 0
+    return changes * MUTE_EXCHANGES / bench.detector.reading_rate_hz
 
 
 def _line_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
     fast = spec.effective_fast_axis
-    step = bench.axis(fast).um_per_step / 1000
+    step = bench.axis(fast).mm_per_step
     window = spec.pitch_mm(fast) * spec.count_along(fast)
     # The controller flies whole steps a second.
     speed = max(round(spec.speed_mm_per_s / step), 1) * step
     return move_duration_s(window + 2 * approach_mm(spec, bench), speed, bench.motion)
 
 
-def _turnaround_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
+def _turnarounds_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
     """Both axes at once; the fast one stays where it is between serpentine lines."""
     fast = spec.effective_fast_axis
-    slow_mm = spec.pitch_mm(OTHER_AXIS[fast])
     back_mm = 0.0
     if spec.pattern is not Pattern.SERPENTINE:
         window = spec.pitch_mm(fast) * spec.count_along(fast)
         back_mm = window + 2 * approach_mm(spec, bench)
-    return _way_s(max(slow_mm, back_mm), bench)
+    rows = spec.count_along(spec.slow_axis)
+    to_next_row = way_s(max(spec.pitch_mm(spec.slow_axis), back_mm), bench)
+    return (rows - 1) * to_next_row + (spec.n_lines - rows) * way_s(back_mm, bench)
 
 
-def _first_way_s(
-    spec: FlyScanSpec, bench: BenchDescription, rests_at: Place | None
-) -> tuple[float, float]:
-    """Return the shortest and the longest time to the first line, in s."""
-    fast = spec.effective_fast_axis
-    start = spec.zone.along(fast)[0]
-    start -= spec.pitch_mm(fast) / 2 + approach_mm(spec, bench)
-    places: dict[AxisName, float] = {
-        fast: start,
-        OTHER_AXIS[fast]: spec.zone.along(OTHER_AXIS[fast])[0],
-    }
-    if rests_at is not None:
-        ways = (abs(places["x"] - rests_at[0]), abs(places["y"] - rests_at[1]))
-        known = _way_s(max(ways), bench)
-        return known, known
-    farthest = max(
-        max(
-            place - bench.axis(axis).travel_min_mm,
-            bench.axis(axis).travel_max_mm - place,
-        )
-        for axis, place in places.items()
-    )
-    return 0.0, _way_s(farthest, bench)
-
-
-def _way_s(way_mm: float, bench: BenchDescription) -> float:
-    motion = bench.motion
-    return move_duration_s(way_mm, motion.positioning_speed_mm_per_s, motion)
-
-
-def move_duration_s(
-    way_mm: float, speed_mm_per_s: float, motion: MotionDescription
-) -> float:
-    """Return the duration of a move from rest to rest (Arcus reference §6.3).
-
-    Parameters
-    ----------
-    way_mm
-        Distance, in mm; its sign does not matter.
-    speed_mm_per_s
-        Highest speed, in mm/s.
-    motion
-        Start speed and ramp.
-
-    Returns
-    -------
-    float
-        Seconds.
-    """
-    way, start = abs(way_mm), motion.start_speed_mm_per_s
-    if way == 0:
-        return 0.0
-    if speed_mm_per_s <= start:
-        return way / speed_mm_per_s
-    ramp = motion.ramp_length_mm(speed_mm_per_s)
-    if way >= 2 * ramp:
-        return (way - 2 * ramp) / speed_mm_per_s + 2 * motion.ramp_s
-    acceleration = (speed_mm_per_s - start) / motion.ramp_s
-    peak = math.sqrt(start**2 + acceleration * way)
-    return 2 * (peak - start) / acceleration
+def _start_mm(spec: FlyScanSpec, bench: BenchDescription) -> Place:
+    """Return where the first line's run-up begins, in mm."""
+    fast, zone = spec.effective_fast_axis, spec.zone
+    ahead = spec.pitch_mm(fast) / 2 + approach_mm(spec, bench)
+    if fast == "x":
+        return zone.x_min_mm - ahead, zone.y_min_mm
+    return zone.x_min_mm, zone.y_min_mm - ahead

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from aefi_bluesky.domain.bench import BenchDescription
 from aefi_bluesky.domain.checks import require_number
@@ -29,6 +30,15 @@ FIX_BYTES = 40
 FRAME_BYTES = 2048
 """A frame as the documents have it: 27 columns of Python numbers, 32 bytes each with
 its place in a list, and as many timestamps; beside it the engine's own record."""
+
+
+class Averaging(Protocol):
+    """What says how many conversions are averaged into a reading."""
+
+    @property
+    def n_avg(self) -> int:
+        """Conversions averaged into a reading."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +118,7 @@ def flight_load(spec: FlyScanSpec, bench: BenchDescription) -> FlightLoad:
 
 def document_bytes(spec: FlyScanSpec) -> int:
     """Return what the documents of all frames take, in bytes."""
-    return spec.n_x * spec.n_y * FRAME_BYTES
+    return spec.n_frames * FRAME_BYTES
 
 
 def frame_s(spec: FlyScanSpec) -> float:
@@ -132,12 +142,12 @@ def reading_rate_hz(spec: FlyScanSpec, bench: BenchDescription) -> float:
     return rate
 
 
-def detector_rate_hz(spec: FlyScanSpec, bench: BenchDescription) -> float:
+def detector_rate_hz(spec: Averaging, bench: BenchDescription) -> float:
     """Return the readings a second that the detector can give at best, in Hz."""
     return min(bench.detector.reading_rate_hz, 1 / integration_s(spec, bench))
 
 
-def integration_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
+def integration_s(spec: Averaging, bench: BenchDescription) -> float:
     """Return the time that a reading integrates over, in s."""
     return spec.n_avg / bench.detector.conversion_rate_hz
 

@@ -75,7 +75,8 @@ class FlightPlan:
     frame_x_mm, frame_y_mm
         Nominal centres, exact grid values, in mm; shape (n_frames,).
     frame_ix, frame_iy
-        Grid indices of each frame; shape (n_frames,).
+        Grid indices of each frame; shape (n_frames,). Repeated and muted frames have
+        the same.
     duration_s
         Estimated duration of the flight, one pass, in seconds.
     duration_error_s
@@ -106,6 +107,12 @@ class FlightPlan:
     def n_frames(self) -> int:
         """Frames planned."""
         return len(self.frame_x_mm)
+
+    @property
+    def frame_muted(self) -> npt.NDArray[np.bool_]:
+        """Whether each frame is of a muted line; shape (n_frames,)."""
+        muted = np.array([line.muted for line in self.lines], dtype=np.bool_)
+        return np.repeat(muted, [line.n_frames for line in self.lines])
 
     @property
     def digest(self) -> str:

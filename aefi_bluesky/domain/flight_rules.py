@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from aefi_bluesky.domain.bench import BenchDescription, WiringDescription
 from aefi_bluesky.domain.feasibility import Violation
-from aefi_bluesky.domain.flight_geometry import OTHER_AXIS, approach_mm
+from aefi_bluesky.domain.flight_geometry import approach_mm
 from aefi_bluesky.domain.flight_load import (
     RING_SAMPLES,
     HostLimits,
@@ -18,13 +18,14 @@ from aefi_bluesky.domain.flight_load import (
     reading_rate_hz,
     uncertain_s,
 )
-from aefi_bluesky.domain.scan_spec import AxisName, FlyScanSpec, TriggerKind
+from aefi_bluesky.domain.scan_spec import FlyScanSpec, TriggerKind
 from aefi_bluesky.domain.speed_rules import (
     positioning_violations,
     ramp_violations,
     slower,
     speed_violations,
 )
+from aefi_bluesky.domain.travel_rules import travel_violations
 
 FIXES_PER_FRAME = 2
 """Fixes that must fall into a frame beside the time that a reading is uncertain by."""
@@ -47,7 +48,7 @@ def broken_rules(
     """Yield every rule that `spec` breaks on `bench`, all of them."""
     yield from speed_violations(spec, bench)
     yield from ramp_violations(spec, bench)
-    yield from positioning_violations(spec, bench)
+    yield from positioning_violations(spec.effective_fast_axis, bench)
     yield from _travel_violations(spec, bench)
     yield from _reading_violations(spec, bench)
     yield from _fix_violations(spec, bench)
@@ -73,37 +74,10 @@ def _travel_violations(
     spec: FlyScanSpec, bench: BenchDescription
 ) -> Iterator[Violation]:
     fast = spec.effective_fast_axis
-    reach: dict[AxisName, float] = {
-        fast: spec.pitch_mm(fast) / 2 + approach_mm(spec, bench),
-        OTHER_AXIS[fast]: 0.0,
-    }
-    for axis, outside in reach.items():
-        low, high = spec.zone.along(axis)
-        description = bench.axis(axis)
-        travel = description.travel_min_mm, description.travel_max_mm
-        way = "with run-up and run-down " if axis == fast else ""
-        span = f"{travel[0]:g} to {travel[1]:g} mm"
-        for found, limit, worst in (
-            (low - outside, travel[0], low - outside < travel[0]),
-            (high + outside, travel[1], high + outside > travel[1]),
-        ):
-            if worst:
-                yield Violation(
-                    "travel",
-                    found,
-                    limit,
-                    "mm",
-                    f"axis {axis}: {found:.6g} mm {way}is outside {span}",
-                    _room(axis, travel[0] + outside, travel[1] - outside),
-                )
-
-
-def _room(axis: AxisName, low_mm: float, high_mm: float) -> str:
-    """Say where a zone fits, rounded inwards to micrometres."""
-    low, high = math.ceil(low_mm * 1000) / 1000, math.floor(high_mm * 1000) / 1000
-    if low >= high:
-        return f"no zone fits along {axis} so: fly slower, or use more frames"
-    return f"keep the zone from {low:.3f} to {high:.3f} mm along {axis}"
+    outside = spec.pitch_mm(fast) / 2 + approach_mm(spec, bench)
+    yield from travel_violations(fast, spec.zone.along(fast), bench, outside_mm=outside)
+    slow = spec.slow_axis
+    yield from travel_violations(slow, spec.zone.along(slow), bench)
 
 
 def _reading_violations(
@@ -258,16 +232,17 @@ def _stall_violations(
 def _memory_violations(spec: FlyScanSpec, host: HostLimits) -> Iterator[Violation]:
     found, limit = document_bytes(spec), host.memory_bytes
     if found > limit:
-        slow = OTHER_AXIS[spec.effective_fast_axis]
-        lines = int(limit * spec.count_along(slow) / found)
+        slow = spec.slow_axis
+        rows = int(limit * spec.count_along(slow) / found)
+        what = "lines" if spec.n_lines == spec.count_along(slow) else "positions"
         yield Violation(
             "memory",
             found,
             limit,
             "B",
-            f"the documents of {spec.n_x * spec.n_y} frames take {found / 1e6:.6g} MB, "
+            f"the documents of {spec.n_frames} frames take {found / 1e6:.6g} MB, "
             f"{limit / 1e6:.6g} MB are there for them",
-            f"fly {lines} lines at most along {slow}"
-            if lines
+            f"fly {rows} {what} at most along {slow}"
+            if rows
             else "no number of lines fits: use fewer frames in a line, or more memory",
         )

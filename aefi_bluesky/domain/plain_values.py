@@ -5,14 +5,19 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from enum import StrEnum
+from functools import partial
 from typing import Any, TypeVar
 
 from aefi_bluesky.domain.checks import ErrorType
 from aefi_bluesky.domain.errors import InvalidScanSpecError
 
 _E = TypeVar("_E", bound=StrEnum)
+_T = TypeVar("_T")
+
+Reader = Callable[[Any], object]
+"""Makes a field's value of what stands in JSON, or refuses it."""
 
 
 def nearest_hint(name: str, known: Iterable[str]) -> str:
@@ -53,6 +58,29 @@ def known_fields(
     return known_keys(what, plain, known, optional=optional, error=error)
 
 
+def from_known_fields(
+    what: str, cls: type[_T], plain: Any, readers: Mapping[str, Reader] | None = None
+) -> _T:
+    """Return the dataclass made of a mapping; readers make values of its fields."""
+    values = known_fields(what, cls, plain)
+    for name, reader in (readers or {}).items():
+        if name in values:
+            values[name] = reader(values[name])
+    return cls(**values)
+
+
+def to_plain(value: Any) -> Any:
+    """Return a dataclass of dataclasses, enums, tuples and numbers as JSON values."""
+    if dataclasses.is_dataclass(value):
+        fields = dataclasses.fields(value)
+        return {each.name: to_plain(getattr(value, each.name)) for each in fields}
+    if isinstance(value, StrEnum):
+        return value.value
+    if isinstance(value, tuple):
+        return [to_plain(each) for each in value]
+    return value
+
+
 def require_member(
     what: str, kind: type, value: object, *, error: ErrorType = InvalidScanSpecError
 ) -> None:
@@ -70,6 +98,11 @@ def member(
     except ValueError as err:
         allowed = ", ".join(enum)
         raise error(f"{what} must be one of {allowed}, was {value!r}") from err
+
+
+def member_of(what: str, enum: type[_E]) -> Callable[[Any], _E]:
+    """Return what reads a member of `enum`."""
+    return partial(member, what, enum)
 
 
 def differences(

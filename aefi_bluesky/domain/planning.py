@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import numpy as np
-import numpy.typing as npt
+from collections.abc import Iterator, Sequence
 
 from aefi_bluesky.domain.bench import BenchDescription
-from aefi_bluesky.domain.checks import require_number
 from aefi_bluesky.domain.feasibility import FeasibilityReport
-from aefi_bluesky.domain.flight_duration import Place, flight_duration
-from aefi_bluesky.domain.flight_geometry import OTHER_AXIS, approach_mm
+from aefi_bluesky.domain.flight_duration import flight_duration
+from aefi_bluesky.domain.flight_geometry import approach_mm
 from aefi_bluesky.domain.flight_load import HostLimits
 from aefi_bluesky.domain.flight_plan import FlightPlan, Line
 from aefi_bluesky.domain.flight_rules import broken_rules
-from aefi_bluesky.domain.scan_spec import FARTHEST_MM, AxisName, FlyScanSpec, Pattern
+from aefi_bluesky.domain.grid import Traverse, frame_indices, traverses
+from aefi_bluesky.domain.moves import Place, require_rest
+from aefi_bluesky.domain.scan_spec import FlyScanSpec
 
 
 def plan_flight(
@@ -49,8 +47,7 @@ def plan_flight(
     InvalidScanSpecError
         If `rests_at` is no place.
     """
-    for name, place in zip(("x", "y"), rests_at or (), strict=False):
-        require_number(f"rest: {name}", place, "mm", -FARTHEST_MM, FARTHEST_MM)
+    require_rest(rests_at)
     violations = tuple(broken_rules(spec, bench, host or HostLimits()))
     if violations:
         return FeasibilityReport(violations)
@@ -60,23 +57,22 @@ def plan_flight(
 def _compile(
     spec: FlyScanSpec, bench: BenchDescription, rests_at: Place | None
 ) -> FlightPlan:
-    fast = spec.effective_fast_axis
-    slow = OTHER_AXIS[fast]
-    lines = tuple(_lines(spec, approach_mm(spec, bench)))
-    frames = _frames(spec)
+    order = tuple(traverses(spec, spec.repeats, differential=spec.differential))
+    lines = tuple(_lines(spec, order, approach_mm(spec, bench)))
+    frames = frame_indices(spec, order)
     motion = bench.motion
     duration = flight_duration(spec, bench, rests_at)
     return FlightPlan(
         spec=spec,
-        fast_axis=fast,
-        slow_axis=slow,
+        fast_axis=spec.effective_fast_axis,
+        slow_axis=spec.slow_axis,
         speed_mm_per_s=spec.speed_mm_per_s,
         positioning_speed_mm_per_s=motion.positioning_speed_mm_per_s,
         start_speed_mm_per_s=motion.start_speed_mm_per_s,
         ramp_s=motion.ramp_s,
         lines=lines,
-        frame_x_mm=_grid(spec, "x")[frames["x"]],
-        frame_y_mm=_grid(spec, "y")[frames["y"]],
+        frame_x_mm=spec.centres_mm("x")[frames["x"]],
+        frame_y_mm=spec.centres_mm("y")[frames["y"]],
         frame_ix=frames["x"],
         frame_iy=frames["y"],
         duration_s=duration.seconds,
@@ -84,45 +80,26 @@ def _compile(
     )
 
 
-def _grid(spec: FlyScanSpec, axis: AxisName) -> npt.NDArray[np.float64]:
-    low, high = spec.zone.along(axis)
-    count = spec.count_along(axis)
-    # linspace hits both ends exactly; a single frame lies at the minimum.
-    return np.linspace(low, high, count) if count > 1 else np.array([low])
-
-
-def _descends(spec: FlyScanSpec, line: int) -> bool:
-    return spec.pattern is Pattern.SERPENTINE and line % 2 == 1
-
-
-def _lines(spec: FlyScanSpec, approach: float) -> Iterator[Line]:
+def _lines(
+    spec: FlyScanSpec, order: Sequence[Traverse], approach: float
+) -> Iterator[Line]:
     fast = spec.effective_fast_axis
     low, high = spec.zone.along(fast)
     half = spec.pitch_mm(fast) / 2
     n_frames = spec.count_along(fast)
-    for index, slow_mm in enumerate(_grid(spec, OTHER_AXIS[fast])):
+    rows_mm = spec.centres_mm(spec.slow_axis).tolist()
+    for line in order:
         first, last, sign = low - half, high + half, 1.0
-        if _descends(spec, index):
+        if line.descends:
             first, last, sign = last, first, -1.0
         yield Line(
-            index=index,
-            slow_mm=float(slow_mm),
+            index=line.index,
+            slow_mm=rows_mm[line.row],
             start_mm=first - sign * approach,
             window_start_mm=first,
             window_stop_mm=last,
             end_mm=last + sign * approach,
-            first_frame=index * n_frames,
+            first_frame=line.index * n_frames,
             n_frames=n_frames,
+            muted=line.muted,
         )
-
-
-def _frames(spec: FlyScanSpec) -> dict[AxisName, npt.NDArray[np.int64]]:
-    """Return the grid indices of all frames in the order of flight, by axis."""
-    fast = spec.effective_fast_axis
-    n_fast, n_slow = spec.count_along(fast), spec.count_along(OTHER_AXIS[fast])
-    along = np.tile(np.arange(n_fast, dtype=np.int64), (n_slow, 1))
-    for line in range(n_slow):
-        if _descends(spec, line):
-            along[line] = along[line, ::-1]
-    across = np.repeat(np.arange(n_slow, dtype=np.int64), n_fast)
-    return {fast: along.ravel(), OTHER_AXIS[fast]: across}

@@ -165,9 +165,10 @@ class ScanProgramme:
 def measuring_conditions(spec: FlyScanSpec) -> dict[str, Any]:
     """Return what must be equal for two maps to be compared frame by frame.
 
-    Zone, counts, order and direction of the lines, speed, averaging, excitation and
-    trigger. How many readings a frame needs, how many frames may be bad and how often
-    gaps are filled is not: it says what is taken for a success.
+    Zone, counts, order and direction of the lines, how often each is flown, speed,
+    averaging, excitation and whether it is muted, and trigger. How many readings a
+    frame needs, how many frames may be bad and how often gaps are filled is not: it
+    says what is taken for a success.
     """
     plain = spec.to_plain()
     conditions = {key: plain[key] for key in plain if key not in _ACCEPTANCE}

@@ -1,183 +1,35 @@
-"""What to measure, in the user's units."""
+"""Maps and lines that are flown, in the user's units."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from aefi_bluesky.domain.checks import require_count, require_number
 from aefi_bluesky.domain.errors import InvalidScanSpecError
-from aefi_bluesky.domain.plain_values import known_fields, member, require_member
+from aefi_bluesky.domain.excitation import Excitation, ExcitationMode
+from aefi_bluesky.domain.grid import GRID_READERS, Grid, Pattern
+from aefi_bluesky.domain.plain_values import from_known_fields, require_member, to_plain
+from aefi_bluesky.domain.trigger import Trigger, TriggerKind
+from aefi_bluesky.domain.zone import FARTHEST_MM, MOST_FRAMES, AxisName, Zone
 
-AxisName = Literal["x", "y"]
-
-FARTHEST_MM = 1e6
-"""No stage reaches further than this from its origin."""
-
-MOST_FRAMES = 10_000_000
-"""No map has more frames than this."""
-
-
-class Pattern(StrEnum):
-    """The order and direction in which lines are flown."""
-
-    SERPENTINE = "serpentine"
-    """Even lines ascend, odd ones descend."""
-    RASTER = "raster"
-    """All lines ascend."""
-    COMB = "comb"
-    """`RASTER` with fast axis y, whatever axis is given."""
-
-
-class TriggerKind(StrEnum):
-    """What decides when a reading is taken.
-
-    The last three are by wire, for another detector in the same run: beside it ours
-    takes one reading after the other.
-    """
-
-    FREE_RUNNING = "free-running"
-    """One reading after the other, as fast as they come."""
-    PERIODIC = "periodic"
-    """One reading a period."""
-    POSITIONS = "positions"
-    """At predicted positions spaced evenly in each frame, the lead compensated."""
-    SYNC_OUTPUT = "sync-output"
-    """A pulse a frame, by the controller's compare on an encoder (Arcus §7 A)."""
-    DIGITAL_OUTPUT = "digital-output"
-    """A pulse a frame, by an output that the host sets on the controller (§7 C)."""
-    LATCH = "latch"
-    """The other detector's edge latches the controller's position (§7 F)."""
-
-
-class ExcitationMode(StrEnum):
-    """Phase of the second generator channel against the first."""
-
-    X_DIR = "x-dir"
-    Y_DIR = "y-dir"
-    CIRCULAR_PLUS = "circular-plus"
-    CIRCULAR_MINUS = "circular-minus"
+__all__ = [
+    "FARTHEST_MM",
+    "MOST_FRAMES",
+    "AxisName",
+    "Excitation",
+    "ExcitationMode",
+    "FlyScanSpec",
+    "Pattern",
+    "Trigger",
+    "TriggerKind",
+    "Zone",
+]
 
 
 @dataclass(frozen=True, slots=True)
-class Zone:
-    """A rectangle of the stage's travel, in mm.
-
-    Parameters
-    ----------
-    x_min_mm, x_max_mm, y_min_mm, y_max_mm
-        Centres of the outer frames; within 1 km of the origin, min not above max.
-
-    Raises
-    ------
-    InvalidScanSpecError
-        If a number is out of range or a minimum is above its maximum.
-    """
-
-    x_min_mm: float
-    x_max_mm: float
-    y_min_mm: float
-    y_max_mm: float
-
-    def __post_init__(self) -> None:
-        for axis in ("x", "y"):
-            low, high = self.along(axis)
-            for end, value in (("min", low), ("max", high)):
-                require_number(
-                    f"zone: {axis} {end}", value, "mm", -FARTHEST_MM, FARTHEST_MM
-                )
-            if low > high:
-                raise InvalidScanSpecError(
-                    f"zone: {axis} min must not be above {axis} max, "
-                    f"was {low:g} mm above {high:g} mm"
-                )
-
-    @classmethod
-    def centred(
-        cls, x_mm: float, y_mm: float, width_mm: float, height_mm: float
-    ) -> Self:
-        """Return the zone of this width (x) and height (y) around a centre, in mm."""
-        for axis, value in (("x", x_mm), ("y", y_mm)):
-            require_number(
-                f"zone: centre {axis}", value, "mm", -FARTHEST_MM, FARTHEST_MM
-            )
-        require_number("zone: width", width_mm, "mm", 0, 2 * FARTHEST_MM)
-        require_number("zone: height", height_mm, "mm", 0, 2 * FARTHEST_MM)
-        half_width, half_height = width_mm / 2, height_mm / 2
-        return cls(
-            x_mm - half_width, x_mm + half_width, y_mm - half_height, y_mm + half_height
-        )
-
-    def along(self, axis: AxisName) -> tuple[float, float]:
-        """Return both ends along `axis`, in mm."""
-        if axis == "x":
-            return self.x_min_mm, self.x_max_mm
-        return self.y_min_mm, self.y_max_mm
-
-
-@dataclass(frozen=True, slots=True)
-class Excitation:
-    """What the spheres are driven with.
-
-    Parameters
-    ----------
-    mode
-        Phase between the sphere pairs.
-    level_s1s2_percent, level_s3s4_percent
-        Level of each sphere pair, 0 to 100 %.
-    frequency_hz
-        1 Hz to 8 MHz, common to all channels.
-    """
-
-    mode: ExcitationMode
-    level_s1s2_percent: float
-    level_s3s4_percent: float
-    frequency_hz: float
-
-    def __post_init__(self) -> None:
-        require_member("excitation mode", ExcitationMode, self.mode)
-        for pair in ("s1s2", "s3s4"):
-            level = getattr(self, f"level_{pair}_percent")
-            require_number(f"excitation: level {pair}", level, "%", 0, 100)
-        require_number("excitation: frequency", self.frequency_hz, "Hz", 1, 8e6)
-
-    @classmethod
-    def off(cls) -> Self:
-        """Return no excitation."""
-        return cls(ExcitationMode.X_DIR, 0.0, 0.0, 1000.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Trigger:
-    """When readings are taken.
-
-    Parameters
-    ----------
-    kind
-        What decides.
-    period_s
-        Time from one reading to the next, 1 us to 60 s; only for `PERIODIC`, else 0.
-    """
-
-    kind: TriggerKind = TriggerKind.FREE_RUNNING
-    period_s: float = 0.0
-
-    def __post_init__(self) -> None:
-        require_member("trigger", TriggerKind, self.kind)
-        if self.kind is TriggerKind.PERIODIC:
-            require_number("trigger: period", self.period_s, "s", 1e-6, 60)
-        elif self.period_s != 0:
-            raise InvalidScanSpecError(
-                f"trigger: only 'periodic' has a period, {self.kind.value!r} was given "
-                f"{self.period_s!r} s"
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class FlyScanSpec:
+class FlyScanSpec(Grid):
     """A map flown line by line.
 
     Parameters
@@ -185,7 +37,7 @@ class FlyScanSpec:
     zone
         Centres of the outer frames, in mm.
     n_x, n_y
-        Frames along each axis, at least two along the fast one; ten million in all.
+        Frames along each axis, at least two along the fast one.
     pattern
         Order and direction of the lines.
     fast_axis
@@ -204,18 +56,20 @@ class FlyScanSpec:
         Extra passes over frames that are not ok, at most; 0 to 10.
     trigger
         When readings are taken.
+    repeats
+        How often each line is flown before the slow axis goes on; with `SERPENTINE`
+        there and back in turn.
+    differential
+        Whether each line is flown twice, first driven, then with the excitation
+        muted. With `SERPENTINE` the driven ones ascend and the muted ones descend.
 
     Raises
     ------
     InvalidScanSpecError
-        If a value has the wrong type, is out of range, or makes no line.
+        If a value has the wrong type, is out of range, makes no line, or more than
+        ten million frames.
     """
 
-    zone: Zone
-    n_x: int
-    n_y: int
-    pattern: Pattern
-    fast_axis: AxisName
     speed_mm_per_s: float
     n_avg: int
     excitation: Excitation
@@ -223,10 +77,12 @@ class FlyScanSpec:
     allowed_bad_frames: int = 0
     gap_fill_passes: int = 0
     trigger: Trigger = field(default_factory=Trigger)
+    repeats: int = 1
+    differential: bool = False
 
     def __post_init__(self) -> None:
-        require_member("zone", Zone, self.zone)
-        require_member("pattern", Pattern, self.pattern)
+        # super() does not find a class that slots made anew.
+        Grid.__post_init__(self)
         require_member("excitation", Excitation, self.excitation)
         require_member("trigger", Trigger, self.trigger)
         require_number("speed", self.speed_mm_per_s, "mm/s", 1e-6, 1e6)
@@ -234,52 +90,34 @@ class FlyScanSpec:
         require_count("readings per frame", self.min_readings_per_frame, 1, 1_000_000)
         require_count("allowed bad frames", self.allowed_bad_frames, 0, MOST_FRAMES)
         require_count("gap fill passes", self.gap_fill_passes, 0, 10)
-        self._require_frames()
-        if self.fast_axis not in ("x", "y"):
-            raise InvalidScanSpecError(
-                f"fast axis must be 'x' or 'y', was {self.fast_axis!r}"
-            )
-        self._require_lines()
-
-    def _require_frames(self) -> None:
-        require_count("frames along x", self.n_x, 1, MOST_FRAMES)
-        require_count("frames along y", self.n_y, 1, MOST_FRAMES)
-        if self.n_x * self.n_y > MOST_FRAMES:
-            raise InvalidScanSpecError(
-                f"a map has at most {MOST_FRAMES} frames, {self.n_x} along x by "
-                f"{self.n_y} along y were {self.n_x * self.n_y}"
-            )
-
-    def _require_lines(self) -> None:
-        for axis in ("x", "y"):
-            low, high = self.zone.along(axis)
-            count = self.count_along(axis)
-            if low == high and count > 1:
-                raise InvalidScanSpecError(
-                    f"{count} frames along {axis} need {axis} min below {axis} max, "
-                    f"both were {low:g} mm"
-                )
+        require_count("repeats of a line", self.repeats, 1, MOST_FRAMES)
+        require_member("differential", bool, self.differential)
         fast = self.effective_fast_axis
         if self.count_along(fast) < 2:
             raise InvalidScanSpecError(
                 f"a line needs at least 2 frames along its fast axis {fast}, "
                 f"had {self.count_along(fast)}"
             )
+        if self.n_frames > MOST_FRAMES:
+            raise InvalidScanSpecError(
+                f"a map has at most {MOST_FRAMES} frames, {self.n_lines} lines of "
+                f"{self.count_along(fast)} were {self.n_frames}"
+            )
 
     @property
-    def effective_fast_axis(self) -> AxisName:
-        """The axis that is really flown."""
-        return "y" if self.pattern is Pattern.COMB else self.fast_axis
+    def lines_per_row(self) -> int:
+        """Lines that are flown at each position of the slow axis."""
+        return self.repeats * (2 if self.differential else 1)
 
-    def count_along(self, axis: AxisName) -> int:
-        """Return the number of frames along `axis`."""
-        return self.n_x if axis == "x" else self.n_y
+    @property
+    def n_lines(self) -> int:
+        """Lines that are flown, repeats and muted ones included."""
+        return self.count_along(self.slow_axis) * self.lines_per_row
 
-    def pitch_mm(self, axis: AxisName) -> float:
-        """Return the distance of neighbours along `axis` in mm; zero for one frame."""
-        low, high = self.zone.along(axis)
-        count = self.count_along(axis)
-        return (high - low) / (count - 1) if count > 1 else 0.0
+    @property
+    def n_frames(self) -> int:
+        """Frames that are flown, repeats and muted ones included."""
+        return self.n_lines * self.count_along(self.effective_fast_axis)
 
     @classmethod
     def standard(
@@ -287,7 +125,7 @@ class FlyScanSpec:
     ) -> Self:
         """Return the bench's standard map: 200 mm x 200 mm, 81 x 81 frames."""
         return cls(
-            zone=Zone.centred(centre_x_mm, centre_y_mm, 200.0, 200.0),
+            zone=Zone.of_pixels(centre_x_mm, centre_y_mm, 81, 81, 2.5),
             n_x=81,
             n_y=81,
             pattern=Pattern.SERPENTINE,
@@ -297,13 +135,92 @@ class FlyScanSpec:
             excitation=excitation,
         )
 
+    @classmethod
+    def line(
+        cls,
+        axis: AxisName,
+        *,
+        from_mm: float,
+        to_mm: float,
+        at_mm: float,
+        n_frames: int,
+        speed_mm_per_s: float,
+        n_avg: int,
+        excitation: Excitation,
+        pattern: Pattern = Pattern.RASTER,
+        repeats: int = 1,
+        **more: Any,
+    ) -> Self:
+        """Return a single line.
+
+        Parameters
+        ----------
+        axis
+            The axis that moves.
+        from_mm, to_mm
+            Centres of the first and the last frame, in mm, ascending.
+        at_mm
+            Where the other axis rests, in mm.
+        n_frames
+            Frames in the line, at least two.
+        speed_mm_per_s
+            Speed in the window, in mm/s.
+        n_avg
+            Conversions averaged into a reading, 1 to 127.
+        excitation
+            What the spheres are driven with.
+        pattern, repeats
+            How often the line is flown, and whether there and back in turn.
+        more
+            Other fields of the spec.
+        """
+        ends = (from_mm, to_mm, at_mm, at_mm)
+        return cls(
+            zone=Zone(*ends) if axis == "x" else Zone(*ends[2:], *ends[:2]),
+            n_x=n_frames if axis == "x" else 1,
+            n_y=1 if axis == "x" else n_frames,
+            pattern=pattern,
+            fast_axis=axis,
+            speed_mm_per_s=speed_mm_per_s,
+            n_avg=n_avg,
+            excitation=excitation,
+            repeats=repeats,
+            **more,
+        )
+
+    @classmethod
+    def calibration_line(
+        cls, axis: AxisName, *, there_and_back: int = 1, **line: Any
+    ) -> Self:
+        """Return a line that is flown there and back; both ways tell the lag.
+
+        Parameters
+        ----------
+        axis
+            The axis that moves.
+        there_and_back
+            How often it is flown there and back.
+        line
+            As of `line`. It can't be differential: the way back would be muted.
+
+        Raises
+        ------
+        InvalidScanSpecError
+            If it is differential, or a value is wrong.
+        """
+        require_count("flown there and back", there_and_back, 1, MOST_FRAMES)
+        if line.get("differential"):
+            raise InvalidScanSpecError(
+                "a calibration line can't be differential: every way back would be "
+                "muted"
+            )
+        return cls.line(
+            axis, pattern=Pattern.SERPENTINE, repeats=2 * there_and_back, **line
+        )
+
     def to_plain(self) -> dict[str, Any]:
         """Return the spec as plain JSON values."""
-        plain = dataclasses.asdict(self)
-        plain["pattern"] = self.pattern.value
-        plain["excitation"]["mode"] = self.excitation.mode.value
-        plain["trigger"]["kind"] = self.trigger.kind.value
-        return plain
+        return to_plain(self)
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
@@ -314,15 +231,11 @@ class FlyScanSpec:
         InvalidScanSpecError
             If a key is unknown or missing, or a value is wrong.
         """
-        values = known_fields("scan spec", cls, plain)
-        values["zone"] = Zone(**known_fields("zone", Zone, values["zone"]))
-        excitation = known_fields("excitation", Excitation, values["excitation"])
-        mode = member("excitation mode", ExcitationMode, excitation["mode"])
-        levels = {key: excitation[key] for key in excitation if key != "mode"}
-        values["excitation"] = Excitation(mode=mode, **levels)
-        if "trigger" in values:
-            trigger = known_fields("trigger", Trigger, values["trigger"])
-            kind = member("trigger", TriggerKind, trigger.get("kind", "free-running"))
-            values["trigger"] = Trigger(kind, trigger.get("period_s", 0.0))
-        values["pattern"] = member("pattern", Pattern, values["pattern"])
-        return cls(**values)
+        return from_known_fields("scan spec", cls, plain, _READERS)
+
+
+_READERS = {
+    **GRID_READERS,
+    "excitation": Excitation.from_plain,
+    "trigger": Trigger.from_plain,
+}

@@ -13,13 +13,14 @@ from aefi_bluesky.domain.speed_spans import (
     controller_speeds,
     ramp_range_s,
 )
+from aefi_bluesky.domain.zone import AxisName
 
 _LEAST = 1e-300
 """What is less has no digits to round to."""
 
 
 def _mm_per_step(spec: FlyScanSpec, bench: BenchDescription) -> float:
-    return bench.axis(spec.effective_fast_axis).um_per_step / 1000
+    return bench.axis(spec.effective_fast_axis).mm_per_step
 
 
 def flyable_speeds(spec: FlyScanSpec, bench: BenchDescription) -> SpeedSpans:
@@ -77,10 +78,10 @@ def _fly_at(speed_mm_per_s: float | None, most: str = "") -> str:
 
 
 def positioning_violations(
-    spec: FlyScanSpec, bench: BenchDescription
+    axis: AxisName, bench: BenchDescription
 ) -> Iterator[Violation]:
-    """Yield that the ramp to the speed between lines is none of the controller's."""
-    motion, step = bench.motion, _mm_per_step(spec, bench)
+    """Yield that the ramp to the positioning speed is none of the controller's."""
+    motion, step = bench.motion, bench.axis(axis).mm_per_step
     speed, ramp = motion.positioning_speed_mm_per_s, motion.ramp_s
     if speed in controller_speeds(motion, step):
         return

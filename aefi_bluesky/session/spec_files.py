@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from aefi_bluesky.domain.errors import InvalidScanSpecError
-from aefi_bluesky.domain.scan_spec import FlyScanSpec
+from aefi_bluesky.domain.spec_format import ScanSpec, from_plain, to_plain
 
 
-def read_spec(source: Path | TextIO) -> FlyScanSpec:
+def read_spec(source: Path | TextIO) -> ScanSpec:
     """Read what `write_spec` wrote, or a person.
 
     Parameters
@@ -27,7 +27,7 @@ def read_spec(source: Path | TextIO) -> FlyScanSpec:
     """
     name = source if isinstance(source, Path) else source.name
     try:
-        return FlyScanSpec.from_plain(_plain(source))
+        return from_plain(_plain(source))
     except OSError as err:
         raise InvalidScanSpecError(f"spec file {name} cannot be read: {err}") from err
     except InvalidScanSpecError as err:
@@ -56,6 +56,6 @@ def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return plain
 
 
-def write_spec(spec: FlyScanSpec, path: Path) -> None:
+def write_spec(spec: ScanSpec, path: Path) -> None:
     """Write `spec` to a file that `read_spec` reads."""
-    path.write_text(json.dumps(spec.to_plain(), indent=2) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(to_plain(spec), indent=2) + "\n", encoding="utf-8")

@@ -138,6 +138,10 @@ class LiveMap(QtAwareCallback):
         if self._map is None or doc["descriptor"] != self._primary:
             return doc
         data, zone = doc["data"], self._spec["zone"]
+        if self._spec.get("differential"):
+            # Of each pair of lines the second is muted.
+            driven = np.asarray(data["line"]) % 2 == 0
+            data = {name: np.asarray(column)[driven] for name, column in data.items()}
         ix = _index(
             data["x_nominal"], zone["x_min_mm"], zone["x_max_mm"], self._spec["n_x"]
         )
@@ -152,7 +156,7 @@ class LiveMap(QtAwareCallback):
 
 
 def _index(
-    centres: list[float], low: float, high: float, count: int
+    centres: npt.ArrayLike, low: float, high: float, count: int
 ) -> npt.NDArray[np.int64]:
     pitch = (high - low) / (count - 1) if count > 1 else 1.0
     return np.rint((np.asarray(centres) - low) / pitch).astype(np.int64)

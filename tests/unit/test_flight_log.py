@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from aefi_bluesky.devices.flight_log import FlightLog
-from aefi_bluesky.devices.streams import HealthStream
+from aefi_bluesky.devices.streams import HealthStream, MapStream
 from aefi_bluesky.domain.errors import StorageError
+from aefi_bluesky.domain.scan_results import CHANNELS
 from aefi_bluesky.testing.builders import a_plan
 from aefi_bluesky.testing.fakes import FakeScanPort
 
@@ -30,8 +31,8 @@ class FullDisk(MemorySamples):
         raise StorageError("disk full")
 
 
-def flown(samples):
-    plan = a_plan()
+def flown(samples, **changes):
+    plan = a_plan(**changes)
     log = FlightLog(plan, samples)
     FakeScanPort().execute_scan(plan, log)
     return plan, log
@@ -80,6 +81,41 @@ def test_the_map_has_every_frame_at_its_place():
     assert image.shape == (plan.spec.n_y, plan.spec.n_x)
     x = np.linspace(*plan.spec.zone.along("x"), plan.spec.n_x)
     assert image == pytest.approx(np.tile(x, (plan.spec.n_y, 1)))
+
+
+def test_pixel_of_a_map_is_the_mean_of_its_frames_that_are_ok():
+    plan, log = flown(MemorySamples(), n_x=2, repeats=2)
+    at = np.flatnonzero((plan.frame_ix == 0) & (plan.frame_iy == 0))
+    first, second = (log._frames[frame] for frame in at.tolist())
+    assert first["x_I"] != second["x_I"]
+    mean = (first["x_I"] + second["x_I"]) / 2
+    assert log.map_of("x_I")[0, 0] == pytest.approx(mean)
+    first["state"] = "late"
+    assert log.map_of("x_I")[0, 0] == second["x_I"]
+    second["state"] = "missed"
+    assert np.isnan(log.map_of("x_I")[0, 0])
+
+
+def test_muted_frames_have_maps_of_their_own():
+    plan, log = flown(MemorySamples(), differential=True)
+    lines = {muted: log.map_of("line", muted=muted) for muted in (False, True)}
+    rows = np.arange(plan.spec.n_x)
+    assert (lines[False] == 2 * rows).all()
+    assert (lines[True] == 2 * rows + 1).all()
+    maps = MapStream("maps", None, lambda: log)
+    found = {name: value["value"] for name, value in maps.read().items()}
+    assert set(found) == set(maps.describe())
+    for channel in CHANNELS:
+        assert found[f"map_{channel}"] == log.map_of(channel).tolist()
+        muted = log.map_of(channel, muted=True)
+        assert found[f"map_{channel}_muted"] == muted.tolist()
+        assert (muted != log.map_of(channel)).all()
+
+
+def test_only_a_differential_map_has_muted_images():
+    _, log = flown(MemorySamples())
+    names = set(MapStream("maps", None, lambda: log).describe())
+    assert names == {*(f"map_{channel}" for channel in CHANNELS), "map_x", "map_y"}
 
 
 def test_the_time_budget_adds_up_to_the_flight():

@@ -10,6 +10,14 @@ from click.testing import CliRunner
 from aefi_bluesky.cli import aefi
 from aefi_bluesky.domain.errors import ConfigurationError, InvalidScanSpecError
 from aefi_bluesky.domain.planning import plan_flight
+from aefi_bluesky.domain.scan_spec import Excitation, Pattern, Zone
+from aefi_bluesky.domain.step_planning import plan_steps
+from aefi_bluesky.domain.step_spec import (
+    FrequencySequenceSpec,
+    PointSpec,
+    StepMapSpec,
+    TimeSeriesSpec,
+)
 from aefi_bluesky.session.configuration import load_bench
 from aefi_bluesky.session.spec_files import write_spec
 from aefi_bluesky.testing.builders import a_spec
@@ -65,6 +73,59 @@ def test_violation_without_a_number_is_null_in_json(plan):
     spec = a_spec().to_plain() | {"trigger": {"kind": "latch"}}
     report = plan(type(a_spec()).from_plain(spec), "--json", status=1)
     assert json.loads(report)["violations"][0]["limit"] is None
+
+
+AT_REST = {"x_mm": 600.0, "y_mm": 600.0, "n_avg": 10, "excitation": Excitation.off()}
+AT_REST_SPECS = {
+    "step-map": StepMapSpec(
+        zone=Zone.of_pixels(600.0, 600.0, 3, 3, 2.5),
+        n_x=3,
+        n_y=3,
+        pattern=Pattern.RASTER,
+        fast_axis="x",
+        n_avg=10,
+        excitation=Excitation.off(),
+    ),
+    "point": PointSpec(**AT_REST),
+    "time-series": TimeSeriesSpec(**AT_REST, count=10),
+    "frequency-sequence": FrequencySequenceSpec(**AT_REST, frequencies_hz=(1e3, 2e3)),
+}
+
+
+@pytest.mark.parametrize("kind", AT_REST_SPECS)
+def test_spec_of_every_kind_is_planned(plan, kind):
+    spec = AT_REST_SPECS[kind]
+    planned = plan_steps(spec, BENCH, rests_at=(600.0, 610.0))
+    facts = json.loads(plan(spec, "--json", "--from", "600", "610"))
+    assert facts == {
+        "feasible": True,
+        "bench": BENCH.name,
+        "kind": kind,
+        "measurements": planned.n_measurements,
+        "duration_s": planned.duration_s,
+        "duration_error_s": planned.duration_error_s,
+    }
+    table = plan(spec).splitlines()
+    names = [line.split()[0] for line in table]
+    assert names == ["kind", "measurements", "duration"]
+
+
+def test_measurement_out_of_reach_is_refused_with_its_change(plan):
+    text = plan(PointSpec(**{**AT_REST, "x_mm": -1.0}), status=1)
+    assert text.startswith("This scan can't be measured:\n- axis x: -1 mm is outside")
+
+
+@pytest.mark.parametrize("option", ["--noise", "--memory", "--stall"])
+def test_option_about_flights_is_refused_for_what_is_at_rest(plan, option):
+    text = plan(PointSpec(**AT_REST), option, "1", status=2)
+    assert "are about flights" in text
+    assert "'point'" in text
+
+
+def test_table_says_that_lines_are_muted(plan):
+    table = plan(a_spec(differential=True, repeats=2))
+    lines = table.splitlines()[0]
+    assert lines == "lines           36, at 32.7 mm/s, every second one muted"
 
 
 def test_spec_comes_from_standard_input():

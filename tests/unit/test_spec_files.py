@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scan_strategies import ANY_SPEED, ANYWHERE, TRIGGERS, specs
+from scan_strategies import ANY_SPEED, ANYWHERE, TRIGGERS, specs, step_specs
 
 from aefi_bluesky.domain.errors import InvalidScanSpecError
 from aefi_bluesky.domain.scan_spec import Excitation, ExcitationMode, FlyScanSpec
@@ -18,7 +18,9 @@ from aefi_bluesky.testing.builders import a_spec
 EXAMPLE = Path(__file__).parents[2] / "docs/how-to/examples/standard-map.json"
 
 
-@given(specs(speeds=ANY_SPEED, ends=ANYWHERE, triggers=TRIGGERS))
+@given(
+    st.one_of(specs(speeds=ANY_SPEED, ends=ANYWHERE, triggers=TRIGGERS), step_specs())
+)
 def test_spec_survives_a_file_to_the_bit(tmp_path_factory, spec):
     path = tmp_path_factory.mktemp("specs") / "spec.json"
     write_spec(spec, path)

@@ -83,6 +83,23 @@ def test_the_live_map_takes_a_page_at_a_time(live_map):
     assert np.isnan(drawn[0]).all()
 
 
+def test_the_live_map_leaves_muted_lines_out(live_map):
+    zone = dict(
+        zip(("x_min_mm", "x_max_mm", "y_min_mm", "y_max_mm"), ZONE, strict=True)
+    )
+    spec = {"n_x": 3, "n_y": 2, "zone": zone, "differential": True}
+    live_map("start", {"scan_spec": spec})
+    keys = {"x_nominal": {}, "y_nominal": {}}
+    live_map("descriptor", {"uid": "d", "name": "primary", "data_keys": keys})
+    for line, value in ((0, 0.5), (1, 9.0)):
+        doc = page("d", [0.0, 10.0, 20.0], [100.0] * 3, value)
+        doc["data"]["line"] = [line] * 3
+        live_map("event_page", doc)
+    drawn = live_map._map.values["x_I"]
+    assert drawn[0].tolist() == [0.5, 0.5, 0.5]
+    assert np.isnan(drawn[1]).all()
+
+
 def test_the_live_map_leaves_other_runs_alone(live_map):
     live_map("start", {"plan_name": "count"})
     live_map("descriptor", {"uid": "d", "name": "primary", "data_keys": {}})

@@ -1,0 +1,44 @@
+"""Values of frames as an image of the map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from aefi_bluesky.domain.flight_plan import FlightPlan
+
+
+def map_image(
+    plan: FlightPlan,
+    frames: Sequence[int] | npt.NDArray[np.int64],
+    values: Sequence[float] | npt.NDArray[np.float64],
+    *,
+    muted: bool = False,
+) -> npt.NDArray[np.float64]:
+    """Return the mean of each pixel over its frames.
+
+    Parameters
+    ----------
+    plan
+        What was flown.
+    frames, values
+        Identifiers of frames, and a value of each.
+    muted
+        Whether to take muted frames; the driven ones unless told.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (n_y, n_x); NaN where a pixel has no frame.
+    """
+    at = np.asarray(frames, dtype=np.int64)
+    wanted = plan.frame_muted[at] == muted
+    at, taken = at[wanted], np.asarray(values, dtype=np.float64)[wanted]
+    pixels = plan.frame_iy[at], plan.frame_ix[at]
+    total = np.zeros((plan.spec.n_y, plan.spec.n_x))
+    count = np.zeros_like(total)
+    np.add.at(total, pixels, taken)
+    np.add.at(count, pixels, 1)
+    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
