@@ -1,0 +1,1 @@
+"""Specs of other programs; each needs an extra of its own."""
