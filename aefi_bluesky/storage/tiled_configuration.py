@@ -6,10 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from aefi_bluesky.storage.loopback import HOST
 from aefi_bluesky.storage.server_extension import TABLE_MEDIA_TYPES
-
-HOST = "127.0.0.1"
-"""Loopback only: whoever can register data can read every file of the user."""
 
 _SPECS = ("CatalogOfBlueskyRuns", "BlueskyRun", "BlueskyEventStream")
 _EXPORTER = "bluesky_tiled_plugins.exporters:json_seq_exporter"

@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import time
@@ -16,9 +15,9 @@ from typing import Any, Self
 
 from aefi_bluesky.domain.errors import StorageError
 from aefi_bluesky.storage import file_lock
+from aefi_bluesky.storage.loopback import HOST, free_port
 from aefi_bluesky.storage.server_process import LOCK_NAME
 from aefi_bluesky.storage.tiled_configuration import (
-    HOST,
     configuration_text,
     tiled_configuration,
 )
@@ -131,7 +130,7 @@ class TiledServer:
         self.stop()  # forgets a process that ended by itself
         self._api_key = self._prepare_folders()
         self._wait_for_other()
-        self._port = self._wanted_port or _free_port()
+        self._port = self._wanted_port or free_port()
         self._process = self._launch()
         try:
             self._wait_for_answer()
@@ -243,12 +242,6 @@ class TiledServer:
 def _unwritable(folder: Path, err: OSError) -> StorageError:
     reason = err.strerror or str(err)
     return StorageError(f"Tiled's folder {folder} cannot be written: {reason}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 def _private_key(path: Path) -> str:
