@@ -9,7 +9,7 @@ RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.loc
 # A cargo without nextest runs the same tests.
 NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 
-.PHONY: demo test test-rust test-loom test-python check fmt lint types docs wheel clean help
+.PHONY: demo test test-rust test-loom test-python redis check fmt lint types docs wheel clean help
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -20,7 +20,7 @@ $(VENV)/bin/python:
 # Everything from PyPI, once; the package itself is built below.
 $(INSTALLED): pyproject.toml | $(VENV)/bin/python
 	$(BIN)/pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2'
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[dev,qserver]'
 	touch $(INSTALLED)
 
 # Editable: Python is used in place, only the engine is built (release).
@@ -47,8 +47,14 @@ test-loom:  ## the engine's atomics, in every order of its threads
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom CARGO_PROFILE_TEST_OPT_LEVEL=0 \
 		cargo test --package aefi-scan-engine --locked --test loom
 
-test-python: $(BUILT)
+test-python: $(BUILT) redis
 	$(BIN)/python -m pytest
+
+# Its tests start a Redis of their own; where it is missing, only root can get it.
+redis:
+	@command -v redis-server >/dev/null \
+		|| { apt-get update -qq && apt-get install -qq --no-install-recommends redis-server; } \
+		|| { echo 'the tests of the queue server need redis-server' >&2; exit 1; }
 
 check: fmt lint types docs  ## the cheap checks: format, lints, imports, types, rustdoc
 

@@ -16,6 +16,7 @@ from aefi_bluesky.devices import AefiFlyer
 from aefi_bluesky.domain.flight_plan import FlightPlan
 from aefi_bluesky.domain.scan_results import FrameState
 from aefi_bluesky.domain.scan_spec import FlyScanSpec, Pattern, Zone
+from aefi_bluesky.plans.device_names import FLYERS, device_names
 from aefi_bluesky.plans.parameters import (
     ExcitationName,
     TriggerName,
@@ -25,6 +26,7 @@ from aefi_bluesky.plans.parameters import (
 from aefi_bluesky.plans.stubs import fly_to_results
 
 
+@device_names(flyer=FLYERS)
 def fly_map(
     flyer: AefiFlyer,
     x_min_mm: float,

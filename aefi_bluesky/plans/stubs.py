@@ -14,6 +14,7 @@ from event_model import EventModelValidationError
 from aefi_bluesky.devices import AefiFlyer
 from aefi_bluesky.domain.errors import IllegalTransitionError, ScanPortError
 from aefi_bluesky.domain.flight_plan import FlightPlan
+from aefi_bluesky.plans.device_names import FLYERS, device_names
 
 COLLECT_PERIOD_S = 0.5
 """How often lines are collected while the flight is on, in s."""
@@ -139,6 +140,7 @@ def come_to_rest(flyer: AefiFlyer) -> MsgGenerator[None]:
     yield from hand_out(flyer)
 
 
+@device_names(flyer=FLYERS)
 def fly_lines(flyer: AefiFlyer) -> MsgGenerator[None]:
     """Fly what `flyer` is prepared for, in an open run, and hand out each line.
 

@@ -1,1 +1,1 @@
-"""Set-ups that ship with the package: benches and IPython."""
+"""Set-ups that ship with the package: benches, IPython and the queue server."""

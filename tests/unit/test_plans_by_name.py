@@ -1,0 +1,141 @@
+"""bluesky-queueserver takes every public plan by name, and refuses wrong arguments.
+
+No Redis and no manager: these are the functions that both clients and manager call.
+"""
+
+from importlib import resources
+
+import pytest
+from bluesky_queueserver import validate_plan
+from bluesky_queueserver.manager.profile_ops import (
+    existing_plans_and_devices_from_nspace,
+    load_allowed_plans_and_devices,
+    load_user_group_permissions,
+)
+
+from aefi_bluesky import plans
+from aefi_bluesky.devices import AefiFlyer, BenchConstants, ExcitationState
+from aefi_bluesky.plans import device_names
+from aefi_bluesky.testing.builders import a_bench
+from aefi_bluesky.testing.fakes import FakeScanPort
+
+ZONE = {
+    "x_min_mm": 600,
+    "x_max_mm": 620.0,
+    "n_x": 3,
+    "y_min_mm": 600,
+    "y_max_mm": 620.0,
+    "n_y": 9,
+}
+MAP = {"flyer": "flyer", **ZONE}
+
+GOOD = {"fly_map": MAP, "fly_lines": {"flyer": "flyer"}}
+"""Arguments of every public plan, as a client gives them."""
+
+PARTS = {"fly_lines"}
+"""What is public for the authors of plans, and alone is none."""
+
+BAD = [
+    ("fly_map", MAP | {"flyer": "nobody"}, "Input should be 'flyer'"),
+    ("fly_map", MAP | {"flyer": "bench"}, "Input should be 'flyer'"),
+    ("fly_map", MAP | {"flyer": ["flyer"]}, "Input should be 'flyer'"),
+    ("fly_map", ZONE, "missing a required argument: 'flyer'"),
+    ("fly_map", MAP | {"n_x": "many"}, "n_x\n  Input should be a valid integer"),
+    ("fly_map", MAP | {"n_x": 3.5}, "n_x\n  Input should be a valid integer"),
+    ("fly_map", MAP | {"x_min_mm": "left"}, "Input should be a valid number"),
+    ("fly_map", MAP | {"pattern": "zigzag"}, "'serpentine', 'raster' or 'comb'"),
+    ("fly_map", MAP | {"fast_axis": "z"}, "Input should be 'x' or 'y'"),
+    ("fly_map", MAP | {"excitation_mode": "none"}, "Input should be 'x-dir', "),
+    ("fly_map", MAP | {"trigger": "always"}, "Input should be 'free-running', "),
+    ("fly_map", MAP | {"md": "a note"}, "Input should be a valid dictionary"),
+    ("fly_map", MAP | {"velocity": 1.0}, "unexpected keyword argument 'velocity'"),
+    ("fly_lines", {"flyer": "nobody"}, "Input should be 'flyer'"),
+]
+
+
+def no_samples(_uid):
+    raise AssertionError("nothing flies here")
+
+
+@pytest.fixture(scope="module")
+def known():
+    """What the manager knows of a session: its plans and devices."""
+    flyer = AefiFlyer(FakeScanPort(), a_bench(), no_samples, name="flyer")
+    session = {name: getattr(plans, name) for name in plans.__all__}
+    session["flyer"] = flyer
+    session["bench"] = BenchConstants(a_bench(), name="bench")
+    session["excitation"] = ExcitationState(flyer, name="excitation")
+    existing = existing_plans_and_devices_from_nspace(nspace=session)
+    return existing[:2]
+
+
+@pytest.fixture(scope="module")
+def allowed(known):
+    """The same as the shipped permissions leave it to the default group."""
+    shipped = resources.files("aefi_bluesky.profiles") / "qserver"
+    with resources.as_file(shipped / "user_group_permissions.yaml") as path:
+        permissions = load_user_group_permissions(str(path))
+    existing_plans, existing_devices = known
+    by_group = load_allowed_plans_and_devices(
+        user_group_permissions=permissions,
+        existing_plans=existing_plans,
+        existing_devices=existing_devices,
+    )
+    return tuple(each["primary"] for each in by_group)
+
+
+def validate(known, plan, arguments):
+    item = {"item_type": "plan", "name": plan, "kwargs": arguments}
+    return validate_plan(item, allowed_plans=known[0], allowed_devices=known[1])
+
+
+def test_every_public_plan_is_tried_here():
+    assert set(GOOD) == set(plans.__all__)
+
+
+@pytest.mark.parametrize("plan", plans.__all__)
+def test_every_parameter_has_a_type_that_is_checked(known, plan):
+    # A hint that queueserver does not understand is dropped without a word.
+    parameters = known[0][plan]["parameters"]
+    assert [each["name"] for each in parameters if "annotation" not in each] == []
+
+
+@pytest.mark.parametrize("plan", plans.__all__)
+def test_every_parameter_is_described_to_clients(known, plan):
+    parameters = known[0][plan]["parameters"]
+    assert [each["name"] for each in parameters if "description" not in each] == []
+
+
+@pytest.mark.parametrize("plan", plans.__all__)
+def test_plain_arguments_are_taken(known, plan):
+    assert validate(known, plan, GOOD[plan]) == (True, "")
+
+
+@pytest.mark.parametrize(("plan", "arguments", "message"), BAD)
+def test_wrong_arguments_are_refused_when_submitted(known, plan, arguments, message):
+    taken, why = validate(known, plan, arguments)
+    assert not taken
+    assert message in why
+
+
+def test_every_public_plan_has_a_wrong_argument_here():
+    assert {plan for plan, _, _ in BAD} == set(plans.__all__)
+
+
+@pytest.mark.parametrize("plan", plans.__all__)
+def test_the_shipped_permissions_allow_plans_but_no_parts_of_them(allowed, plan):
+    taken, why = validate(allowed, plan, GOOD[plan])
+    assert taken == (plan not in PARTS), why
+
+
+def test_the_shipped_permissions_allow_the_sessions_devices(allowed):
+    assert set(allowed[1]) == {"flyer", "bench", "excitation"}
+
+
+def test_without_queueserver_a_plan_stays_as_it_is(monkeypatch):
+    monkeypatch.setattr(device_names, "queueserver", None)
+
+    def plan(flyer):
+        yield
+
+    assert device_names.device_names(flyer=device_names.FLYERS)(plan) is plan
