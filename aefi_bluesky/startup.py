@@ -1,6 +1,7 @@
 """The names that a Bluesky session expects: importing this builds the session.
 
-What is built is chosen by environment variables, which ``aefi shell`` sets:
+What is built is chosen by environment variables, which ``aefi shell`` and
+``aefi qserver`` set:
 
 ``AEFI_BENCH``
     ``real`` (default), ``ptys`` (simulated, in real time) or ``virtual``.
@@ -21,7 +22,9 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import multiprocessing.util
 import os
+import sys
 from pathlib import Path
 from typing import Any, cast
 
@@ -60,6 +63,8 @@ _shipped = "aefi" if _kind == "real" else "simulated"
 _stack = contextlib.ExitStack()
 # Ended at exit, whatever ends the program: motion first, then storage.
 atexit.register(_stack.close)
+# A child of multiprocessing, as a queue server's worker is, runs this instead.
+multiprocessing.util.Finalize(None, _stack.close, exitpriority=0)
 
 session = _stack.enter_context(
     Session.open(
@@ -84,10 +89,18 @@ clear_errors = session.port.clear_errors
 c = cat = session.catalog
 studies = study_service(session)
 
+
+def _is_watched() -> bool:
+    """Return whether a person may look: nobody does at a queue server's worker."""
+    queueserver = sys.modules.get("bluesky_queueserver")
+    in_worker = queueserver is not None and queueserver.is_re_worker_active()
+    return has_display() and not in_worker
+
+
 bec = BestEffortCallback()
 RE.subscribe(bec)
 RE.subscribe(LineTable())
-if has_display():
+if _is_watched():
     plt.ion()
     RE.subscribe(LiveMap())
 else:

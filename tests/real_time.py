@@ -77,9 +77,10 @@ class Program:
         for file in Path("/proc").glob("[0-9]*/cmdline"):
             try:
                 words = file.read_bytes().decode(errors="replace")
+                place = str(file.with_name("cwd").readlink())
             except OSError:  # it ended while we looked
                 continue
-            if str(self.folder) in words:
+            if str(self.folder) in words + place:
                 left.append(words)
         return left
 

@@ -22,6 +22,10 @@ COMMANDS = {
         "aefi_bluesky.cli.plan",
         "Plan the scan of a JSON file SPEC, or say why it can't be; nothing moves.",
     ),
+    "qserver": LazyCommand(
+        "aefi_bluesky.cli.qserver",
+        "Run plans by name through bluesky-queueserver until Ctrl-C.",
+    ),
     "recover": LazyCommand(
         "aefi_bluesky.cli.recover",
         "Recover the data folder FOLDER of a session that died.",

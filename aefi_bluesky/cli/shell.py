@@ -7,42 +7,22 @@ import shutil
 import sys
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import click
 
+from aefi_bluesky.cli.session_options import session_options, session_variables
 from aefi_bluesky.domain.errors import StorageError
 from aefi_bluesky.session.folders import SessionFolders, user_folder
 
 
 @click.command()
-@click.option("--sim", "kind", flag_value="ptys", help="On the simulated bench.")
-@click.option(
-    "--virtual", "kind", flag_value="virtual", help="On the same in virtual time."
-)
-@click.option("--bench", help="Bench file, or a shipped bench's name.")
-@click.option(
-    "--folder",
-    type=click.Path(path_type=Path),
-    help="Folder for data; a folder of the user's by default.",
-)
-@click.option("--tiled", "tiled_uri", help="A Tiled server that runs already.")
+@session_options
 @click.option("-c", "code", help="Run this and leave.")
-def shell(
-    kind: str | None,
-    bench: str | None,
-    folder: Path | None,
-    tiled_uri: str | None,
-    code: str | None,
-) -> None:
+def shell(folder: Path | None, code: str | None, **chosen: Any) -> None:
     """Open an IPython session on the bench: RE, flyer, plans, the catalogue ``c``."""
     folders = SessionFolders.below(folder or user_folder())
-    chosen = {
-        "AEFI_BENCH": kind or "real",
-        "AEFI_BENCH_FILE": bench,
-        "AEFI_FOLDER": str(folders.root),
-        "AEFI_TILED_URI": tiled_uri,
-    }
-    os.environ.update({name: value for name, value in chosen.items() if value})
+    os.environ.update(session_variables(folders, chosen))
     if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         os.environ.setdefault("MPLBACKEND", "Agg")
     profile = install_profile(folders)

@@ -87,6 +87,10 @@ class StorageError(AefiError, OSError):
     """A folder, a file or the Tiled server refuses what must be stored."""
 
 
+class QueueServerError(AefiError, RuntimeError):
+    """The queue server or its Redis is missing, not reachable, or has ended."""
+
+
 class ScanPortError(AefiError):
     """What any scan port may raise."""
 

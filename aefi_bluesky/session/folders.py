@@ -98,6 +98,11 @@ class SessionFolders:
         return self.root / "spool"
 
     @property
+    def queue(self) -> Path:
+        """The queue server's own."""
+        return self.root / "qserver"
+
+    @property
     def recovered(self) -> Path:
         """What was recovered from spools; Tiled reads there as in all of ``raw``."""
         return self.raw / "recovered"

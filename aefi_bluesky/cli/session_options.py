@@ -1,0 +1,53 @@
+"""Options of the commands that build a session as `aefi_bluesky.startup` does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from aefi_bluesky.session.folders import SessionFolders
+
+_OPTIONS = (
+    click.option("--sim", "kind", flag_value="ptys", help="On the simulated bench."),
+    click.option(
+        "--virtual", "kind", flag_value="virtual", help="On the same in virtual time."
+    ),
+    click.option("--bench", help="Bench file, or a shipped bench's name."),
+    click.option(
+        "--folder",
+        type=click.Path(path_type=Path),
+        help="Folder for data; a folder of the user's by default.",
+    ),
+    click.option("--tiled", "tiled_uri", help="A Tiled server that runs already."),
+)
+
+
+def session_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options ``kind``, ``bench``, ``folder``, ``tiled_uri``."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def session_variables(
+    folders: SessionFolders, chosen: dict[str, Any]
+) -> dict[str, str]:
+    """Return what tells `aefi_bluesky.startup` of these options.
+
+    Parameters
+    ----------
+    folders
+        Where data go.
+    chosen
+        ``kind``, ``bench`` and ``tiled_uri`` as they were given.
+    """
+    variables = {
+        "AEFI_BENCH": chosen["kind"] or "real",
+        "AEFI_BENCH_FILE": chosen["bench"],
+        "AEFI_FOLDER": str(folders.root),
+        "AEFI_TILED_URI": chosen["tiled_uri"],
+    }
+    return {name: value for name, value in variables.items() if value}
