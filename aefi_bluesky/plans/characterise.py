@@ -8,8 +8,10 @@ from bluesky.utils import MsgGenerator
 
 from aefi_bluesky.devices import BenchCalibration, BenchMeter, ExcitationSource
 from aefi_bluesky.domain.scan_results import CHANNELS
+from aefi_bluesky.plans.device_names import DETECTORS, MOVERS, device_names
 
 
+@device_names(meter=DETECTORS, excitation=MOVERS, calibration=MOVERS)
 def characterise_bench(
     meter: BenchMeter,
     excitation: ExcitationSource,

@@ -12,6 +12,10 @@ except ImportError:  # an extra; without a queue server nobody asks by name
 
 FLYERS = "__FLYABLE__:.*"
 """Every device of the session that flies."""
+MOVERS = "__MOTOR__:.*"
+"""Every device that can be set and read."""
+DETECTORS = "__DETECTOR__:.*"
+"""Every device that can be read and not set."""
 
 P = ParamSpec("P")
 Plan = Callable[P, MsgGenerator[Any]]
@@ -27,7 +31,7 @@ def device_names(**patterns: str) -> Callable[[Plan[P]], Plan[P]]:
     ----------
     **patterns
         For each parameter the devices that it takes, as queueserver writes them:
-        `FLYERS`, or ``__MOTOR__:.*`` for what moves.
+        `FLYERS`, `MOVERS` or `DETECTORS`.
     """
     if queueserver is None:
         return lambda plan: plan

@@ -6,6 +6,7 @@ from bluesky.utils import MsgGenerator
 
 from aefi_bluesky.devices import AefiFlyer
 from aefi_bluesky.domain.scan_spec import FlyScanSpec, Pattern, Zone
+from aefi_bluesky.plans.device_names import FLYERS, device_names
 from aefi_bluesky.plans.fly import fly_spec
 from aefi_bluesky.plans.parameters import (
     ExcitationName,
@@ -15,6 +16,7 @@ from aefi_bluesky.plans.parameters import (
 )
 
 
+@device_names(flyer=FLYERS)
 def fly_line(
     flyer: AefiFlyer,
     slow_mm: float,
@@ -37,8 +39,7 @@ def fly_line(
 ) -> MsgGenerator[str]:
     """Fly one line: a map with one position of the slow axis, ascending.
 
-    Streams and data keys are those of `fly_map`, and so are the parameters that are
-    not told here.
+    Streams and data keys are those of `fly_map`.
 
     Parameters
     ----------
@@ -54,6 +55,22 @@ def fly_line(
         The axis that moves.
     speed_mm_per_s
         Speed in the line, in mm/s.
+    n_avg
+        Conversions averaged into a reading, 1 to 127.
+    excitation_mode
+        Phase between the sphere pairs.
+    level_s1s2_percent, level_s3s4_percent
+        Level of each sphere pair, 0 to 100 %.
+    frequency_hz
+        Frequency of the excitation, in Hz.
+    min_readings_per_frame
+        Readings that a frame needs to be ok.
+    allowed_bad_frames
+        Frames that may be otherwise than ok in a success.
+    gap_fill_passes
+        Extra passes over frames that are not ok, at most; 0 to 10.
+    trigger, trigger_period_s
+        What decides when a reading is taken; see `fly_map`.
     md
         More for the start document.
 

@@ -235,6 +235,7 @@ def fly_to_results(flyer: AefiFlyer) -> MsgGenerator[None]:
     )
 
 
+@device_names(flyer=FLYERS)
 def fly_in_run(flyer: AefiFlyer, plan: FlightPlan) -> MsgGenerator[None]:
     """Fly in a run that is open, as often as you like, between any other messages.
 

@@ -4,6 +4,7 @@ No Redis and no manager: these are the functions that both clients and manager c
 """
 
 from importlib import resources
+from typing import Any
 
 import pytest
 from bluesky_queueserver import validate_plan
@@ -14,7 +15,16 @@ from bluesky_queueserver.manager.profile_ops import (
 )
 
 from aefi_bluesky import plans
-from aefi_bluesky.devices import AefiFlyer, BenchConstants, ExcitationState
+from aefi_bluesky.devices import (
+    AefiFlyer,
+    BenchCalibration,
+    BenchConstants,
+    BenchMeter,
+    ExcitationSource,
+    FieldSensor,
+    StageAxis,
+)
+from aefi_bluesky.domain.calibration import Calibration
 from aefi_bluesky.plans import device_names
 from aefi_bluesky.testing.builders import a_bench
 from aefi_bluesky.testing.fakes import FakeScanPort
@@ -29,10 +39,29 @@ ZONE = {
 }
 MAP = {"flyer": "flyer", **ZONE}
 
-GOOD = {"fly_map": MAP, "fly_lines": {"flyer": "flyer"}}
+LINE = {
+    "flyer": "flyer",
+    "slow_mm": 600.0,
+    "fast_min_mm": 600,
+    "fast_max_mm": 620.0,
+    "n_frames": 9,
+}
+METER = {
+    "meter": "bench_meter",
+    "excitation": "excitation",
+    "calibration": "calibration",
+}
+
+GOOD = {
+    "fly_map": MAP,
+    "fly_line": LINE,
+    "fly_lines": {"flyer": "flyer"},
+    "fly_in_run": {"flyer": "flyer", "plan": {}},
+    "characterise_bench": METER,
+}
 """Arguments of every public plan, as a client gives them."""
 
-PARTS = {"fly_lines"}
+PARTS = {"fly_lines", "fly_in_run"}
 """What is public for the authors of plans, and alone is none."""
 
 BAD = [
@@ -50,7 +79,21 @@ BAD = [
     ("fly_map", MAP | {"md": "a note"}, "Input should be a valid dictionary"),
     ("fly_map", MAP | {"velocity": 1.0}, "unexpected keyword argument 'velocity'"),
     ("fly_lines", {"flyer": "nobody"}, "Input should be 'flyer'"),
+    ("fly_in_run", {"flyer": "nobody", "plan": {}}, "Input should be 'flyer'"),
+    ("fly_line", LINE | {"n_frames": 3.5}, "Input should be a valid integer"),
+    ("fly_line", LINE | {"fast_axis": "z"}, "Input should be 'x' or 'y'"),
+    ("characterise_bench", METER | {"meter": "nobody"}, "Input should be "),
+    ("characterise_bench", METER | {"meter": "stage_x"}, "Input should be "),
+    ("characterise_bench", METER | {"n_avg": "ten"}, "valid integer"),
 ]
+
+
+class NothingMeasured:
+    def load(self):
+        return Calibration(a_bench().name)
+
+    def save(self, calibration):
+        raise AssertionError("nothing is measured here")
 
 
 def no_samples(_uid):
@@ -64,7 +107,15 @@ def known():
     session = {name: getattr(plans, name) for name in plans.__all__}
     session["flyer"] = flyer
     session["bench"] = BenchConstants(a_bench(), name="bench")
-    session["excitation"] = ExcitationState(flyer, name="excitation")
+    nothing: Any = None  # none of them is asked for anything
+    session["excitation"] = ExcitationSource(nothing, flyer, name="excitation")
+    session["stage_x"] = StageAxis(nothing, a_bench(), "x", name="stage_x")
+    session["stage_y"] = StageAxis(nothing, a_bench(), "y", name="stage_y")
+    session["sensor"] = FieldSensor(nothing, a_bench(), name="sensor")
+    session["bench_meter"] = BenchMeter(nothing, nothing, a_bench(), name="bench_meter")
+    session["calibration"] = BenchCalibration(
+        NothingMeasured(), lambda _calibration: None, name="calibration"
+    )
     existing = existing_plans_and_devices_from_nspace(nspace=session)
     return existing[:2]
 
@@ -93,7 +144,7 @@ def test_every_public_plan_is_tried_here():
     assert set(GOOD) == set(plans.__all__)
 
 
-@pytest.mark.parametrize("plan", plans.__all__)
+@pytest.mark.parametrize("plan", sorted({*plans.__all__} - PARTS))
 def test_every_parameter_has_a_type_that_is_checked(known, plan):
     # A hint that queueserver does not understand is dropped without a word.
     parameters = known[0][plan]["parameters"]
@@ -129,7 +180,10 @@ def test_the_shipped_permissions_allow_plans_but_no_parts_of_them(allowed, plan)
 
 
 def test_the_shipped_permissions_allow_the_sessions_devices(allowed):
-    assert set(allowed[1]) == {"flyer", "bench", "excitation"}
+    assert set(allowed[1]) == {
+        *("flyer", "bench", "excitation", "stage_x", "stage_y", "sensor"),
+        *("bench_meter", "calibration"),
+    }
 
 
 def test_without_queueserver_a_plan_stays_as_it_is(monkeypatch):
