@@ -49,17 +49,32 @@ def plan_flight(
     InvalidScanSpecError
         If `rests_at` is no place.
     """
-    for name, place in zip(("x", "y"), rests_at or (), strict=False):
-        require_number(f"rest: {name}", place, "mm", -FARTHEST_MM, FARTHEST_MM)
+    _require_place(rests_at)
     violations = tuple(broken_rules(spec, bench, host or HostLimits()))
     if violations:
         return FeasibilityReport(violations)
-    return _compile(spec, bench, rests_at)
+    return compile_flight(spec, bench, rests_at=rests_at)
 
 
-def _compile(
-    spec: FlyScanSpec, bench: BenchDescription, rests_at: Place | None
+def compile_flight(
+    spec: FlyScanSpec, bench: BenchDescription, *, rests_at: Place | None = None
 ) -> FlightPlan:
+    """Compile `spec` for `bench` whether `bench` can fly it or not.
+
+    For those who look what a refused plan would do on a simulated bench; `plan_flight`
+    is for flights.
+
+    Parameters
+    ----------
+    spec, bench, rests_at
+        As of `plan_flight`.
+
+    Raises
+    ------
+    InvalidScanSpecError
+        If `rests_at` is no place.
+    """
+    _require_place(rests_at)
     fast = spec.effective_fast_axis
     slow = OTHER_AXIS[fast]
     lines = tuple(_lines(spec, approach_mm(spec, bench)))
@@ -82,6 +97,11 @@ def _compile(
         duration_s=duration.seconds,
         duration_error_s=duration.error_s,
     )
+
+
+def _require_place(rests_at: Place | None) -> None:
+    for name, place in zip(("x", "y"), rests_at or (), strict=False):
+        require_number(f"rest: {name}", place, "mm", -FARTHEST_MM, FARTHEST_MM)
 
 
 def _grid(spec: FlyScanSpec, axis: AxisName) -> npt.NDArray[np.float64]:
