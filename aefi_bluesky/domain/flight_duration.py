@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from aefi_bluesky.domain.bench import BenchDescription, MotionDescription
-from aefi_bluesky.domain.flight_geometry import OTHER_AXIS, approach_mm
+from aefi_bluesky.domain.flight_geometry import OTHER_AXIS, approach_mm, step_mm
 from aefi_bluesky.domain.scan_spec import AxisName, FlyScanSpec, Pattern
 
 Place = tuple[float, float]
@@ -72,31 +72,44 @@ def flight_duration(
         Where the stage rests before; None if it is not known.
     """
     lines, link = spec.count_along(OTHER_AXIS[spec.effective_fast_axis]), bench.link
-    setup = _SETUP_EXCHANGES / bench.detector.reading_rate_hz
+    setup = _setup(bench)
     shortest, longest = _first_way_s(spec, bench, rests_at)
     moves = lines * _line_s(spec, bench) + (lines - 1) * _turnaround_s(spec, bench)
     return DurationEstimate(
-        setup + (shortest + longest) / 2 + moves + lines * link.line_overhead_s,
-        setup / 2
+        setup.seconds + (shortest + longest) / 2 + moves + lines * link.line_overhead_s,
+        setup.error_s
         + (longest - shortest) / 2
         + _CLOCK * moves
         + lines * (_NOTICES / link.fix_rate_hz + _HOST_S),
     )
 
 
+def _setup(bench: BenchDescription) -> DurationEstimate:
+    """Both links are set up at once, and nothing moves before both are."""
+    known = bench.detector.setup_s, bench.link.setup_s
+    seconds = max(known)
+    if 0 in known:
+        seconds = max(seconds, _SETUP_EXCHANGES / bench.detector.reading_rate_hz)
+    return DurationEstimate(seconds, seconds / 2)
+
+
 def _line_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
+    """Stations are whole steps, and speeds whole steps a second."""
     fast = spec.effective_fast_axis
-    step = bench.axis(fast).um_per_step / 1000
-    window = spec.pitch_mm(fast) * spec.count_along(fast)
-    # The controller flies whole steps a second.
+    step = step_mm(fast, bench)
+    low, high = spec.zone.along(fast)
+    outside = spec.pitch_mm(fast) / 2 + approach_mm(spec, bench)
+    steps = round((high + outside) / step) - round((low - outside) / step)
     speed = max(round(spec.speed_mm_per_s / step), 1) * step
-    return move_duration_s(window + 2 * approach_mm(spec, bench), speed, bench.motion)
+    return move_duration_s(steps * step, speed, bench.motion)
 
 
 def _turnaround_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
     """Both axes at once; the fast one stays where it is between serpentine lines."""
     fast = spec.effective_fast_axis
-    slow_mm = spec.pitch_mm(OTHER_AXIS[fast])
+    slow_mm = _as_fast_mm(
+        spec.pitch_mm(OTHER_AXIS[fast]), OTHER_AXIS[fast], spec, bench
+    )
     back_mm = 0.0
     if spec.pattern is not Pattern.SERPENTINE:
         window = spec.pitch_mm(fast) * spec.count_along(fast)
@@ -115,18 +128,31 @@ def _first_way_s(
         fast: start,
         OTHER_AXIS[fast]: spec.zone.along(OTHER_AXIS[fast])[0],
     }
+    ways: dict[AxisName, float]
     if rests_at is not None:
-        ways = (abs(places["x"] - rests_at[0]), abs(places["y"] - rests_at[1]))
-        known = _way_s(max(ways), bench)
-        return known, known
-    farthest = max(
-        max(
-            place - bench.axis(axis).travel_min_mm,
-            bench.axis(axis).travel_max_mm - place,
-        )
-        for axis, place in places.items()
-    )
-    return 0.0, _way_s(farthest, bench)
+        rests: dict[AxisName, float] = {"x": rests_at[0], "y": rests_at[1]}
+        ways = {axis: abs(place - rests[axis]) for axis, place in places.items()}
+    else:
+        ways = {
+            axis: max(
+                place - bench.axis(axis).travel_min_mm,
+                bench.axis(axis).travel_max_mm - place,
+            )
+            for axis, place in places.items()
+        }
+    farthest = max(_as_fast_mm(ways[axis], axis, spec, bench) for axis in ways)
+    longest = _way_s(farthest, bench)
+    return longest if rests_at is not None else 0.0, longest
+
+
+def _as_fast_mm(
+    way_mm: float, axis: AxisName, spec: FlyScanSpec, bench: BenchDescription
+) -> float:
+    """Return the way of the fast axis that takes as many steps: speeds between lines
+    are those of the fast axis, and the same in steps on both.
+    """  # noqa: D205
+    fast = spec.effective_fast_axis
+    return way_mm * step_mm(fast, bench) / step_mm(axis, bench)
 
 
 def _way_s(way_mm: float, bench: BenchDescription) -> float:
