@@ -156,9 +156,10 @@ def _reading_violations(
             found,
             needed,
             "readings",
-            f"{max(found, 0.0):.3g} readings fall into a frame of {pitch:g} mm, less a "
-            f"step, at {spec.speed_mm_per_s:g} mm/s and {rate:.3g} readings/s; "
-            f"{needed:g} are needed for {spec.min_readings_per_frame} whole ones",
+            f"{max(found, 0.0):.3g} readings fall into a frame of {pitch:g} mm at "
+            f"{spec.speed_mm_per_s:g} mm/s and {rate:.3g} readings/s, a step "
+            f"taken off; {needed:g} are needed for {spec.min_readings_per_frame} "
+            "whole ones",
             slower(reading_limit_mm_per_s(spec, bench), spec, bench),
             guard=needed - hopeless,
         )
