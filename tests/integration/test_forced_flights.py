@@ -49,13 +49,15 @@ def is_aimed_blindly(case, plan):
     """Whether the engine aims by what the stage did before the first line.
 
     It predicts a way from the approach on, and does not hear of the rest behind it:
-    a first line in the direction of its approach may lose frames. A fault of the
-    engine, see `test_first_line_is_aimed_at_from_where_the_stage_rests`.
+    a first line in the direction of its approach may lose frames, and so may any if
+    the approach was much faster: after twelve fixes the filter still has 1.3 % of it.
+    A fault of the engine, see `test_first_line_is_aimed_at_from_where_the_stage_rests`.
     """
     if case.spec.trigger.kind not in AIMED:
         return False
     rests_mm = dict(zip(("x", "y"), resting_place(case), strict=True))
-    return plan.lines[0].start_mm > rests_mm[plan.fast_axis]
+    is_ahead = plan.lines[0].start_mm > rests_mm[plan.fast_axis]
+    return is_ahead or plan.positioning_speed_mm_per_s > 8 * plan.speed_mm_per_s
 
 
 def shows_in_flight(violation, case):
