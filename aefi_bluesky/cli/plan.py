@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from aefi_bluesky.domain.bench import BenchDescription
-from aefi_bluesky.domain.feasibility import FeasibilityReport
+from aefi_bluesky.domain.feasibility import FeasibilityReport, Violation
 from aefi_bluesky.domain.flight_geometry import approach_mm
 from aefi_bluesky.domain.flight_load import HostLimits, flight_load
 from aefi_bluesky.domain.flight_plan import FlightPlan
@@ -173,12 +173,28 @@ def _aligned(rows: dict[str, str]) -> str:
 def _refusal(report: FeasibilityReport, done: str, *, as_json: bool) -> str:
     if not as_json:
         return f"This scan can't {done}:\n{report}"
-    violations = [
-        # What has no number is no JSON number either.
-        {
-            name: None if isinstance(value, float) and math.isnan(value) else value
-            for name, value in asdict(violation).items()
-        }
-        for violation in report.violations
-    ]
+    violations = [_plain(violation) for violation in report.violations]
     return json.dumps({"feasible": False, "violations": violations}, indent=2)
+
+
+def _plain(violation: Violation) -> dict[str, Any]:
+    """Return a violation as plain JSON values; its change too, if there is one."""
+    change = violation.nearest
+    return {
+        "rule": violation.rule,
+        # What has no number is no JSON number either.
+        "found": None if math.isnan(violation.found) else violation.found,
+        "limit": None if math.isnan(violation.limit) else violation.limit,
+        "unit": violation.unit,
+        "guard": violation.guard,
+        "fails_for_certain": violation.fails_for_certain,
+        "message": violation.message,
+        "suggestion": violation.suggestion,
+        "change": None
+        if isinstance(change, str)
+        else {
+            "parameter": change.parameter,
+            "value": change.value,
+            "unit": change.unit,
+        },
+    }

@@ -129,6 +129,12 @@ class DetectorDescription:
     lag_s
         What a reading shows is so much older than its integration, in s: the lag of
         the lock-in and of whatever else lies before the converter; 0 to 10.
+    exchange_s
+        Time of a reading's bytes on the line at most, in s; 0 if it is not known.
+    latency_tick_s
+        Replies reach the host at multiples of this only, in s; 0 if it is not known.
+    setup_s
+        Time that setting up and switching off takes, in s; 0 if it is not known.
     """
 
     reading_rate_hz: float
@@ -137,8 +143,14 @@ class DetectorDescription:
     osr: int
     conversion_rate_hz: float
     lag_s: float = 0.0
+    exchange_s: float = 0.0
+    latency_tick_s: float = 0.0
+    setup_s: float = 0.0
 
     def __post_init__(self) -> None:
+        _require("detector: exchange", self.exchange_s, "s", 0, 60)
+        _require("detector: latency tick", self.latency_tick_s, "s", 0, 60)
+        _require("detector: set-up", self.setup_s, "s", 0, 600)
         _require("detector: reading rate", self.reading_rate_hz, "Hz", 1e-3)
         _require("detector: reference voltage", self.vref_v, "V", 1e-3, 10)
         _require("detector: conversion rate", self.conversion_rate_hz, "Hz", 1)
@@ -170,13 +182,17 @@ class LinkDescription:
         Position fixes a second that the line allows at best.
     line_overhead_s
         Time a line takes beyond its moves: commands, confirmations, in s.
+    setup_s
+        Time that setting up takes before anything moves, in s; 0 if it is not known.
     """
 
     fix_rate_hz: float
     fix_line_limit_hz: float
     line_overhead_s: float
+    setup_s: float = 0.0
 
     def __post_init__(self) -> None:
+        _require("link: set-up", self.setup_s, "s", 0, 600)
         _require("link: fix rate", self.fix_rate_hz, "Hz", 1e-3)
         _require("link: line limit", self.fix_line_limit_hz, "Hz", 1e-3)
         _require("link: overhead of a line", self.line_overhead_s, "s", 0, 60)

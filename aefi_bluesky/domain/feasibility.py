@@ -6,6 +6,41 @@ from dataclasses import dataclass
 
 from aefi_bluesky.domain.errors import InfeasibleScanError
 
+Value = float | tuple[float, float] | tuple[str, ...]
+"""A number, both ends of a span, or what there is to choose from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of one value.
+
+    Parameters
+    ----------
+    parameter
+        Dotted name of what is changed: a field of the spec (``speed_mm_per_s``,
+        ``n_x``, ``zone.y``: a span that both ends must lie in, ``trigger.period_s``:
+        of a periodic trigger, ``trigger.kind``), of the bench (``bench.motion.ramp_s``)
+        or of the advice asked for.
+    value
+        What it is to be, in `unit`.
+    unit
+        Unit of the value; empty for none.
+    words
+        The same for people: a format for the value, or for its parts.
+    """
+
+    parameter: str
+    value: Value
+    unit: str
+    words: str
+
+    def __str__(self) -> str:
+        if isinstance(self.value, float | int):
+            return self.words.format(self.value)
+        if self.parameter == "trigger.kind":
+            return self.words.format(", ".join(map(str, self.value)))
+        return self.words.format(*self.value)
+
 
 @dataclass(frozen=True, slots=True)
 class Violation:
@@ -21,8 +56,13 @@ class Violation:
         Unit of both numbers.
     message
         One sentence for people.
-    suggestion
-        The nearest change that fits.
+    nearest
+        The nearest change that fits; in words what else could be done where no single
+        one does.
+    guard
+        How much of the limit is a guard band, in `unit`: what is beyond the limit by
+        more than this fails for certain, what is not may fly all the same. Zero for a
+        hard limit.
     """
 
     rule: str
@@ -30,10 +70,23 @@ class Violation:
     limit: float
     unit: str
     message: str
-    suggestion: str
+    nearest: Change | str
+    guard: float = 0.0
+
+    @property
+    def suggestion(self) -> str:
+        """The nearest change in words."""
+        return str(self.nearest)
+
+    @property
+    def fails_for_certain(self) -> bool:
+        """Whether the plan would fail if it were flown, not only might."""
+        # A guard band is known as well as its numbers are.
+        return not abs(self.found - self.limit) <= self.guard * (1 + 1e-9)
 
     def __str__(self) -> str:
-        return f"{self.message} ({self.suggestion})"
+        margin = "" if self.fails_for_certain else "; within the guard band"
+        return f"{self.message}{margin} ({self.suggestion})"
 
 
 @dataclass(frozen=True, slots=True)

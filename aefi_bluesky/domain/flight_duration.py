@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from aefi_bluesky.domain.bench import BenchDescription
 from aefi_bluesky.domain.flight_geometry import approach_mm
 from aefi_bluesky.domain.grid import Pattern
-from aefi_bluesky.domain.moves import Place, first_way_s, move_duration_s, way_s
+from aefi_bluesky.domain.moves import (
+    Place,
+    farthest_way_s,
+    first_way_s,
+    move_duration_s,
+    way_s,
+)
 from aefi_bluesky.domain.scan_spec import FlyScanSpec
 
 SETUP_EXCHANGES = 36
@@ -80,13 +86,20 @@ def flight_duration(
         Where the stage rests before; None if it is not known.
     """
     lines, link = spec.n_lines, bench.link
-    setup = SETUP_EXCHANGES / bench.detector.reading_rate_hz
-    shortest, longest = first_way_s(_start_mm(spec, bench), bench, rests_at)
+    setup = setup_duration(bench)
+    fast = spec.effective_fast_axis
+    shortest, longest = first_way_s(
+        _start_mm(spec, bench), bench, rests_at, in_steps_of=fast
+    )
     moves = lines * _line_s(spec, bench) + _turnarounds_s(spec, bench)
     muting = _muting_s(spec, bench)
     return DurationEstimate(
-        setup + (shortest + longest) / 2 + moves + _overhead_s(spec, bench) + muting,
-        setup / 2
+        setup.seconds
+        + (shortest + longest) / 2
+        + moves
+        + _overhead_s(spec, bench)
+        + muting,
+        setup.error_s
         + (longest - shortest) / 2
         + CLOCK * moves
         + lines * (NOTICES / link.fix_rate_hz + HOST_S)
@@ -107,13 +120,24 @@ def _muting_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
     return changes * MUTE_EXCHANGES / bench.detector.reading_rate_hz
 
 
+def setup_duration(bench: BenchDescription) -> DurationEstimate:
+    """Both links are set up at once, and nothing moves before both are."""
+    known = bench.detector.setup_s, bench.link.setup_s
+    seconds = max(known)
+    if 0 in known:
+        seconds = max(seconds, SETUP_EXCHANGES / bench.detector.reading_rate_hz)
+    return DurationEstimate(seconds, seconds / 2)
+
+
 def _line_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
+    """Stations are whole steps, and speeds whole steps a second."""
     fast = spec.effective_fast_axis
     step = bench.axis(fast).mm_per_step
-    window = spec.pitch_mm(fast) * spec.count_along(fast)
-    # The controller flies whole steps a second.
+    low, high = spec.zone.along(fast)
+    outside = spec.pitch_mm(fast) / 2 + approach_mm(spec, bench)
+    steps = round((high + outside) / step) - round((low - outside) / step)
     speed = max(round(spec.speed_mm_per_s / step), 1) * step
-    return move_duration_s(window + 2 * approach_mm(spec, bench), speed, bench.motion)
+    return move_duration_s(steps * step, speed, bench.motion)
 
 
 def _turnarounds_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
@@ -124,7 +148,11 @@ def _turnarounds_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
         window = spec.pitch_mm(fast) * spec.count_along(fast)
         back_mm = window + 2 * approach_mm(spec, bench)
     rows = spec.count_along(spec.slow_axis)
-    to_next_row = way_s(max(spec.pitch_mm(spec.slow_axis), back_mm), bench)
+    to_next_row = farthest_way_s(
+        {spec.slow_axis: spec.pitch_mm(spec.slow_axis), fast: back_mm},
+        bench,
+        in_steps_of=fast,
+    )
     return (rows - 1) * to_next_row + (spec.n_lines - rows) * way_s(back_mm, bench)
 
 

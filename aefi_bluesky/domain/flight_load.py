@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,6 +27,9 @@ READING_BYTES = 112
 
 FIX_BYTES = 40
 """A row of ``fixes``: 5 columns of 8 bytes."""
+
+_ROUNDING = 1e-9
+"""Relative difference of times that mean the same."""
 
 FRAME_BYTES = 2048
 """A frame as the documents have it: 27 columns of Python numbers, 32 bytes each with
@@ -143,8 +147,25 @@ def reading_rate_hz(spec: FlyScanSpec, bench: BenchDescription) -> float:
 
 
 def detector_rate_hz(spec: Averaging, bench: BenchDescription) -> float:
-    """Return the readings a second that the detector can give at best, in Hz."""
-    return min(bench.detector.reading_rate_hz, 1 / integration_s(spec, bench))
+    """Return the readings a second that the detector can give at best, in Hz.
+
+    The rate was measured with one number of conversions, and more of them take longer:
+    with their bytes on the line, and to the next tick of the adapter.
+    """
+    shortest_s = integration_s(spec, bench) + bench.detector.exchange_s
+    return min(bench.detector.reading_rate_hz, 1 / _at_tick_s(shortest_s, bench))
+
+
+def fastest_reading_s(spec: Averaging, bench: BenchDescription) -> float:
+    """Return what no reading takes less than, in s: its conversions, and the tick."""
+    return _at_tick_s(integration_s(spec, bench), bench)
+
+
+def _at_tick_s(time_s: float, bench: BenchDescription) -> float:
+    tick_s = bench.detector.latency_tick_s
+    if tick_s == 0:
+        return time_s
+    return math.ceil(time_s / tick_s * (1 - _ROUNDING)) * tick_s
 
 
 def integration_s(spec: Averaging, bench: BenchDescription) -> float:
@@ -152,9 +173,22 @@ def integration_s(spec: Averaging, bench: BenchDescription) -> float:
     return spec.n_avg / bench.detector.conversion_rate_hz
 
 
+def slowest_reading_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
+    """Return what a reading takes at most whose request follows no reply, in s.
+
+    It leaves between two ticks of the adapter, and its reply may just miss one.
+    """
+    wire_s, tick_s = bench.detector.exchange_s, bench.detector.latency_tick_s
+    longest_s = integration_s(spec, bench) + wire_s + tick_s
+    return max(1 / detector_rate_hz(spec, bench), longest_s)
+
+
 def uncertain_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
     """Return how long the middle of a reading's integration may have been, in s.
 
     It lies between request and reply, and the integration as a whole does.
     """
-    return 1 / detector_rate_hz(spec, bench) - integration_s(spec, bench)
+    taken_s = 1 / detector_rate_hz(spec, bench)
+    if spec.trigger.kind in (TriggerKind.POSITIONS, TriggerKind.PERIODIC):
+        taken_s = slowest_reading_s(spec, bench)
+    return taken_s - integration_s(spec, bench)

@@ -6,16 +6,18 @@ import math
 from collections.abc import Iterator
 
 from aefi_bluesky.domain.bench import BenchDescription, WiringDescription
-from aefi_bluesky.domain.feasibility import Violation
-from aefi_bluesky.domain.flight_geometry import approach_mm
+from aefi_bluesky.domain.feasibility import Change, Violation
+from aefi_bluesky.domain.flight_geometry import AIMED, approach_mm
 from aefi_bluesky.domain.flight_load import (
     RING_SAMPLES,
     HostLimits,
-    detector_rate_hz,
     document_bytes,
+    fastest_reading_s,
     frame_s,
+    integration_s,
     line_fix_rate_hz,
     reading_rate_hz,
+    slowest_reading_s,
     uncertain_s,
 )
 from aefi_bluesky.domain.scan_spec import FlyScanSpec, TriggerKind
@@ -30,6 +32,10 @@ from aefi_bluesky.domain.travel_rules import travel_violations
 FIXES_PER_FRAME = 2
 """Fixes that must fall into a frame beside the time that a reading is uncertain by."""
 
+AIM_STEPS = 4
+"""Steps between two places to aim at: what is off by a quarter of this way is late, and
+a prediction may be off by a step."""
+
 _ROUNDING = 1e-8
 """Relative difference of numbers that mean the same: what is suggested is rounded."""
 
@@ -40,6 +46,10 @@ Off, count, on, status, and queries to see the centre passed; or on, off, a span
 free before, and queries to predict from. The engine's tests fly frames as short as
 these (``rust/aefi-scan-engine/tests/wires.rs``).
 """
+
+
+_LEAST_EXCHANGES = 2
+"""No pulse takes less: on and off."""
 
 
 def broken_rules(
@@ -53,21 +63,24 @@ def broken_rules(
     yield from _reading_violations(spec, bench)
     yield from _fix_violations(spec, bench)
     yield from _trigger_violations(spec, bench)
+    yield from _aim_violations(spec, bench)
     yield from _stall_violations(spec, bench, host)
     yield from _memory_violations(spec, host)
 
 
 def reading_limit_mm_per_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
     """Return the speed at which a frame meets just enough readings."""
-    pitch = spec.pitch_mm(spec.effective_fast_axis)
-    return pitch * reading_rate_hz(spec, bench) / _readings_needed(spec)
+    fast = spec.effective_fast_axis
+    room_mm = max(spec.pitch_mm(fast) - bench.axis(fast).mm_per_step, 0.0)
+    return room_mm * reading_rate_hz(spec, bench) / _readings_needed(spec)
 
 
 def fix_limit_mm_per_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
     """Return the speed at which just enough fixes tell the frame of a reading."""
-    pitch = spec.pitch_mm(spec.effective_fast_axis)
+    fast = spec.effective_fast_axis
     fixes_s = FIXES_PER_FRAME / line_fix_rate_hz(bench)
-    return pitch / (uncertain_s(spec, bench) + fixes_s)
+    room_mm = max(spec.pitch_mm(fast) - bench.axis(fast).mm_per_step, 0.0)
+    return room_mm / (uncertain_s(spec, bench) + fixes_s)
 
 
 def _travel_violations(
@@ -83,21 +96,45 @@ def _travel_violations(
 def _reading_violations(
     spec: FlyScanSpec, bench: BenchDescription
 ) -> Iterator[Violation]:
-    pitch = spec.pitch_mm(spec.effective_fast_axis)
-    rate = reading_rate_hz(spec, bench)
-    found = pitch * rate / spec.speed_mm_per_s
+    """Yield that too few readings are told to lie in a frame.
+
+    Its edges are known to half a step each.
+    """
+    fast = spec.effective_fast_axis
+    pitch, rate = spec.pitch_mm(fast), reading_rate_hz(spec, bench)
+    per_mm = rate / spec.speed_mm_per_s
+    found = (pitch - bench.axis(fast).mm_per_step) * per_mm
     needed = _readings_needed(spec)
     if found < needed * (1 - _ROUNDING):
+        hopeless = (
+            _hopeless_readings(spec, bench) - bench.axis(fast).mm_per_step * per_mm
+        )
         yield Violation(
             "readings per frame",
             found,
             needed,
             "readings",
-            f"{found:.3g} readings fall into a frame of {pitch:g} mm at "
-            f"{spec.speed_mm_per_s:g} mm/s and {rate:.3g} readings/s; "
-            f"{needed:g} are needed for {spec.min_readings_per_frame} whole ones",
+            f"{max(found, 0.0):.3g} readings fall into a frame of {pitch:g} mm at "
+            f"{spec.speed_mm_per_s:g} mm/s and {rate:.3g} readings/s, a step "
+            f"taken off; {needed:g} are needed for {spec.min_readings_per_frame} "
+            "whole ones",
             slower(reading_limit_mm_per_s(spec, bench), spec, bench),
+            guard=needed - hopeless,
         )
+
+
+def _hopeless_readings(spec: FlyScanSpec, bench: BenchDescription) -> float:
+    """Return how few readings are certain to be too few.
+
+    A window of n frames has at most one reading more than fit into it, and each may
+    come as early as its conversions end.
+    """
+    n_frames = spec.count_along(spec.effective_fast_axis)
+    fastest_s = fastest_reading_s(spec, bench)
+    if spec.trigger.kind is TriggerKind.PERIODIC:
+        fastest_s = max(fastest_s, spec.trigger.period_s)
+    share = min(reading_rate_hz(spec, bench) * fastest_s, 1.0)
+    return (spec.min_readings_per_frame - 1 / n_frames) * share
 
 
 def _readings_needed(spec: FlyScanSpec) -> float:
@@ -142,11 +179,13 @@ def _trigger_violations(
             "",
             f"flights triggered by {kind.value} need wiring that bench {bench.name!r} "
             f"does not have: {', and '.join(missing)}",
-            f"use one of {', '.join(able)}",
+            Change(
+                "trigger.kind", tuple(each.value for each in able), "", "use one of {}"
+            ),
         )
     yield from _pulse_violations(spec, bench)
     if kind is TriggerKind.PERIODIC:
-        shortest_s = 1 / detector_rate_hz(spec, bench)
+        shortest_s = slowest_reading_s(spec, bench)
         if spec.trigger.period_s < shortest_s * (1 - _ROUNDING):
             yield Violation(
                 "trigger period",
@@ -155,28 +194,50 @@ def _trigger_violations(
                 "s",
                 f"a reading each {spec.trigger.period_s:g} s is faster than the "
                 f"detector, which takes {shortest_s:.3g} s for one",
-                f"use a period of {shortest_s:.9g} s or more",
+                Change(
+                    "trigger.period_s",
+                    float(f"{shortest_s:.9g}"),
+                    "s",
+                    "use a period of {:.9g} s or more",
+                ),
+                guard=shortest_s - fastest_reading_s(spec, bench),
             )
 
 
 def _pulse_violations(
     spec: FlyScanSpec, bench: BenchDescription
 ) -> Iterator[Violation]:
-    exchanges = _PULSE_EXCHANGES.get(spec.trigger.kind, 0)
-    pitch = spec.pitch_mm(spec.effective_fast_axis)
-    found_s = pitch / spec.speed_mm_per_s
-    needed_s = exchanges / bench.link.fix_rate_hz
+    kind, fast = spec.trigger.kind, spec.effective_fast_axis
+    exchanges = _PULSE_EXCHANGES.get(kind, 0)
+    exchange_s = 1 / bench.link.fix_rate_hz
+    unseen_mm = _unseen_steps(kind, bench) * bench.axis(fast).mm_per_step
+    pitch = spec.pitch_mm(fast)
+    found_s = (pitch - unseen_mm) / spec.speed_mm_per_s
+    needed_s = exchanges * exchange_s
     if found_s < needed_s * (1 - _ROUNDING):
+        hopeless_s = _LEAST_EXCHANGES * exchange_s - unseen_mm / spec.speed_mm_per_s
         yield Violation(
             "time for pulses",
             found_s,
             needed_s,
             "s",
-            f"a frame of {pitch:g} mm takes {found_s:.3g} s at "
-            f"{spec.speed_mm_per_s:g} mm/s; its pulse by {spec.trigger.kind.value} "
+            f"a frame of {pitch:g} mm leaves {max(found_s, 0.0):.3g} s at "
+            f"{spec.speed_mm_per_s:g} mm/s; its pulse by {kind.value} "
             f"needs {needed_s:.3g} s on the link",
-            slower(pitch / needed_s, spec, bench),
+            slower(max(pitch - unseen_mm, 0.0) / needed_s, spec, bench),
+            guard=needed_s - hopeless_s,
         )
+
+
+def _unseen_steps(kind: TriggerKind, bench: BenchDescription) -> float:
+    """Return what of a frame passes before its pulse is known to be over, in steps.
+
+    A position is known to a step, a pulse stands at a whole count, and it has passed
+    half a count and a step behind.
+    """
+    if kind is not TriggerKind.SYNC_OUTPUT:
+        return 0.0
+    return 3 + 1.5 * bench.wiring.encoder_pulses_per_count
 
 
 def _fix_violations(spec: FlyScanSpec, bench: BenchDescription) -> Iterator[Violation]:
@@ -184,24 +245,60 @@ def _fix_violations(spec: FlyScanSpec, bench: BenchDescription) -> Iterator[Viol
 
     A reading counts if the interval of its place is narrower than a frame. What is
     known of its instant is the request's and the reply's, less the integration; what
-    is known of the place at these, the fixes around them: one on either side, and
-    between two of them no more than a period passes.
+    is known of the place at these, the fixes around them, to a step: one on either
+    side, and between two of them no more than a period passes.
     """
-    uncertain = uncertain_s(spec, bench)
-    rate = line_fix_rate_hz(bench)
-    found = (frame_s(spec) - uncertain) * rate
+    fast = spec.effective_fast_axis
+    uncertain, rate = uncertain_s(spec, bench), line_fix_rate_hz(bench)
+    blur_s = uncertain + bench.axis(fast).mm_per_step / spec.speed_mm_per_s
+    found = (frame_s(spec) - blur_s) * rate
     if found < FIXES_PER_FRAME * (1 - _ROUNDING):
-        pitch = spec.pitch_mm(spec.effective_fast_axis)
+        hopeless = (_least_uncertain_s(spec, bench) - blur_s) * rate
         yield Violation(
             "fixes per frame",
-            max(found, 0.0),
+            found,
             FIXES_PER_FRAME,
             "fixes",
-            f"{max(found, 0.0):.3g} fixes fall into a frame of {pitch:g} mm at "
-            f"{spec.speed_mm_per_s:g} mm/s and {rate:.4g} fixes/s, beside the "
-            f"{uncertain * 1000:.3g} ms that a reading's instant is uncertain by; "
-            f"{FIXES_PER_FRAME} are needed to tell its frame",
+            f"{max(found, 0.0):.3g} fixes fall into a frame of {spec.pitch_mm(fast):g} "
+            f"mm at {spec.speed_mm_per_s:g} mm/s and {rate:.4g} fixes/s, beside a step "
+            f"and the {uncertain * 1000:.3g} ms that a reading's instant is uncertain "
+            f"by; {FIXES_PER_FRAME} are needed to tell its frame",
             slower(fix_limit_mm_per_s(spec, bench), spec, bench),
+            guard=FIXES_PER_FRAME - hopeless,
+        )
+
+
+def _least_uncertain_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
+    """Return what is not known of a reading's instant at best, in s.
+
+    The wire time of its bytes is known, all of it at most.
+    """
+    known_s = integration_s(spec, bench) + bench.detector.exchange_s
+    return max(fastest_reading_s(spec, bench) - known_s, 0.0)
+
+
+def _aim_violations(spec: FlyScanSpec, bench: BenchDescription) -> Iterator[Violation]:
+    """Yield that places aimed at lie closer than the prediction of the way is good."""
+    fast, kind = spec.effective_fast_axis, spec.trigger.kind
+    if kind not in AIMED:
+        return
+    shots = spec.min_readings_per_frame if kind is TriggerKind.POSITIONS else 1
+    found, limit = spec.pitch_mm(fast) / shots, AIM_STEPS * bench.axis(fast).mm_per_step
+    if found < limit * (1 - _ROUNDING):
+        low, high = spec.zone.along(fast)
+        frames = int((high - low) / (limit * shots)) + 1
+        words = f"use {{}} frames at most in a line along {fast}"
+        yield Violation(
+            "aim",
+            found,
+            limit,
+            "mm",
+            f"places to aim at lie {found:.3g} mm apart; the way is predicted to a "
+            f"step, and {AIM_STEPS} of them, {limit:.3g} mm, are needed",
+            Change(f"n_{fast}", frames, "frames", words)
+            if frames > 1
+            else f"use a longer line along {fast}, or ask for fewer readings",
+            guard=limit,
         )
 
 
@@ -210,8 +307,13 @@ def _stall_violations(
 ) -> Iterator[Violation]:
     """Both rings must bear a consumer that takes nothing for a while."""
     most = RING_SAMPLES / host.stall_s
-    changes = {
-        "readings": f"read periodically, each {1 / most:.12g} s or less often",
+    changes: dict[str, Change | str] = {
+        "readings": Change(
+            "trigger.period_s",
+            1 / most,
+            "s",
+            "read periodically, each {:.12g} s or less often",
+        ),
         "fixes": "no scan spec changes that: allow a shorter stall",
     }
     rates = {"readings": reading_rate_hz(spec, bench), "fixes": bench.link.fix_rate_hz}
@@ -242,7 +344,7 @@ def _memory_violations(spec: FlyScanSpec, host: HostLimits) -> Iterator[Violatio
             "B",
             f"the documents of {spec.n_frames} frames take {found / 1e6:.6g} MB, "
             f"{limit / 1e6:.6g} MB are there for them",
-            f"fly {rows} {what} at most along {slow}"
+            Change(f"n_{slow}", rows, "lines", f"fly {{}} {what} at most along {slow}")
             if rows
             else "no number of lines fits: use fewer frames in a line, or more memory",
         )

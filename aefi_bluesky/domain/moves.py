@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from aefi_bluesky.domain.bench import BenchDescription, MotionDescription
 from aefi_bluesky.domain.checks import require_number
-from aefi_bluesky.domain.zone import FARTHEST_MM
+from aefi_bluesky.domain.zone import FARTHEST_MM, AxisName
+
+_AXES: tuple[AxisName, AxisName] = ("x", "y")
 
 Place = tuple[float, float]
 """Positions of x and y, in mm."""
@@ -19,7 +22,11 @@ def require_rest(place: Place | None) -> None:
 
 
 def first_way_s(
-    to: Place, bench: BenchDescription, rests_at: Place | None
+    to: Place,
+    bench: BenchDescription,
+    rests_at: Place | None,
+    *,
+    in_steps_of: AxisName | None = None,
 ) -> tuple[float, float]:
     """Return the shortest and the longest time to the first place, in s.
 
@@ -31,15 +38,46 @@ def first_way_s(
         With its travel.
     rests_at
         Where the stage rests before; None if it is anywhere in the travel.
+    in_steps_of
+        See `farthest_way_s`.
     """
-    if rests_at is not None:
-        known = way_s(max(abs(to[0] - rests_at[0]), abs(to[1] - rests_at[1])), bench)
-        return known, known
-    farthest = max(
-        max(place - axis.travel_min_mm, axis.travel_max_mm - place)
-        for axis, place in zip((bench.x, bench.y), to, strict=True)
-    )
-    return 0.0, way_s(farthest, bench)
+    ways: dict[AxisName, float] = {}
+    for number, (axis, place) in enumerate(zip(_AXES, to, strict=True)):
+        travel = bench.axis(axis)
+        ways[axis] = (
+            max(place - travel.travel_min_mm, travel.travel_max_mm - place)
+            if rests_at is None
+            else abs(place - rests_at[number])
+        )
+    longest = farthest_way_s(ways, bench, in_steps_of=in_steps_of)
+    return longest if rests_at is not None else 0.0, longest
+
+
+def farthest_way_s(
+    ways_mm: Mapping[AxisName, float],
+    bench: BenchDescription,
+    *,
+    in_steps_of: AxisName | None = None,
+) -> float:
+    """Return the duration of ways that both axes go at once, in s.
+
+    Parameters
+    ----------
+    ways_mm
+        The way of each axis, in mm.
+    bench
+        With its speeds.
+    in_steps_of
+        The axis in whose steps a second both go, as between the lines of a flight;
+        None if each goes its own mm/s.
+    """
+    as_far = ways_mm.items()
+    if in_steps_of is not None:
+        step = bench.axis(in_steps_of).mm_per_step
+        as_far = [
+            (axis, way * step / bench.axis(axis).mm_per_step) for axis, way in as_far
+        ]
+    return way_s(max(way for _, way in as_far), bench)
 
 
 def way_s(way_mm: float, bench: BenchDescription) -> float:

@@ -51,12 +51,28 @@ def plan_flight(
     violations = tuple(broken_rules(spec, bench, host or HostLimits()))
     if violations:
         return FeasibilityReport(violations)
-    return _compile(spec, bench, rests_at)
+    return compile_flight(spec, bench, rests_at=rests_at)
 
 
-def _compile(
-    spec: FlyScanSpec, bench: BenchDescription, rests_at: Place | None
+def compile_flight(
+    spec: FlyScanSpec, bench: BenchDescription, *, rests_at: Place | None = None
 ) -> FlightPlan:
+    """Compile `spec` for `bench` whether `bench` can fly it or not.
+
+    For those who look what a refused plan would do on a simulated bench; `plan_flight`
+    is for flights.
+
+    Parameters
+    ----------
+    spec, bench, rests_at
+        As of `plan_flight`.
+
+    Raises
+    ------
+    InvalidScanSpecError
+        If `rests_at` is no place.
+    """
+    require_rest(rests_at)
     order = tuple(traverses(spec, spec.repeats, differential=spec.differential))
     lines = tuple(_lines(spec, order, approach_mm(spec, bench)))
     frames = frame_indices(spec, order)

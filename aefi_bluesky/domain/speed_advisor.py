@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from aefi_bluesky.domain.bench import BenchDescription
 from aefi_bluesky.domain.checks import require_count, require_number
 from aefi_bluesky.domain.errors import InvalidScanSpecError
-from aefi_bluesky.domain.feasibility import FeasibilityReport, Violation
+from aefi_bluesky.domain.feasibility import Change, FeasibilityReport, Violation
 from aefi_bluesky.domain.flight_duration import DurationEstimate, flight_duration
 from aefi_bluesky.domain.flight_load import frame_s, integration_s, reading_rate_hz
 from aefi_bluesky.domain.flight_rules import fix_limit_mm_per_s, reading_limit_mm_per_s
@@ -203,7 +203,12 @@ def _fastest_below(
         "V",
         f"a frame's mean has {least_v:.3g} V of noise at {lowest:g} mm/s, the slowest "
         f"speed; {target_v:.3g} V are asked for",
-        f"ask for {least_v * _A_LITTLE:.6g} V, or use fewer frames",
+        Change(
+            "target_v",
+            least_v * _A_LITTLE,
+            "V",
+            "ask for {:.6g} V, or use fewer frames",
+        ),
     )
 
 
@@ -240,7 +245,9 @@ def _too_long(
         "s",
         f"the flight takes up to {found:.4g} s at {spec.speed_mm_per_s:.4g} mm/s, the "
         f"fastest that suits; {longest_s:g} s are allowed",
-        f"allow {found * _A_LITTLE:.6g} s, or use fewer lines",
+        Change(
+            "longest_s", found * _A_LITTLE, "s", "allow {:.6g} s, or use fewer lines"
+        ),
     )
 
 

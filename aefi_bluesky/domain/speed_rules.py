@@ -6,17 +6,25 @@ import math
 from collections.abc import Iterator
 
 from aefi_bluesky.domain.bench import BenchDescription
-from aefi_bluesky.domain.feasibility import Violation
+from aefi_bluesky.domain.feasibility import Change, Violation
 from aefi_bluesky.domain.scan_spec import FlyScanSpec
 from aefi_bluesky.domain.speed_spans import (
     SpeedSpans,
     controller_speeds,
     ramp_range_s,
+    whole_speed,
 )
 from aefi_bluesky.domain.zone import AxisName
 
 _LEAST = 1e-300
 """What is less has no digits to round to."""
+
+
+_WHOLE = 1e-6
+"""A limit that should be a whole step/s may miss it by this."""
+
+_HALF_MS = 0.0005
+"""The controller takes ramps in whole milliseconds."""
 
 
 def _mm_per_step(spec: FlyScanSpec, bench: BenchDescription) -> float:
@@ -25,31 +33,37 @@ def _mm_per_step(spec: FlyScanSpec, bench: BenchDescription) -> float:
 
 def flyable_speeds(spec: FlyScanSpec, bench: BenchDescription) -> SpeedSpans:
     """Return the speeds that bench and controller fly in lines along the fast axis."""
-    motion = bench.motion
-    speeds = controller_speeds(motion, _mm_per_step(spec, bench))
-    return speeds.within(motion.min_speed_mm_per_s, motion.max_speed_mm_per_s)
+    motion, step = bench.motion, _mm_per_step(spec, bench)
+    low = math.ceil(motion.min_speed_mm_per_s / step - _WHOLE) * step
+    high = math.floor(motion.max_speed_mm_per_s / step + _WHOLE) * step
+    return controller_speeds(motion, step).within(low, high)
 
 
 def speed_violations(spec: FlyScanSpec, bench: BenchDescription) -> Iterator[Violation]:
-    """Yield that the speed is out of the bench's range."""
-    speed, motion = spec.speed_mm_per_s, bench.motion
+    """Yield that the speed is out of the bench's range, as asked or as it is flown."""
+    asked, motion = spec.speed_mm_per_s, bench.motion
+    step = _mm_per_step(spec, bench)
     low, high = motion.min_speed_mm_per_s, motion.max_speed_mm_per_s
-    if speed not in SpeedSpans(((low, high),)):
-        yield Violation(
-            "speed",
-            speed,
-            low if speed < low else high,
-            "mm/s",
-            f"speed {speed:g} mm/s is outside {low:g} to {high:g} mm/s",
-            _fly_at(flyable_speeds(spec, bench).nearest(speed)),
-        )
+    for speed, guard in ((asked, step / 2), (whole_speed(asked, step), 0.0)):
+        if speed not in SpeedSpans(((low, high),)):
+            yield Violation(
+                "speed",
+                speed,
+                low if speed < low else high,
+                "mm/s",
+                f"speed {speed:g} mm/s is outside {low:g} to {high:g} mm/s",
+                _fly_at(flyable_speeds(spec, bench).nearest(asked)),
+                guard=guard,
+            )
+            return
 
 
 def ramp_violations(spec: FlyScanSpec, bench: BenchDescription) -> Iterator[Violation]:
     """Yield that the controller would change the ramp to the speed."""
     speed, start = spec.speed_mm_per_s, bench.motion.start_speed_mm_per_s
-    speeds = controller_speeds(bench.motion, _mm_per_step(spec, bench))
-    if speed not in speeds:
+    step = _mm_per_step(spec, bench)
+    speeds = controller_speeds(bench.motion, step)
+    if whole_speed(speed, step) not in speeds:
         yield Violation(
             "ramp",
             speed,
@@ -71,10 +85,11 @@ def _refusal(speed: float, spec: FlyScanSpec, bench: BenchDescription) -> str:
     )
 
 
-def _fly_at(speed_mm_per_s: float | None, most: str = "") -> str:
+def _fly_at(speed_mm_per_s: float | None, most: str = "") -> Change | str:
     if speed_mm_per_s is None:
         return "no speed of the bench has such a ramp: change its ramp"
-    return f"fly at {speed_mm_per_s:.12g} mm/s{most}"
+    words = f"fly at {{:.12g}} mm/s{most}"
+    return Change("speed_mm_per_s", speed_mm_per_s, "mm/s", words)
 
 
 def positioning_violations(
@@ -82,7 +97,7 @@ def positioning_violations(
 ) -> Iterator[Violation]:
     """Yield that the ramp to the positioning speed is none of the controller's."""
     motion, step = bench.motion, bench.axis(axis).mm_per_step
-    speed, ramp = motion.positioning_speed_mm_per_s, motion.ramp_s
+    speed, ramp = whole_speed(motion.positioning_speed_mm_per_s, step), motion.ramp_s
     if speed in controller_speeds(motion, step):
         return
     allowed = ramp_range_s(speed, motion, step)
@@ -90,7 +105,8 @@ def positioning_violations(
         limit, change = math.nan, "no ramp leads there: change the positioning speed"
     else:
         limit = allowed[0] if ramp < allowed[0] else allowed[1]
-        change = f"set the ramp of the bench to {_floored(limit):g} s"
+        words = "set the ramp of the bench to {:g} s"
+        change = Change("bench.motion.ramp_s", _floored(limit), "s", words)
     yield Violation(
         "positioning ramp",
         ramp,
@@ -99,10 +115,13 @@ def positioning_violations(
         f"a ramp of {ramp:g} s to the positioning speed of {speed:.6g} mm/s is none "
         "that the controller has",
         change,
+        guard=_HALF_MS,
     )
 
 
-def slower(speed_mm_per_s: float, spec: FlyScanSpec, bench: BenchDescription) -> str:
+def slower(
+    speed_mm_per_s: float, spec: FlyScanSpec, bench: BenchDescription
+) -> Change | str:
     """Suggest the highest speed up to this one that breaks no rule of speeds."""
     speeds = flyable_speeds(spec, bench)
     # Rounded down to what people write, unless only the very speed fits.

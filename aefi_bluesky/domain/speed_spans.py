@@ -92,14 +92,22 @@ def ramp_range_s(
         Both in s; None if the controller has no such speed, or the bench's start
         speed is below what it takes.
     """
-    speed, start = (
-        each / mm_per_step for each in (speed_mm_per_s, motion.start_speed_mm_per_s)
-    )
+    speed = speed_mm_per_s / mm_per_step
+    start = _start_steps_per_s(motion, mm_per_step)
     window = next((each for each in WINDOWS if speed <= each.top), None)
     if window is None or start < window.lowest_start:
         return None
     gained = max(math.floor(speed + _WHOLE) - start, 0.0)
     return window.shortest_ramp_ms / 1000, gained / window.gain_per_s
+
+
+def whole_speed(speed_mm_per_s: float, mm_per_step: float) -> float:
+    """Return the speed of whole steps/s that is flown for this one, in mm/s."""
+    return round(speed_mm_per_s / mm_per_step) * mm_per_step
+
+
+def _start_steps_per_s(motion: MotionDescription, mm_per_step: float) -> int:
+    return round(motion.start_speed_mm_per_s / mm_per_step)
 
 
 def controller_speeds(motion: MotionDescription, mm_per_step: float) -> SpeedSpans:
@@ -115,7 +123,7 @@ def controller_speeds(motion: MotionDescription, mm_per_step: float) -> SpeedSpa
     mm_per_step
         Way of a step, in mm.
     """
-    start = motion.start_speed_mm_per_s / mm_per_step
+    start = _start_steps_per_s(motion, mm_per_step)
     spans, bottom = [(1.0, min(start, float(WINDOWS[-1].top)))], 1
     for window in WINDOWS:
         gentlest = math.ceil(start + window.gain_per_s * motion.ramp_s - _WHOLE)

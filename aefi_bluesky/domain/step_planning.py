@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from aefi_bluesky.domain.bench import BenchDescription
-from aefi_bluesky.domain.feasibility import FeasibilityReport, Violation
+from aefi_bluesky.domain.feasibility import Change, FeasibilityReport, Violation
 from aefi_bluesky.domain.flight_duration import (
     CLOCK,
     HOST_S,
     MUTE_EXCHANGES,
     NOTICES,
-    SETUP_EXCHANGES,
     DurationEstimate,
+    setup_duration,
 )
 from aefi_bluesky.domain.flight_load import detector_rate_hz
 from aefi_bluesky.domain.moves import Place, first_way_s, require_rest, way_s
@@ -116,20 +116,20 @@ def step_duration(
       and `PLAN_S`; once for a whole time series whose readings are due at instants.
     """
     link, exchange_s = bench.link, 1 / bench.detector.reading_rate_hz
-    setup = SETUP_EXCHANGES * exchange_s
+    setup = setup_duration(bench)
     shortest, longest = first_way_s(_first_place(spec), bench, rests_at)
     moves_s, n_moves = _moves(spec, bench)
     reading_s = 1 / detector_rate_hz(spec, bench)
     periodic = isinstance(spec, TimeSeriesSpec) and spec.period_s > 0
     n_uncertain = 1 if periodic else spec.n_measurements
     return DurationEstimate(
-        setup
+        setup.seconds
         + (shortest + longest) / 2
         + moves_s
         + n_moves * link.line_overhead_s
         + _measuring_s(spec, reading_s)
         + _switches(spec) * exchange_s,
-        setup / 2
+        setup.error_s
         + (longest - shortest) / 2
         + CLOCK * moves_s
         + (n_moves + 1) * (link.line_overhead_s + NOTICES / link.fix_rate_hz + HOST_S)
@@ -167,8 +167,12 @@ def _period_violations(
             "s",
             f"a reading each {spec.period_s:g} s is faster than the detector, which "
             f"takes {shortest_s:.3g} s for one of {spec.n_avg} conversions",
-            f"use a period of {shortest_s:.9g} s or more, or 0 for as fast as they "
-            "come",
+            Change(
+                "period_s",
+                shortest_s,
+                "s",
+                "use a period of {:.9g} s or more, or 0 for as fast as they come",
+            ),
         )
 
 

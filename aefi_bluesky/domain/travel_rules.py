@@ -5,9 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from aefi_bluesky.domain.bench import BenchDescription
-from aefi_bluesky.domain.feasibility import Violation
+from aefi_bluesky.domain.bench import AxisDescription, BenchDescription
+from aefi_bluesky.domain.feasibility import Change, Violation
 from aefi_bluesky.domain.zone import AxisName
+
+_ROUNDING = 1e-8
+"""Of a step: what two sums of the same numbers may differ by."""
+
+_WHOLE = 1e-6
+"""An end of the travel that should be a whole step may miss it by this, in steps."""
 
 
 def travel_violations(
@@ -31,28 +37,38 @@ def travel_violations(
         Way to rest beyond them, in mm: half a frame and the run-up.
     """
     description = bench.axis(axis)
-    travel = description.travel_min_mm, description.travel_max_mm
-    low, high = ends_mm[0] - outside_mm, ends_mm[1] + outside_mm
+    span = f"{description.travel_min_mm:g} to {description.travel_max_mm:g} mm"
     way = "with run-up and run-down " if outside_mm else ""
-    for found, limit, is_outside in (
-        (low, travel[0], low < travel[0]),
-        (high, travel[1], high > travel[1]),
+    first, last = _whole_steps(description)
+    for wanted, limit, side in (
+        (ends_mm[0] - outside_mm, first, -1),
+        (ends_mm[1] + outside_mm, last, 1),
     ):
-        if is_outside:
+        # Where the axis really stops: at the step next to it.
+        found = round(wanted / description.mm_per_step) * description.mm_per_step
+        if side * (found - limit) > _ROUNDING * description.mm_per_step:
             yield Violation(
                 "travel",
                 found,
                 limit,
                 "mm",
-                f"axis {axis}: {found:.6g} mm {way}is outside "
-                f"{travel[0]:g} to {travel[1]:g} mm",
-                _room(axis, travel[0] + outside_mm, travel[1] - outside_mm),
+                f"axis {axis}: {wanted:.6g} mm {way}is outside {span}",
+                _room(axis, first + outside_mm, last - outside_mm),
             )
 
 
-def _room(axis: AxisName, low_mm: float, high_mm: float) -> str:
+def _whole_steps(axis: AxisDescription) -> tuple[float, float]:
+    """Return the first and the last step of the travel, in mm."""
+    step = axis.mm_per_step
+    first = math.ceil(axis.travel_min_mm / step - _WHOLE)
+    last = math.floor(axis.travel_max_mm / step + _WHOLE)
+    return first * step, last * step
+
+
+def _room(axis: AxisName, low_mm: float, high_mm: float) -> Change | str:
     """Say where a zone fits, rounded inwards to micrometres."""
     low, high = math.ceil(low_mm * 1000) / 1000, math.floor(high_mm * 1000) / 1000
     if low >= high:
         return f"no zone fits along {axis} so: fly slower, or use more frames"
-    return f"keep the zone from {low:.3f} to {high:.3f} mm along {axis}"
+    words = f"keep the zone from {{:.3f}} to {{:.3f}} mm along {axis}"
+    return Change(f"zone.{axis}", (low, high), "mm", words)

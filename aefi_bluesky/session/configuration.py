@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from importlib import resources
 from pathlib import Path
@@ -39,6 +40,17 @@ _HOT_EXCHANGE_BYTES = 12
 
 _LINE_EXCHANGES = 12
 """Exchanges between two lines beside polling: speeds, moves, confirmations."""
+
+_STAGE_SETUP_EXCHANGES, _STAGE_SETUP_BYTES = 23, 14
+"""What the stage is asked and told before anything moves, and how long on average:
+``@00HSX=3000`` and ``OK``, ``@00HSX`` and ``3000``, each with CR."""
+
+_READING_BYTES = 86
+"""``m127*``, its confirmation and eight codes of seven digits (acquisition §2)."""
+
+_REGISTER_EXCHANGES, _REGISTER_BYTES = 40, 14
+"""18 registers of converter and generator are selected and written before anything
+moves, two when all is over: ``a62*`` or ``d16384*`` and a line of eight bytes."""
 
 
 class _Table(BaseModel):
@@ -97,11 +109,22 @@ class AcquisitionTable(_Table):
     baud: PositiveInt
     reply_allowance_ms: PositiveInt
     reading_rate_hz: Positive
+    latency_tick_ms: float = Field(default=0.0, ge=0, le=1000)
     conversion_rate_hz: Positive
     osr: PositiveInt
     vref_v: Positive
     gain: PositiveInt
     lag_ms: float = Field(default=0.0, ge=0, le=10_000, allow_inf_nan=False)
+
+    def register_setup_s(self) -> float:
+        """Return the time that all writes of registers take, in s."""
+        exchange_s, tick_s = (
+            _REGISTER_BYTES * 10 / self.baud,
+            self.latency_tick_ms / 1000,
+        )
+        if tick_s > 0:
+            exchange_s = math.ceil(exchange_s / tick_s) * tick_s
+        return _REGISTER_EXCHANGES * exchange_s
 
 
 class RealtimeTable(_Table):
@@ -200,11 +223,15 @@ class BenchConfiguration(_Table):
                 osr=acquisition.osr,
                 conversion_rate_hz=acquisition.conversion_rate_hz,
                 lag_s=acquisition.lag_ms / 1000,
+                exchange_s=_READING_BYTES * 10 / acquisition.baud,
+                latency_tick_s=acquisition.latency_tick_ms / 1000,
+                setup_s=acquisition.register_setup_s(),
             ),
             link=LinkDescription(
                 fix_rate_hz=1 / period_s,
                 fix_line_limit_hz=1 / period_s,
                 line_overhead_s=_LINE_EXCHANGES * period_s,
+                setup_s=_STAGE_SETUP_EXCHANGES * self._exchange_s(_STAGE_SETUP_BYTES),
             ),
             wiring=WiringDescription(**self.wiring.model_dump()),
         )

@@ -77,11 +77,14 @@ class SimulationSettings:
             stage["baud"] = self.stage_baud
         if self.stage_turnaround_us is not None:
             stage["turnaround_ms"] = self.stage_turnaround_us / 1000
-        baud = self.acquisition_baud or bench.acquisition.baud
+        acquisition = {
+            "baud": self.acquisition_baud or bench.acquisition.baud,
+            "latency_tick_ms": self.tick_us / 1000,
+        }
         return bench.model_copy(
             update={
                 "stage": bench.stage.model_copy(update=stage),
-                "acquisition": bench.acquisition.model_copy(update={"baud": baud}),
+                "acquisition": bench.acquisition.model_copy(update=acquisition),
             }
         )
 

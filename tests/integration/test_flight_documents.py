@@ -1,6 +1,7 @@
 """The documents of flights in virtual time, however they end."""
 
 import json
+import sys
 from importlib import resources
 
 import h5py
@@ -16,6 +17,7 @@ from aefi_bluesky.domain.errors import (
     DeviceUnavailableError,
     MotionFaultError,
 )
+from aefi_bluesky.domain.flight_load import FRAME_BYTES
 from aefi_bluesky.domain.scan_results import FrameState
 
 MESSAGES = 73
@@ -365,3 +367,27 @@ def test_same_seed_gives_the_same_documents(make_bench):
 def test_another_seed_gives_other_voltages(make_bench):
     first, second = make_bench(seed=5), make_bench(seed=6)
     assert first.fly().column("primary", "x_I") != second.fly().column("primary", "x_I")
+
+
+def _bytes_of(value, seen):
+    """Bytes of plain values, all that they hold included, each object once."""
+    if id(value) in seen:
+        return 0
+    seen.add(id(value))
+    held = value.values() if isinstance(value, dict) else value
+    inside = held if isinstance(value, dict | list) else ()
+    return sys.getsizeof(value) + sum(_bytes_of(each, seen) for each in inside)
+
+
+def test_documents_of_a_frame_take_what_planning_allows_for(bench):
+    """All columns and their time stamps, as the page of a line holds them."""
+    # Long lines: what a page has once counts little.
+    bench.fly(**BIG)
+    descriptors = bench.run.descriptors()
+    pages = [
+        page
+        for page in bench.run.of_kind("event_page")
+        if descriptors[page["descriptor"]] == "primary"
+    ]
+    taken = _bytes_of(pages, set()) / BIG_FRAMES
+    assert FRAME_BYTES / 4 < taken < FRAME_BYTES

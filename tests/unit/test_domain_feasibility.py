@@ -3,18 +3,25 @@
 import dataclasses
 import math
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
+from nearest_changes import all_changed, changed, leaves_a_line
 from scan_strategies import ANY_SPEED, ANYWHERE, BENCH, TRIGGERS, benches, specs
 
-from aefi_bluesky.domain.bench import BenchDescription
+from aefi_bluesky.domain.bench import AxisDescription, BenchDescription
 from aefi_bluesky.domain.errors import ConfigurationError
-from aefi_bluesky.domain.feasibility import FeasibilityReport
-from aefi_bluesky.domain.flight_load import HostLimits, flight_load
+from aefi_bluesky.domain.feasibility import Change, FeasibilityReport
+from aefi_bluesky.domain.flight_load import (
+    RING_SAMPLES,
+    HostLimits,
+    detector_rate_hz,
+    flight_load,
+)
 from aefi_bluesky.domain.flight_plan import FlightPlan
 from aefi_bluesky.domain.planning import plan_flight
-from aefi_bluesky.domain.scan_spec import FlyScanSpec, Trigger, TriggerKind
+from aefi_bluesky.domain.scan_spec import FlyScanSpec, Trigger, TriggerKind, Zone
 from aefi_bluesky.domain.speed_spans import WINDOWS, controller_speeds
 from aefi_bluesky.testing.builders import a_bench, a_spec
 
@@ -40,13 +47,18 @@ def with_link(**changes):
 
 
 def test_fixes_must_tell_a_readings_frame():
-    # 2.5 mm in 76 ms; 10 ms of a reading's 16 are its integration; 0.95 * 25 fixes/s.
+    # 2.5 mm less a step in 76 ms; 10 ms of a reading's 16 are its integration;
+    # 0.95 * 25 fixes/s.
     found = violation_of(
         "fixes per frame", a_spec(), with_link(fix_rate_hz=25.0, fix_line_limit_hz=25.0)
     )
-    assert found.found == pytest.approx((2.5 / 32.7 - 0.006) * 0.95 * 25)
+    room_mm = 2.5 - 0.0218
+    assert found.found == pytest.approx((room_mm / 32.7 - 0.006) * 0.95 * 25)
     assert (found.limit, found.unit) == (2, "fixes")
-    assert found.suggestion == "fly at 27.71 mm/s at most"
+    assert found.suggestion == "fly at 27.47 mm/s at most"
+    assert found.nearest == Change(
+        "speed_mm_per_s", 27.47, "mm/s", "fly at {:.12g} mm/s at most"
+    )
 
 
 @pytest.mark.parametrize(
@@ -101,6 +113,89 @@ def test_rings_must_bear_a_stalled_consumer():
     assert "no scan spec changes that" in found.suggestion
 
 
+def test_rings_are_as_large_as_the_engines():
+    """A ring cannot be filled in a flight of a test: virtual time waits for room."""
+    shell = Path(__file__).parents[2] / "rust/aefi-scan-engine/src/shell/mod.rs"
+    text = shell.read_text(encoding="utf-8")
+    (samples,) = re.findall(r"const SAMPLES: usize = ([\d_]+);", text)
+    assert int(samples) == RING_SAMPLES
+    assert text.count("ring(SAMPLES)") == 2
+    for stall_s, is_refused in ((RING_SAMPLES / 200 + 1, True), (1310.0, False)):
+        planned = plan_flight(a_spec(), BENCH, host=HostLimits(stall_s=stall_s))
+        assert isinstance(planned, FeasibilityReport) is is_refused
+
+
+@pytest.mark.parametrize(
+    ("n_avg", "rate_hz"),
+    [(1, 62.5), (10, 62.5), (15, 62.5), (16, 31.25), (127, 7.8125)],
+)
+def test_readings_come_at_the_ticks_of_the_adapter(n_avg, rate_hz):
+    detector = dataclasses.replace(
+        BENCH.detector, exchange_s=0.0006, latency_tick_s=0.016
+    )
+    spec, bench = a_spec(n_avg=n_avg), a_bench(detector=detector)
+    assert detector_rate_hz(spec, bench) == pytest.approx(rate_hz)
+
+
+def test_period_must_bear_a_tick_that_was_just_missed():
+    detector = dataclasses.replace(
+        BENCH.detector, exchange_s=0.0006, latency_tick_s=0.016
+    )
+    spec = a_spec(trigger=Trigger(TriggerKind.PERIODIC, 0.02))
+    found = violation_of("trigger period", spec, a_bench(detector=detector))
+    assert found.limit == pytest.approx(0.010 + 0.0006 + 0.016)
+    # A reading of ten conversions takes a tick at least: this one may do.
+    assert found.guard == pytest.approx(found.limit - 0.016)
+    assert not found.fails_for_certain
+    assert "within the guard band" in str(found)
+
+
+def test_frame_narrower_than_a_step_is_refused():
+    spec = a_spec(zone=Zone(590.0, 610.0, 600.0, 600.16), speed_mm_per_s=1.1)
+    assert violation_of("fixes per frame", spec).found < 0
+
+
+def test_travel_ends_at_a_whole_step():
+    # Nine tenths of a step are no room: the axis would stop at the step beyond.
+    y = AxisDescription(0.0, (28_394 + 0.9) * 0.0218, 21.8)
+    spec = a_spec(zone=Zone(590.0, 610.0, 600.0, 610.0))
+    bench = a_bench(y=y)
+    over = violation_of("travel", spec, bench)
+    assert over.limit == pytest.approx(28_394 * 0.0218)
+    assert over.found / 0.0218 == pytest.approx(round(over.found / 0.0218))
+    better = changed(spec, bench, over.nearest)
+    assert isinstance(plan_flight(*better), FlightPlan)
+
+
+def test_places_to_aim_at_lie_steps_apart():
+    zone = Zone(590.0, 610.0, 600.0, 601.0)
+    spec = a_spec(
+        zone=zone,
+        speed_mm_per_s=1.1,
+        min_readings_per_frame=2,
+        trigger=Trigger(TriggerKind.POSITIONS),
+    )
+    found = violation_of("aim", spec)
+    assert (found.found, found.limit) == (pytest.approx(1 / 16), 4 * 0.0218)
+    assert found.suggestion == "use 6 frames at most in a line along y"
+    assert found.nearest.value == 6
+
+
+def test_numbers_beyond_the_guard_band_fail_for_certain():
+    one_frame = a_spec(min_readings_per_frame=4)
+    # 4.8 readings meet a frame; 5 are wanted, so that 4 are whole.
+    near = violation_of("readings per frame", one_frame)
+    assert not near.fails_for_certain
+    far = violation_of("readings per frame", a_spec(min_readings_per_frame=20))
+    assert far.fails_for_certain
+    assert "guard band" not in str(far)
+    # A thousandth of a step/s too fast is flown as the limit itself.
+    limit = BENCH.motion.max_speed_mm_per_s
+    for excess, is_certain in ((1e-3, False), (0.6, True)):
+        speed = violation_of("speed", a_spec(speed_mm_per_s=limit + excess * 0.0218))
+        assert speed.fails_for_certain is is_certain
+
+
 def test_documents_must_fit_into_memory():
     found = violation_of(
         "memory", a_spec(n_x=600, n_y=40), host=HostLimits(memory_bytes=2**20)
@@ -134,41 +229,6 @@ def test_a_period_thins_the_readings_out():
     assert flight_load(periodic, BENCH).readings_per_frame == pytest.approx(25 / 32.7)
 
 
-def _numbers(text: str) -> list[float]:
-    return [float(n) for n in re.findall(r"-?\d+\.?\d*(?:e[+-]\d+)?", text)]
-
-
-def _in_zone(spec: FlyScanSpec, suggestion: str) -> FlyScanSpec | None:
-    axis, room = suggestion[-1], _numbers(suggestion)
-    low, high = (min(max(end, room[0]), room[1]) for end in spec.zone.along(axis))
-    if low == high:
-        return None
-    ends = {f"{axis}_min_mm": low, f"{axis}_max_mm": high}
-    return dataclasses.replace(spec, zone=dataclasses.replace(spec.zone, **ends))
-
-
-def _applied(case: Case, suggestion: str) -> Case | None:
-    """Return what is suggested, or None where only a person can choose."""
-    spec, bench = case
-    if suggestion.startswith("no "):
-        return None
-    if suggestion.startswith("keep the zone"):
-        better = _in_zone(spec, suggestion)
-        return better and (better, bench)
-    (number,) = _numbers(suggestion)
-    if suggestion.startswith("fly at"):
-        return dataclasses.replace(spec, speed_mm_per_s=number), bench
-    if suggestion.startswith("set the ramp"):
-        motion = dataclasses.replace(bench.motion, ramp_s=number)
-        return spec, dataclasses.replace(bench, motion=motion)
-    if suggestion.startswith("fly "):
-        axis = suggestion[-1]
-        return dataclasses.replace(spec, **{f"n_{axis}": int(number)}), bench
-    assert suggestion.startswith(("read periodically", "use a period"))
-    trigger = Trigger(TriggerKind.PERIODIC, number)
-    return dataclasses.replace(spec, trigger=trigger), bench
-
-
 def _violations(case: Case):
     planned = plan_flight(*case, host=HOST)
     return [] if isinstance(planned, FlightPlan) else planned.violations
@@ -187,29 +247,36 @@ any_specs = specs(speeds=ANY_SPEED, ends=ANYWHERE, triggers=TRIGGERS)
 def test_suggestion_is_accepted_when_applied(spec, bench):
     violations = _violations((spec, bench))
     for violation in violations:
-        better = _applied((spec, bench), violation.suggestion)
-        if better is not None:
-            left = [_rule(each) for each in _violations(better)]
+        change = violation.nearest
+        if isinstance(change, Change) and leaves_a_line(spec, change):
+            left = [_rule(each) for each in _violations(changed(spec, bench, change))]
             assert _rule(violation) not in left, violation
 
 
 def _followed(case: Case) -> Case | None:
-    """Return what following the last suggestion again and again leads to, if any."""
+    """Return what following all suggestions again and again leads to, if anything."""
     for _ in range(12):
-        violations = _violations(case)
-        if not violations:
+        planned = plan_flight(*case, host=HOST)
+        if isinstance(planned, FlightPlan):
             return case
-        better = _applied(case, violations[-1].suggestion)
+        better = all_changed(*case, planned)
         if better is None:
             return None
         case = better
-    pytest.fail(f"no end of suggestions: {violations}")
+    pytest.fail(f"no end of suggestions: {planned}")
 
 
 @settings(max_examples=300)
 @given(any_specs)
 def test_following_the_suggestions_ends_in_a_plan(spec):
     _followed((spec, BENCH))
+
+
+def _is_in_travel(place_mm: float, axis: AxisDescription) -> bool:
+    """Whether the whole step next to a place, where the axis stops, is."""
+    steps, per_mm = round(place_mm * 1000 / axis.um_per_step), 1000 / axis.um_per_step
+    low, high = axis.travel_min_mm * per_mm, axis.travel_max_mm * per_mm
+    return low - 1e-6 <= steps <= high + 1e-6
 
 
 @settings(max_examples=500, suppress_health_check=[HealthCheck.filter_too_much])
@@ -220,11 +287,10 @@ def test_accepted_plan_stays_inside_all_limits(spec, bench):
     assume(case is not None)
     spec, bench = case
     plan = plan_flight(spec, bench, host=HOST)
-    fast, slow = bench.axis(plan.fast_axis), bench.axis(plan.slow_axis)
     for line in plan.lines:
-        assert slow.travel_min_mm <= line.slow_mm <= slow.travel_max_mm
+        assert _is_in_travel(line.slow_mm, bench.axis(plan.slow_axis))
         for place in (line.start_mm, line.end_mm):
-            assert fast.travel_min_mm <= place <= fast.travel_max_mm
+            assert _is_in_travel(place, bench.axis(plan.fast_axis))
     motion, load = bench.motion, flight_load(spec, bench)
     assert plan.speed_mm_per_s >= motion.min_speed_mm_per_s * (1 - 1e-8)
     assert plan.speed_mm_per_s <= motion.max_speed_mm_per_s * (1 + 1e-8)

@@ -147,7 +147,7 @@ def test_too_few_readings_per_frame_says_how_fast_at_most():
     assert isinstance(report, FeasibilityReport)
     (violation,) = report.violations
     assert violation.limit == 6
-    assert violation.suggestion == "fly at 26.04 mm/s at most"
+    assert violation.suggestion == "fly at 25.81 mm/s at most"
 
 
 @pytest.mark.parametrize("kind", ["sync-output", "digital-output", "latch"])
@@ -190,9 +190,12 @@ def test_an_encoder_alone_is_no_sync_output():
 
 
 @pytest.mark.parametrize(
-    ("kind", "exchanges"), [("sync-output", 9), ("digital-output", 6)]
+    ("kind", "exchanges", "unseen_steps"),
+    [("sync-output", 9, 3 + 1.5 * 0.390625), ("digital-output", 6, 0)],
 )
-def test_frames_too_short_for_their_pulses_say_how_fast_at_most(kind, exchanges):
+def test_frames_too_short_for_their_pulses_say_how_fast_at_most(
+    kind, exchanges, unseen_steps
+):
     link = dataclasses.replace(BENCH.link, fix_rate_hz=74.1)
     bench = a_bench(wiring=WiringDescription(**WIRINGS[kind]), link=link)
     trigger = Trigger(TriggerKind(kind))
@@ -200,7 +203,8 @@ def test_frames_too_short_for_their_pulses_say_how_fast_at_most(kind, exchanges)
     report = plan_flight(spec, bench)
     assert isinstance(report, FeasibilityReport)
     violation = next(v for v in report.violations if v.rule == "time for pulses")
-    assert violation.found == pytest.approx(1.0 / 22.2)
+    room_mm = 1.0 - unseen_steps * 0.0218
+    assert violation.found == pytest.approx(room_mm / 22.2)
     assert violation.limit == pytest.approx(exchanges / 74.1)
     assert f"needs {violation.limit:.3g} s on the link" in str(violation)
     speed = float(violation.suggestion.split()[2])
@@ -265,7 +269,7 @@ def test_no_speed_above_the_highest_is_suggested_for_more_readings():
 
 
 def test_speed_is_not_lowered_into_a_ramp_that_is_refused():
-    pitch_mm = 22.0 * 2 / 62.5
+    pitch_mm = 22.0 * 2 / 62.5 + 0.0218
     zone = Zone(590.0, 610.0, 600.0, 600.0 + 8 * pitch_mm)
     report = plan_flight(a_spec(zone=zone), BENCH)
     assert isinstance(report, FeasibilityReport)
@@ -326,6 +330,43 @@ def test_frames_lie_in_the_window_of_their_line(spec):
         assert sign * (line.window_stop_mm - passed[-1]) > 0
     cells = set(zip(plan.frame_ix.tolist(), plan.frame_iy.tolist(), strict=True))
     assert len(cells) == plan.n_frames == spec.n_x * spec.n_y
+
+
+def test_steps_are_the_same_speed_on_both_axes():
+    """The stage has one positioning speed in steps: a coarser axis goes farther."""
+    x = dataclasses.replace(BENCH.x, um_per_step=2 * BENCH.x.um_per_step)
+    bench = a_bench(x=x)
+    rests_at = 100.0, 588.0
+    fine, coarse = (plan_flight(a_spec(), b, rests_at=rests_at) for b in (BENCH, bench))
+    assert isinstance(fine, FlightPlan)
+    assert isinstance(coarse, FlightPlan)
+    way_s = 490.0 / BENCH.motion.positioning_speed_mm_per_s
+    assert fine.duration_s - coarse.duration_s == pytest.approx(way_s / 2, rel=0.1)
+
+
+def test_setting_up_takes_as_long_as_the_slower_link():
+    quick = dataclasses.replace(BENCH.detector, setup_s=0.04)
+    link = dataclasses.replace(BENCH.link, setup_s=0.4)
+    # Not known, it is guessed from the readings: 36 exchanges.
+    for changes, setup_s in (
+        ({}, 36 / 62.5),
+        ({"detector": quick, "link": link}, 0.4),
+    ):
+        plan = plan_flight(a_spec(), a_bench(**changes), rests_at=(600.0, 600.0))
+        moves_only = dataclasses.replace(link, setup_s=1e-9)
+        tiny = dataclasses.replace(quick, setup_s=1e-9)
+        bare = plan_flight(
+            a_spec(), a_bench(detector=tiny, link=moves_only), rests_at=(600.0, 600.0)
+        )
+        assert isinstance(plan, FlightPlan)
+        assert isinstance(bare, FlightPlan)
+        assert plan.duration_s - bare.duration_s == pytest.approx(setup_s)
+
+
+def test_aimed_lines_have_run_up_for_a_prediction():
+    aimed = a_spec(trigger=Trigger(TriggerKind.POSITIONS))
+    more = approach_mm(aimed, BENCH) - approach_mm(a_spec(), BENCH)
+    assert more == pytest.approx(10 * 32.7 / 200)
 
 
 @given(st.floats(*SPEEDS))

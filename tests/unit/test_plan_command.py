@@ -69,6 +69,19 @@ def test_every_violation_is_printed_with_its_change(plan):
     assert report["violations"][0]["limit"] == pytest.approx(109.0)
 
 
+def test_change_is_a_parameter_and_a_value_in_json(plan):
+    report = plan(a_spec(speed_mm_per_s=500.0), "--json", status=1)
+    found = next(
+        each
+        for each in json.loads(report)["violations"]
+        if each["rule"] == "readings per frame"
+    )
+    change = found["change"]
+    assert (change["parameter"], change["unit"]) == ("speed_mm_per_s", "mm/s")
+    assert found["suggestion"] == f"fly at {change['value']:.12g} mm/s at most"
+    assert found["fails_for_certain"] is True
+
+
 def test_violation_without_a_number_is_null_in_json(plan):
     spec = a_spec().to_plain() | {"trigger": {"kind": "latch"}}
     report = plan(type(a_spec()).from_plain(spec), "--json", status=1)
