@@ -84,6 +84,10 @@ impl TriggerSource for PositionTrigger {
                     self.track = Some(LiveTrack::resting(fix.middle(), position));
                 }
             }
+            // It came to rest in between, whatever was seen of the way there.
+            StageRecord::Motion { axis, at, from, .. } if *axis == self.plan.fast => {
+                self.track = Some(LiveTrack::resting(*at, from.0 as f64));
+            }
             StageRecord::LineBegan { line, place, .. } => {
                 self.target = Some(Target {
                     line: self.plan.lines[*line],
