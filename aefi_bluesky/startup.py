@@ -43,11 +43,17 @@ from IPython.core.getipython import get_ipython
 from aefi_bluesky.domain.measured_object import MeasuredObject
 from aefi_bluesky.domain.study import ScanRole
 from aefi_bluesky.plans import (
+    calibrate_lag,
     characterise_bench,
+    differential_map,
     fly_in_run,
     fly_line,
     fly_lines,
     fly_map,
+    frequency_sequence,
+    measure_point,
+    step_map,
+    time_series,
 )
 from aefi_bluesky.session import Session
 from aefi_bluesky.session.composition import BenchKind
@@ -161,17 +167,21 @@ __all__ = [
     "bpp",
     "bps",
     "c",
+    "calibrate_lag",
     "calibration",
     "cat",
     "characterise_bench",
     "clear_errors",
     "close_session",
+    "differential_map",
     "excitation",
     "fly_in_run",
     "fly_line",
     "fly_lines",
     "fly_map",
     "flyer",
+    "frequency_sequence",
+    "measure_point",
     "np",
     "plt",
     "read_spec",
@@ -181,5 +191,7 @@ __all__ = [
     "session",
     "stage_x",
     "stage_y",
+    "step_map",
     "studies",
+    "time_series",
 ]

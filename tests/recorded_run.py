@@ -8,7 +8,7 @@ from typing import Any
 
 from event_model import DocumentNames, schema_validators
 
-EVENT_STREAMS = ("primary", "lines", "maps", "health", "baseline")
+EVENT_STREAMS = ("primary", "lines", "maps", "health", "baseline", "lag")
 SAMPLE_STREAMS = ("readings", "fixes")
 
 
@@ -93,6 +93,10 @@ class RecordedRun:
             found = doc["data"][name]
             values.extend([found] if kind == "event" else found)
         return values
+
+    def times(self, stream):
+        """When each event of a stream was made, in s."""
+        return [doc["time"] for _kind, doc in self._of_stream(stream, "event")]
 
     def configuration(self, stream, device):
         """The configuration of a device in a stream's descriptor."""

@@ -8,6 +8,7 @@ from aefi_bluesky.devices.field_sensor import FieldSensor
 from aefi_bluesky.devices.flyer import AefiFlyer
 from aefi_bluesky.devices.nested_flyer import NestedFlyer
 from aefi_bluesky.devices.stage_axis import StageAxis
+from aefi_bluesky.devices.step_record import StepRecord
 
 __all__ = [
     "AefiFlyer",
@@ -18,4 +19,5 @@ __all__ = [
     "FieldSensor",
     "NestedFlyer",
     "StageAxis",
+    "StepRecord",
 ]

@@ -246,14 +246,18 @@ class FlightLog:
             Shape (n_y, n_x), the mean of a pixel over its repeats; NaN where none
             is ok.
         """
-        with self._lock:
-            good = [
-                row
-                for row in self._frames.values()
-                if row["state"] == FrameState.OK.value
-            ]
+        good = self._good_frames()
         frames = [row["frame"] for row in good]
         return map_image(self.plan, frames, [row[column] for row in good], muted=muted)
+
+    def column(self, name: str) -> npt.NDArray[np.float64]:
+        """Return a numeric column of the frames that are ok, in order; shape (n,)."""
+        return np.array([row[name] for row in self._good_frames()], dtype=np.float64)
+
+    def _good_frames(self) -> list[Row]:
+        with self._lock:
+            rows = sorted(self._frames.items())
+        return [row for _, row in rows if row["state"] == FrameState.OK.value]
 
 
 def _rows(columns: Mapping[str, npt.NDArray[Any]]) -> list[Row]:

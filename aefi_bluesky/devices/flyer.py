@@ -35,6 +35,7 @@ from aefi_bluesky.domain.bench import BenchDescription
 from aefi_bluesky.domain.errors import DataLossError, IllegalTransitionError
 from aefi_bluesky.domain.feasibility import FeasibilityReport
 from aefi_bluesky.domain.flight_plan import FlightPlan
+from aefi_bluesky.domain.map_uncertainty import voltage_uncertainty
 from aefi_bluesky.domain.planning import plan_flight
 from aefi_bluesky.domain.ports import ScanInFlight, ScanPort
 from aefi_bluesky.domain.scan_results import FrameState, ScanResults, ScanState
@@ -181,6 +182,41 @@ class AefiFlyer(Device):
     def map_of(self, column: str, *, muted: bool = False) -> npt.NDArray[np.float64]:
         """Return a column of ``primary`` as an image; see `FlightLog.map_of`."""
         return self._current_log().map_of(column, muted=muted)
+
+    def uncertainty_of(
+        self, channel: str, noise_v: float, drift_v: float = 0.0
+    ) -> npt.NDArray[np.float64]:
+        """Return how well a voltage of the last map is known, for 95 % of its pixels.
+
+        Parameters
+        ----------
+        channel
+            One of `CHANNELS`.
+        noise_v
+            Standard deviation of a reading, in V; `characterise_bench` measures it.
+        drift_v
+            Drift until whatever the map is compared with, in V.
+
+        Returns
+        -------
+        numpy.ndarray
+            In V, shape (n_y, n_x); see `voltage_uncertainty`.
+        """
+        fast = self._current_log().plan.fast_axis
+        width = self.map_of(f"{fast}_hi") - self.map_of(f"{fast}_lo")
+        return voltage_uncertainty(
+            self.map_of(channel),
+            self.map_of("count"),
+            width / 2,
+            self._current_log().plan.spec.pitch_mm(fast),
+            noise_v,
+            along=0 if fast == "y" else 1,
+            drift_v=drift_v,
+        )
+
+    def column_of(self, column: str) -> npt.NDArray[np.float64]:
+        """Return a column of the frames that are ok; see `FlightLog.column`."""
+        return self._current_log().column(column)
 
     @property
     def began_ns(self) -> int | None:

@@ -57,11 +57,13 @@ class StageAxis(Device, PositionerBase):
         home_speed_mm_per_s: float = 32.7,
         **kwargs: Any,
     ) -> None:
+        self.bench = bench
         self._stage = stage
         self._axis: Literal["x", "y"] = axis
         self._travel = bench.axis(axis)
         self._home_speed = home_speed_mm_per_s
         self._nominal = float("nan")
+        self._may_stop = False
         kwargs.setdefault("labels", {"motors"})
         super().__init__(name=name, **kwargs)
         self.velocity.put(bench.motion.positioning_speed_mm_per_s)
@@ -120,6 +122,8 @@ class StageAxis(Device, PositionerBase):
         """
         target = _as_float(position)
         self.check_value(target)
+        if self._stage.is_at(self._axis, target):
+            return self._stay(target)
         speed: Any = self.velocity.get()
         return self._begin(
             lambda: self._stage.start_move(self._axis, target, speed),
@@ -128,6 +132,12 @@ class StageAxis(Device, PositionerBase):
             moved_cb=moved_cb,
             timeout=timeout,
         )
+
+    def _stay(self, target: float) -> MoveStatus:
+        self._nominal = target
+        status = MoveStatus(self, target)
+        status.set_finished()
+        return status
 
     def home(
         self, direction: Literal["forward", "reverse"] = "reverse", wait: bool = False
@@ -171,6 +181,7 @@ class StageAxis(Device, PositionerBase):
     ) -> MoveStatus:
         # Before it moves: a stage in motion can't be asked by anybody else.
         self._set_position(self.position)
+        self._may_stop = False
         start()
         self._nominal = target
         status = MoveStatus(self, target, timeout=timeout, settle_time=self.settle_time)
@@ -197,7 +208,7 @@ class StageAxis(Device, PositionerBase):
         except Exception as err:
             self._conclude(status, err)
             return
-        if end.outcome == "arrived":
+        if end.outcome == "arrived" or (end.outcome == "stopped" and self._may_stop):
             self._conclude(status, None)
         elif end.outcome == "stopped":
             where = f"{self.name} was stopped at {self.position:.3f} mm"
@@ -215,8 +226,16 @@ class StageAxis(Device, PositionerBase):
         self._run_subs(sub_type=self.SUB_DONE, timestamp=time.time())
 
     def stop(self, *, success: bool = False) -> None:
-        """Stop both axes with their ramps; returns at once, idempotent."""
+        """Stop both axes with their ramps; returns at once, idempotent.
+
+        Parameters
+        ----------
+        success
+            Whether the moves so ended count as done, as where the RunEngine pauses
+            and will ask for them again; they fail else.
+        """
         if self._moving:
+            self._may_stop = success
             self._stage.stop()
 
     def abort(self) -> None:

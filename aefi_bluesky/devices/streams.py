@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
 from bluesky.protocols import HasName, Readable
 from event_model.documents import PartialEventPage
 
@@ -19,6 +21,30 @@ from aefi_bluesky.domain.errors import IllegalTransitionError
 from aefi_bluesky.domain.scan_results import CHANNELS, FrameState
 
 CurrentLog = Callable[[], FlightLog]
+
+
+class MappedPlan(Protocol):
+    """What has a grid."""
+
+    @property
+    def spec(self) -> Any:
+        """The grid, which may be differential."""
+        ...
+
+
+class Images(Protocol):
+    """Frames that can be seen as images: a flight's log, or what is like one."""
+
+    @property
+    def plan(self) -> MappedPlan:
+        """What was measured."""
+        ...
+
+    def map_of(self, column: str, *, muted: bool = False) -> npt.NDArray[np.float64]:
+        """Return a column as an image; see `FlightLog.map_of`."""
+        ...
+
+
 CurrentPages = Callable[[], list[LinePage]]
 
 
@@ -122,7 +148,7 @@ class MapStream(_Stream, Readable[Any]):
     Of a differential map six more, of its muted frames.
     """
 
-    def __init__(self, name: str, parent: Any, log: CurrentLog) -> None:
+    def __init__(self, name: str, parent: Any, log: Callable[[], Images]) -> None:
         super().__init__(name, parent)
         self._log = log
         self._described: tuple[int, int] | None = None

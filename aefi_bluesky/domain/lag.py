@@ -14,6 +14,9 @@ from aefi_bluesky.domain.errors import InvalidScanSpecError
 LONGEST_LAG_S = 0.5
 """Lags are looked for up to this much beside the one corrected already, in s."""
 
+WORST_ERROR_S = 0.005
+"""A lag with a larger standard error than this, in s, is none: noise alone has one."""
+
 _LEAST_FRAMES = 8
 """Frames in each direction below which nothing is estimated."""
 
@@ -78,11 +81,11 @@ def estimate_lag(
     lag = _minimum(problem.misfit, trials[best] - width, trials[best] + width)
     error = problem.error_s(lag)
     speed = float(np.abs(velocities_mm_per_s).mean())
-    if not error < LONGEST_LAG_S / 10 or abs(lag) >= LONGEST_LAG_S:
+    if not error < WORST_ERROR_S or abs(lag) >= LONGEST_LAG_S:
         raise InvalidScanSpecError(
             "calibration line: the field changes too little along it to tell a lag, "
             f"found {lag * 1e3:.3g} ms with an error of {error * 1e3:.3g} ms; at most "
-            f"{LONGEST_LAG_S * 100:g} ms of error and {LONGEST_LAG_S * 1e3:g} ms of "
+            f"{WORST_ERROR_S * 1e3:g} ms of error and {LONGEST_LAG_S * 1e3:g} ms of "
             "lag are believed"
         )
     return LagEstimate(lag, error, 2 * speed * lag)

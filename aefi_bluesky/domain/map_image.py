@@ -3,15 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from aefi_bluesky.domain.flight_plan import FlightPlan
+from aefi_bluesky.domain.grid import Grid
+
+
+class Pixels(Protocol):
+    """Which pixel each frame belongs to: a flight plan, or what is like one."""
+
+    @property
+    def spec(self) -> Grid:
+        """The grid."""
+        ...
+
+    @property
+    def frame_ix(self) -> npt.NDArray[np.int64]:
+        """Index of each frame along x."""
+        ...
+
+    @property
+    def frame_iy(self) -> npt.NDArray[np.int64]:
+        """Index of each frame along y."""
+        ...
+
+    @property
+    def frame_muted(self) -> npt.NDArray[np.bool_]:
+        """Whether the excitation is muted in each frame."""
+        ...
 
 
 def map_image(
-    plan: FlightPlan,
+    plan: Pixels,
     frames: Sequence[int] | npt.NDArray[np.int64],
     values: Sequence[float] | npt.NDArray[np.float64],
     *,

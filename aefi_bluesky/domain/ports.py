@@ -211,6 +211,10 @@ class StageMotion(Protocol):
         """Return how the last move of an axis ended; None if it moves after so long."""
         ...
 
+    def is_at(self, axis: AxisName, target_mm: float) -> bool:
+        """Return whether an axis is known to rest at a target, to a step."""
+        ...
+
     def positions_mm(self) -> tuple[float, float]:
         """Return where x and y are, in mm: as asked last, or expected in flight.
 

@@ -123,6 +123,13 @@ class RustStage:
         waited = self._moves.wait(axis, timeout_s)
         return None if waited is None else MoveEnd(*waited)
 
+    def is_at(self, axis: AxisName, target_mm: float) -> bool:
+        """See `StageMotion`."""
+        known = self._is_known and self._in_flight_mm() is None
+        found = self._moves.positions["xy".index(axis)]
+        rests = known and self._moves.wait(axis, 0.0) is not None
+        return rests and found == round(target_mm / self._mm[axis])
+
     def positions_mm(self) -> tuple[float, float]:
         """See `StageMotion`."""
         flown = self._in_flight_mm()

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections.abc import Callable
 from typing import Any, Literal
 
 import bluesky.plan_stubs as bps
@@ -125,6 +126,7 @@ def fly_spec(
     md: dict[str, Any] | None = None,
     plan_name: str = "fly_map",
     plan_args: dict[str, Any] | None = None,
+    then: Callable[[str, FlightPlan], MsgGenerator[None]] | None = None,
 ) -> MsgGenerator[str]:
     """Fly what a spec tells, as a run of its own; see `fly_map`.
 
@@ -139,6 +141,9 @@ def fly_spec(
     plan_name, plan_args
         The plan and its arguments by name, for the start document; without
         arguments it has the spec only.
+    then
+        What is done with a flight that succeeded before its run is closed, given the
+        run's uid and what was flown; not called where nothing is carried out.
 
     Returns
     -------
@@ -167,9 +172,14 @@ def fly_spec(
             except_plan=close_interrupted,
         )
         yield from bpp.contingency_wrapper(
-            fly_to_results(flyer), except_plan=close_failed, else_plan=bps.close_run
+            fly_and_then(uid), except_plan=close_failed, else_plan=bps.close_run
         )
         return uid
+
+    def fly_and_then(uid: str) -> MsgGenerator[None]:
+        yield from fly_to_results(flyer)
+        if then is not None and flyer.results is not None:
+            yield from then(uid, plan)
 
     def close_interrupted(error: Exception) -> MsgGenerator[None]:
         # The run is open if it was asked to end, in the first baseline.

@@ -63,13 +63,24 @@ def how_to_fly(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """
     return {
         **{name: arguments[name] for name in _AS_GIVEN},
-        "excitation": Excitation(
-            ExcitationMode(arguments["excitation_mode"]),
-            arguments["level_s1s2_percent"],
-            arguments["level_s3s4_percent"],
-            arguments["frequency_hz"],
-        ),
+        "excitation": excitation_of(arguments),
         "trigger": Trigger(
             TriggerKind(arguments["trigger"]), arguments["trigger_period_s"]
         ),
     }
+
+
+def excitation_of(arguments: Mapping[str, Any]) -> Excitation:
+    """Return what a plan's arguments say that the spheres are driven with.
+
+    Raises
+    ------
+    InvalidScanSpecError
+        If a number is wrong.
+    """
+    return Excitation(
+        ExcitationMode(arguments["excitation_mode"]),
+        arguments["level_s1s2_percent"],
+        arguments["level_s3s4_percent"],
+        arguments["frequency_hz"],
+    )

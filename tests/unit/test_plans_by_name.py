@@ -52,8 +52,29 @@ METER = {
     "calibration": "calibration",
 }
 
+AT_REST = {
+    "stage_x": "stage_x",
+    "stage_y": "stage_y",
+    "sensor": "sensor",
+    "excitation": "excitation",
+}
+AT_PLACE = {**AT_REST, "x_mm": 600, "y_mm": 610.5}
+LAG_LINE = {
+    "flyer": "flyer",
+    "calibration": "calibration",
+    "slow_mm": 600.0,
+    "fast_min_mm": 520.0,
+    "fast_max_mm": 700.0,
+}
+
 GOOD = {
     "fly_map": MAP,
+    "differential_map": MAP,
+    "step_map": {**AT_REST, **ZONE},
+    "measure_point": AT_PLACE,
+    "time_series": {**AT_PLACE, "count": 10},
+    "frequency_sequence": {**AT_PLACE, "frequencies_hz": [100, 1e3]},
+    "calibrate_lag": LAG_LINE,
     "fly_line": LINE,
     "fly_lines": {"flyer": "flyer"},
     "fly_in_run": {"flyer": "flyer", "plan": {}},
@@ -82,6 +103,13 @@ BAD = [
     ("fly_in_run", {"flyer": "nobody", "plan": {}}, "Input should be 'flyer'"),
     ("fly_line", LINE | {"n_frames": 3.5}, "Input should be a valid integer"),
     ("fly_line", LINE | {"fast_axis": "z"}, "Input should be 'x' or 'y'"),
+    ("differential_map", MAP | {"repeats": "twice"}, "valid integer"),
+    ("step_map", {**AT_REST, **ZONE, "sensor": "nobody"}, "Input should be "),
+    ("step_map", {**AT_REST, **ZONE, "settle_s": "long"}, "valid number"),
+    ("measure_point", AT_PLACE | {"x_mm": "here"}, "valid number"),
+    ("time_series", AT_PLACE, "missing a required argument: 'count'"),
+    ("frequency_sequence", {**AT_PLACE, "frequencies_hz": 5.0}, "valid list"),
+    ("calibrate_lag", LAG_LINE | {"calibration": "flyer"}, "Input should be "),
     ("characterise_bench", METER | {"meter": "nobody"}, "Input should be "),
     ("characterise_bench", METER | {"meter": "stage_x"}, "Input should be "),
     ("characterise_bench", METER | {"n_avg": "ten"}, "valid integer"),

@@ -226,12 +226,13 @@ impl StageMachine {
         };
         self.beliefs[axis.index()] = Some(Belief::new(from, at, f64::from(speed)));
         if self.resends == 0 {
-            records(StageRecord::Motion {
+            let motion = StageRecord::Motion {
                 axis,
                 at,
                 from,
                 speed: f64::from(speed),
-            });
+            };
+            self.report(motion, records);
         }
         if matches!(self.phase, Phase::Flying(Leg::Fast)) && self.resends == 0 {
             self.exchanges = 0;
