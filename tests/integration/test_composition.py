@@ -31,8 +31,8 @@ from aefi_bluesky.plans import (
     fly_line,
     fly_lines,
     fly_map,
-    start_document,
 )
+from aefi_bluesky.plans.fly import start_document
 from aefi_bluesky.storage.document_writer import DocumentWriter
 from aefi_bluesky.storage.tiled_client import connect
 from aefi_bluesky.testing.fakes import RecordingObserver
