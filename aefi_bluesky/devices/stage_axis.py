@@ -10,7 +10,7 @@ import threading
 import time
 from typing import Any, Literal
 
-from ophyd import Component, Device, Signal
+from ophyd import Component, Device, Signal, SignalRO
 from ophyd.positioner import PositionerBase
 from ophyd.status import MoveStatus
 
@@ -46,6 +46,9 @@ class StageAxis(Device, PositionerBase):
 
     velocity = Component(Signal, value=0.0, kind="config")
     """Speed of the next moves, in mm/s."""
+
+    user_offset = Component(SignalRO, value=0.0, kind="omitted")
+    """Zero: positions are the controller's own; ``%wa`` shows it."""
 
     def __init__(
         self,
