@@ -53,6 +53,7 @@ from aefi_bluesky.plans import (
     frequency_sequence,
     measure_point,
     step_map,
+    study_plan,
     time_series,
 )
 from aefi_bluesky.session import Session
@@ -94,6 +95,7 @@ excitation = session.excitation
 clear_errors = session.port.clear_errors
 c = cat = session.catalog
 studies = study_service(session)
+run_study = study_plan(studies, flyer, session.observed)
 
 
 def _is_watched() -> bool:
@@ -186,6 +188,7 @@ __all__ = [
     "plt",
     "read_spec",
     "register_magics",
+    "run_study",
     "sd",
     "sensor",
     "session",

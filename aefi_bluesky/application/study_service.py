@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from functools import partial
 from typing import TypeVar
 
-from aefi_bluesky.application.pause_recorder import PauseRecorder
-from aefi_bluesky.application.silent_observer import SilentObserver
+from aefi_bluesky.application.study_flight import StudyFlight, run_metadata
 from aefi_bluesky.domain.bench import BenchDescription
 from aefi_bluesky.domain.errors import StaleStudyError, StudyRuleError
 from aefi_bluesky.domain.events import ScanId, StudyId
@@ -173,12 +173,42 @@ class StudyService:
         ScanPortError
             If the flight failed; the scan is stored as failed, with the cause.
         """
+        with self.next_flight(study_id) as flight:
+            results = self._scan_port.execute_scan(
+                flight.flight_plan, flight.observer(observer)
+            )
+            flight.record(results)
+            return results
+
+    @contextlib.contextmanager
+    def next_flight(self, study_id: StudyId) -> Generator[StudyFlight]:
+        """Begin the study's next scan, for who flies it inside the context.
+
+        The study is held meanwhile, by nobody else. Whatever leaves the context
+        before the flight's end was told fails the scan, with that as the cause:
+        Ctrl-C and the end of a generator too.
+
+        Parameters
+        ----------
+        study_id
+            The study.
+
+        Raises
+        ------
+        StudyNotFoundError, StudyRuleError, StudyBusyError, InfeasibleScanError
+            As `execute_next_scan` has them; nothing was begun.
+        """
         # Asked before the study is held too: a rule says more than that it is held.
         self.next_scan(study_id)
         with self._repository.hold(study_id):
-            scan, flight_plan = self._start(study_id)
-            watching = SilentObserver() if observer is None else observer
-            return self._fly(study_id, scan.id, flight_plan, watching)
+            flight = self._begin(study_id)
+            try:
+                yield flight
+            except BaseException as err:
+                # Whatever ended it, the bench no longer flies this scan.
+                flight.fail(f"{type(err).__name__}: {err}")
+                raise
+            flight.fail("nobody told how its flight ended")
 
     def recover(self, study_id: StudyId) -> PlannedScan | None:
         """Fail the scan that is running or paused though no session flies it.
@@ -203,46 +233,27 @@ class StudyService:
         with self._repository.hold(study_id):
             return self._change(study_id, Study.fail_lost_scan)
 
-    def _start(self, study_id: StudyId) -> tuple[PlannedScan, FlightPlan]:
-        def start(study: Study) -> tuple[PlannedScan, FlightPlan]:
+    def _begin(self, study_id: StudyId) -> StudyFlight:
+        def begin(study: Study) -> StudyFlight:
             scan = study.next_scan()
             study.require_bench(self._bench)
             flight_plan = self._feasible(scan.spec)
             study.start_scan(scan.id)
-            return scan, flight_plan
+            return StudyFlight(
+                scan,
+                flight_plan,
+                run_metadata(study, scan),
+                partial(self._change, study_id),
+                self._last_run_uid,
+            )
 
-        return self._change(study_id, start)
+        return self._change(study_id, begin)
 
     def _feasible(self, spec: FlyScanSpec) -> FlightPlan:
         planned = plan_flight(spec, self._bench)
         if isinstance(planned, FeasibilityReport):
             raise planned.error()
         return planned
-
-    def _fly(
-        self,
-        study_id: StudyId,
-        scan_id: ScanId,
-        flight_plan: FlightPlan,
-        observer: ScanObserver,
-    ) -> ScanResults:
-        change = partial(self._change, study_id)
-        watched = PauseRecorder(
-            observer,
-            paused=lambda: change(lambda study: study.pause_scan(scan_id)),
-            resumed=lambda: change(lambda study: study.resume_scan(scan_id)),
-        )
-        try:
-            results = self._scan_port.execute_scan(flight_plan, watched)
-        except BaseException as err:
-            # Whatever ended it, the bench no longer flies this scan: Ctrl-C too.
-            cause = f"{type(err).__name__}: {err}"
-            change(lambda study: study.fail_scan(scan_id, cause, self._last_run_uid()))
-            raise
-        change(
-            lambda study: study.record_results(scan_id, results, self._last_run_uid())
-        )
-        return results
 
     def _change(self, study_id: StudyId, change: Callable[[Study], _T]) -> _T:
         """Load a study, change it, store it; again if it was stored in between."""

@@ -162,6 +162,11 @@ class Study:
         """The scan that is running or paused, if one is."""
         return self._scans.active
 
+    @property
+    def pending_scans(self) -> tuple[PlannedScan, ...]:
+        """The scans that may still be started."""
+        return self._scans.pending
+
     def scan(self, scan_id: ScanId) -> PlannedScan:
         """Return the scan called `scan_id`."""
         return self._scans[scan_id]

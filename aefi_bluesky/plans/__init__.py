@@ -12,6 +12,7 @@ from aefi_bluesky.plans.step import (
     time_series,
 )
 from aefi_bluesky.plans.stubs import fly_in_run, fly_lines
+from aefi_bluesky.plans.study import study_plan
 
 __all__ = [
     "calibrate_lag",
@@ -24,5 +25,6 @@ __all__ = [
     "frequency_sequence",
     "measure_point",
     "step_map",
+    "study_plan",
     "time_series",
 ]

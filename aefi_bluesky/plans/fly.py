@@ -14,8 +14,9 @@ from bluesky.utils import (
 )
 
 from aefi_bluesky.devices import AefiFlyer
+from aefi_bluesky.domain.errors import ScanAbortedError
 from aefi_bluesky.domain.flight_plan import FlightPlan
-from aefi_bluesky.domain.scan_results import FrameState
+from aefi_bluesky.domain.scan_results import FrameState, ScanResults
 from aefi_bluesky.domain.scan_spec import FlyScanSpec, Pattern, Zone
 from aefi_bluesky.plans.device_names import FLYERS, device_names
 from aefi_bluesky.plans.parameters import (
@@ -225,6 +226,27 @@ def start_document(flyer: AefiFlyer, plan: FlightPlan) -> dict[str, Any]:
         },
         "bench": flyer.bench.to_plain(),
     }
+
+
+def results_since(flyer: AefiFlyer, before: ScanResults | None) -> ScanResults:
+    """Return how the flight of a plan ended, which may have been interrupted.
+
+    Parameters
+    ----------
+    flyer
+        What was to fly.
+    before
+        Its results before the plan.
+
+    Raises
+    ------
+    ScanAbortedError
+        If no flight has ended since.
+    """
+    results = flyer.results
+    if results is None or results is before:
+        raise ScanAbortedError("the scan was interrupted before its flight began")
+    return results
 
 
 def reason_of(flyer: AefiFlyer, error: Exception) -> str:

@@ -9,9 +9,9 @@ from bluesky import RunEngine
 from bluesky.utils import RunEngineInterrupted
 
 from aefi_bluesky.application.observed_port import ObservedScanPort
+from aefi_bluesky.application.study_flight import run_metadata
 from aefi_bluesky.application.study_service import StudyService
 from aefi_bluesky.devices import AefiFlyer
-from aefi_bluesky.domain.errors import ScanAbortedError
 from aefi_bluesky.domain.events import ScanStarted, StudyEvent
 from aefi_bluesky.domain.flight_plan import FlightPlan
 from aefi_bluesky.domain.ports import (
@@ -20,7 +20,7 @@ from aefi_bluesky.domain.ports import (
     StudyRepository,
 )
 from aefi_bluesky.domain.scan_results import ScanResults
-from aefi_bluesky.plans.fly import fly_spec
+from aefi_bluesky.plans.fly import fly_spec, results_since
 from aefi_bluesky.session.composition import Session
 from aefi_bluesky.storage.study_repository import SqliteStudyRepository
 
@@ -29,7 +29,8 @@ class RunEngineScanExecutor:
     """Flies each scan as the plan `fly_map` on the RunEngine: every run is stored.
 
     A handler of the study's events too, so that the run's start document tells the
-    study, the scan, its role and the object.
+    study, the scan, its role and the object, and that a scan's run is known, whoever
+    flies it.
 
     Parameters
     ----------
@@ -62,22 +63,15 @@ class RunEngineScanExecutor:
         self._last_run_uid = doc["uid"]
 
     def last_run_uid(self) -> str | None:
-        """Return the uid of the last scan's run; None if it opened none."""
+        """Return the uid of the last scan's run; None if none was opened."""
         return self._last_run_uid
 
     def handle(self, event: StudyEvent) -> None:
         """Keep what the next run's start document says of its study."""
         if isinstance(event, ScanStarted):
+            self._last_run_uid = None
             study = self._repository.get(event.study_id)
-            scan = study.scan(event.scan_id)
-            self._study = {
-                "study": {
-                    "id": study.id,
-                    "object": study.measured_object.reference,
-                    "scan": scan.id,
-                    "role": scan.role.value,
-                }
-            }
+            self._study = run_metadata(study, study.scan(event.scan_id))
 
     def execute_scan(
         self, flight_plan: FlightPlan, observer: ScanObserver
@@ -89,7 +83,6 @@ class RunEngineScanExecutor:
         ScanAbortedError
             If the run was interrupted before its flight began.
         """
-        self._last_run_uid = None
         before = self._flyer.results
         with self._observed.watched_by(observer):
             try:
@@ -97,10 +90,7 @@ class RunEngineScanExecutor:
             except RunEngineInterrupted:
                 # Nobody is here who could resume: the run is closed with its cause.
                 self._engine.abort("interrupted")
-        results = self._flyer.results
-        if results is None or results is before:
-            raise ScanAbortedError("the scan was interrupted before its flight began")
-        return results
+        return results_since(self._flyer, before)
 
 
 def study_service(

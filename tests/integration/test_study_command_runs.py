@@ -10,7 +10,7 @@ from aefi_bluesky.application.study_service import StudyService
 from aefi_bluesky.cli import aefi
 from aefi_bluesky.cli.study.store import Grounded
 from aefi_bluesky.domain.errors import InfeasibleScanError, SessionBusyError
-from aefi_bluesky.domain.study import ScanRole
+from aefi_bluesky.domain.study import ScanRole, Study
 from aefi_bluesky.session import Session, load_bench
 from aefi_bluesky.session.folders import SessionFolders
 from aefi_bluesky.storage.study_repository import SqliteStudyRepository
@@ -156,8 +156,8 @@ def test_scan_that_a_signal_left_unrecorded_is_failed(
     def leave(*_):
         raise SystemExit(130)
 
-    # The scan is started by then, and stored as running.
-    monkeypatch.setattr(StudyService, "_fly", leave)
+    # The scan has flown by then, and is stored as running.
+    monkeypatch.setattr(Study, "record_results", leave)
     done = run()
     assert done.exit_code == 130
     scan = repository.get("ball").scan("r")

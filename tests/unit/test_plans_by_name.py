@@ -12,9 +12,13 @@ from bluesky_queueserver.manager.profile_ops import (
     existing_plans_and_devices_from_nspace,
     load_allowed_plans_and_devices,
     load_user_group_permissions,
+    prepare_plan,
 )
 
 from aefi_bluesky import plans
+from aefi_bluesky.application.in_memory import InMemoryStudyRepository
+from aefi_bluesky.application.observed_port import ObservedScanPort
+from aefi_bluesky.application.study_service import StudyService
 from aefi_bluesky.devices import (
     AefiFlyer,
     BenchCalibration,
@@ -79,8 +83,12 @@ GOOD = {
     "fly_lines": {"flyer": "flyer"},
     "fly_in_run": {"flyer": "flyer", "plan": {}},
     "characterise_bench": METER,
+    "run_study": {"study_id": "flyer", "all_scans": True},
 }
 """Arguments of every public plan, as a client gives them."""
+
+PUBLIC = sorted({*plans.__all__} - {"study_plan"} | {"run_study"})
+"""Every public plan; one is bound to a session's studies first."""
 
 PARTS = {"fly_lines", "fly_in_run"}
 """What is public for the authors of plans, and alone is none."""
@@ -113,6 +121,12 @@ BAD = [
     ("characterise_bench", METER | {"meter": "nobody"}, "Input should be "),
     ("characterise_bench", METER | {"meter": "stage_x"}, "Input should be "),
     ("characterise_bench", METER | {"n_avg": "ten"}, "valid integer"),
+    ("run_study", {}, "missing a required argument: 'study_id'"),
+    ("run_study", {"study_id": 7}, "study_id\n  Input should be a valid string"),
+    ("run_study", {"study_id": ["ball"]}, "Input should be a valid string"),
+    ("run_study", {"study_id": "ball", "all_scans": "most"}, "valid boolean"),
+    ("run_study", {"study_id": "ball", "md": "a note"}, "valid dictionary"),
+    ("run_study", {"study_id": "ball", "flyer": "flyer"}, "argument 'flyer'"),
 ]
 
 
@@ -128,11 +142,23 @@ def no_samples(_uid):
     raise AssertionError("nothing flies here")
 
 
+def a_flyer():
+    return AefiFlyer(FakeScanPort(), a_bench(), no_samples, name="flyer")
+
+
+def a_study_plan():
+    studies = StudyService(InMemoryStudyRepository(), FakeScanPort(), a_bench())
+    port = ObservedScanPort(FakeScanPort(), ())
+    return plans.study_plan(studies, a_flyer(), port)
+
+
 @pytest.fixture(scope="module")
 def known():
     """What the manager knows of a session: its plans and devices."""
-    flyer = AefiFlyer(FakeScanPort(), a_bench(), no_samples, name="flyer")
+    flyer = a_flyer()
     session = {name: getattr(plans, name) for name in plans.__all__}
+    del session["study_plan"]  # no plan, but what makes one
+    session["run_study"] = a_study_plan()
     session["flyer"] = flyer
     session["bench"] = BenchConstants(a_bench(), name="bench")
     nothing: Any = None  # none of them is asked for anything
@@ -169,23 +195,23 @@ def validate(known, plan, arguments):
 
 
 def test_every_public_plan_is_tried_here():
-    assert set(GOOD) == set(plans.__all__)
+    assert set(GOOD) == set(PUBLIC)
 
 
-@pytest.mark.parametrize("plan", sorted({*plans.__all__} - PARTS))
+@pytest.mark.parametrize("plan", sorted({*PUBLIC} - PARTS))
 def test_every_parameter_has_a_type_that_is_checked(known, plan):
     # A hint that queueserver does not understand is dropped without a word.
     parameters = known[0][plan]["parameters"]
     assert [each["name"] for each in parameters if "annotation" not in each] == []
 
 
-@pytest.mark.parametrize("plan", plans.__all__)
+@pytest.mark.parametrize("plan", PUBLIC)
 def test_every_parameter_is_described_to_clients(known, plan):
     parameters = known[0][plan]["parameters"]
     assert [each["name"] for each in parameters if "description" not in each] == []
 
 
-@pytest.mark.parametrize("plan", plans.__all__)
+@pytest.mark.parametrize("plan", PUBLIC)
 def test_plain_arguments_are_taken(known, plan):
     assert validate(known, plan, GOOD[plan]) == (True, "")
 
@@ -198,10 +224,10 @@ def test_wrong_arguments_are_refused_when_submitted(known, plan, arguments, mess
 
 
 def test_every_public_plan_has_a_wrong_argument_here():
-    assert {plan for plan, _, _ in BAD} == set(plans.__all__)
+    assert {plan for plan, _, _ in BAD} == set(PUBLIC)
 
 
-@pytest.mark.parametrize("plan", plans.__all__)
+@pytest.mark.parametrize("plan", PUBLIC)
 def test_the_shipped_permissions_allow_plans_but_no_parts_of_them(allowed, plan):
     taken, why = validate(allowed, plan, GOOD[plan])
     assert taken == (plan not in PARTS), why
@@ -212,6 +238,18 @@ def test_the_shipped_permissions_allow_the_sessions_devices(allowed):
         *("flyer", "bench", "excitation", "stage_x", "stage_y", "sensor"),
         *("bench_meter", "calibration"),
     }
+
+
+def test_a_study_called_like_a_device_stays_a_text(known):
+    existing_plans, existing_devices = known
+    parsed = prepare_plan(
+        {"name": "run_study", "kwargs": GOOD["run_study"], "user_group": "primary"},
+        plans_in_nspace={"run_study": a_study_plan()},
+        devices_in_nspace={"flyer": a_flyer()},
+        allowed_plans={"primary": existing_plans},
+        allowed_devices={"primary": existing_devices},
+    )
+    assert parsed["args"] == ["flyer", True]
 
 
 def test_without_queueserver_a_plan_stays_as_it_is(monkeypatch):

@@ -91,13 +91,8 @@ def _fly(
         end = console.last_end
         if end is None or end.state != PlannedScanState.COMPLETED:
             return False
-        if not every or not _has_pending(service, study_id):
+        if not every or not service.get_study(study_id).pending_scans:
             return True
-
-
-def _has_pending(service: StudyService, study_id: StudyId) -> bool:
-    scans = service.get_study(study_id).scans
-    return any(scan.state is PlannedScanState.PENDING for scan in scans)
 
 
 def _tell_where(session: Session, console: StudyConsole) -> None:

@@ -1,0 +1,109 @@
+"""A scan of a study from its start to its end, whoever flies it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from aefi_bluesky.application.pause_recorder import PauseRecorder
+from aefi_bluesky.application.silent_observer import SilentObserver
+from aefi_bluesky.domain.flight_plan import FlightPlan
+from aefi_bluesky.domain.planned_scan import PlannedScan
+from aefi_bluesky.domain.ports import ScanObserver
+from aefi_bluesky.domain.scan_results import ScanResults
+from aefi_bluesky.domain.study import Study
+
+StudyChange = Callable[[Callable[[Study], None]], None]
+"""Loads a study, does to it what is given, and stores it."""
+
+
+class StudyFlight:
+    """A scan that its study takes for running, until it is told how that ended.
+
+    Parameters
+    ----------
+    scan
+        The scan as it was planned.
+    flight_plan
+        What is flown for it.
+    metadata
+        What its run's start document says of it; see `run_metadata`.
+    change
+        Changes its study.
+    last_run_uid
+        Returns the uid of its run, once that is open; None else.
+    """
+
+    def __init__(
+        self,
+        scan: PlannedScan,
+        flight_plan: FlightPlan,
+        metadata: dict[str, Any],
+        change: StudyChange,
+        last_run_uid: Callable[[], str | None],
+    ) -> None:
+        self.scan = scan
+        self.flight_plan = flight_plan
+        self.metadata = metadata
+        self._change = change
+        self._last_run_uid = last_run_uid
+        self._is_told = False
+
+    def observer(self, watching: ScanObserver | None = None) -> ScanObserver:
+        """Return who tells the study when the flight holds and when it goes on.
+
+        Parameters
+        ----------
+        watching
+            Gets everything before; None if nobody looks.
+        """
+        scan_id = self.scan.id
+        return PauseRecorder(
+            SilentObserver() if watching is None else watching,
+            paused=lambda: self._change(lambda study: study.pause_scan(scan_id)),
+            resumed=lambda: self._change(lambda study: study.resume_scan(scan_id)),
+        )
+
+    def record(self, results: ScanResults) -> None:
+        """End the scan as its flight ended; see `Study.record_results`."""
+        self._is_told = True
+        self._change(
+            lambda study: study.record_results(
+                self.scan.id, results, self._last_run_uid()
+            )
+        )
+
+    def fail(self, cause: str) -> None:
+        """End the scan as failed; nothing if its end was told before.
+
+        Parameters
+        ----------
+        cause
+            Why, in one sentence.
+        """
+        if self._is_told:
+            return
+        self._is_told = True
+        self._change(
+            lambda study: study.fail_scan(self.scan.id, cause, self._last_run_uid())
+        )
+
+
+def run_metadata(study: Study, scan: PlannedScan) -> dict[str, Any]:
+    """Return what a run's start document says of its study.
+
+    Parameters
+    ----------
+    study
+        The study.
+    scan
+        The scan of it that the run is.
+    """
+    return {
+        "study": {
+            "id": study.id,
+            "object": study.measured_object.reference,
+            "scan": scan.id,
+            "role": scan.role.value,
+        }
+    }
