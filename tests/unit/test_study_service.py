@@ -414,3 +414,74 @@ def test_studies_are_told_as_they_are_stored(service, repository):
     assert service.get_study(STUDY) == repository.get(STUDY)
     service.get_study(STUDY).abort("not stored")
     assert repository.get(STUDY).state is StudyState.CONFIGURED
+
+
+# -- the steps apart, for who flies by other means ------------------------------------
+
+
+def scan_of(repository):
+    return repository.get(STUDY).scan(SCAN)
+
+
+def is_free(repository):
+    with repository.hold(STUDY):
+        return True
+
+
+def test_a_flight_is_held_until_its_end_is_told(service, repository, port, observer):
+    with service.next_flight(STUDY) as flight:
+        assert (flight.scan.id, flight.flight_plan.spec) == (SCAN, a_spec())
+        assert flight.metadata["study"]["scan"] == SCAN
+        assert scan_of(repository).state is PlannedScanState.RUNNING
+        with pytest.raises(StudyBusyError):
+            is_free(repository)
+        flight.record(port.execute_scan(flight.flight_plan, flight.observer(observer)))
+    assert scan_of(repository).state is PlannedScanState.COMPLETED
+    assert is_free(repository)
+
+
+@pytest.mark.parametrize("error", [ScanPortError("no answer"), GeneratorExit("closed")])
+def test_what_leaves_a_flight_fails_its_scan(service, repository, error):
+    with pytest.raises(type(error)), service.next_flight(STUDY):
+        raise error
+    scan = scan_of(repository)
+    assert scan.state is PlannedScanState.FAILED
+    assert scan.cause == f"{type(error).__name__}: {error}"
+    assert is_free(repository)
+
+
+def test_a_flight_whose_end_nobody_told_has_failed(service, repository):
+    with service.next_flight(STUDY):
+        pass
+    assert scan_of(repository).cause == "nobody told how its flight ended"
+
+
+def test_the_end_that_was_told_first_stays(service, repository):
+    def fly():
+        with service.next_flight(STUDY) as flight:
+            flight.fail("the stage was halted")
+            raise ScanPortError("something later")
+
+    with pytest.raises(ScanPortError, match="something later"):
+        fly()
+    assert scan_of(repository).cause == "the stage was halted"
+
+
+def test_results_that_cannot_be_stored_are_no_failed_flight(
+    service, repository, port, observer, monkeypatch
+):
+    def full(_study):
+        raise OSError("no space left")
+
+    def fly():
+        with service.next_flight(STUDY) as flight:
+            results = port.execute_scan(flight.flight_plan, observer)
+            with monkeypatch.context() as patch:
+                patch.setattr(repository, "save", full)
+                flight.record(results)
+
+    with pytest.raises(OSError, match="no space"):
+        fly()
+    # What the flight was nobody knows now: an explicit recovery says so.
+    assert scan_of(repository).state is PlannedScanState.RUNNING
+    assert service.recover(STUDY).id == SCAN
