@@ -25,7 +25,9 @@ def shell(folder: Path | None, code: str | None, **chosen: Any) -> None:
     os.environ.update(session_variables(folders, chosen))
     if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         os.environ.setdefault("MPLBACKEND", "Agg")
-    profile = install_profile(folders)
+    # Not under a session that works in the folder: its IPython reads the profile.
+    with folders.held():
+        profile = install_profile(folders)
     # Here, not in the profile: an error of ours is a sentence, not IPython's report.
     import IPython
 
