@@ -359,7 +359,8 @@ def test_spool_of_a_completed_flight_is_removed(start_host):
 
 
 def test_run_of_a_killed_session_is_closed_by_recovery(start_demo):
-    demo = start_demo(start_new_session=True)
+    # The long one: another program starts and ends while it flies.
+    demo = start_demo("--standard", start_new_session=True)
     demo.wait_for_second_line()
     wait_until(lambda: journal(demo.folder).stat().st_size > 0, "a journal")
     in_flight = recover(demo.folder)
