@@ -20,13 +20,12 @@ What is built is chosen by environment variables, which ``aefi shell`` and
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import multiprocessing.util
 import os
 import sys
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import bluesky.plan_stubs as bps
 import bluesky.plans as bp
@@ -57,20 +56,20 @@ from aefi_bluesky.plans import (
     time_series,
 )
 from aefi_bluesky.session import Session
-from aefi_bluesky.session.composition import BenchKind
+from aefi_bluesky.session.composition import bench_kind
 from aefi_bluesky.session.folders import user_folder
+from aefi_bluesky.session.run_links import RunLinks
 from aefi_bluesky.session.spec_files import read_spec
 from aefi_bluesky.session.study_runs import study_service
 from aefi_bluesky.views.line_table import LineTable
 from aefi_bluesky.views.maps import LiveMap, has_display
 from aefi_bluesky.views.progress import FlightProgress
 
-_kind = cast(BenchKind, os.environ.get("AEFI_BENCH", "real"))
+_kind = bench_kind(os.environ.get("AEFI_BENCH", "real"), "AEFI_BENCH")
 _shipped = "aefi" if _kind == "real" else "simulated"
 _stack = contextlib.ExitStack()
-# Ended at exit, whatever ends the program: motion first, then storage.
-atexit.register(_stack.close)
-# A child of multiprocessing, as a queue server's worker is, runs this instead.
+# A session ends at exit. A child of multiprocessing, as a queue server's worker is,
+# runs this instead.
 multiprocessing.util.Finalize(None, _stack.close, exitpriority=0)
 
 session = _stack.enter_context(
@@ -98,17 +97,14 @@ studies = study_service(session)
 run_study = study_plan(studies, flyer, session.observed)
 
 
-def _is_watched() -> bool:
-    """Return whether a person may look: nobody does at a queue server's worker."""
-    queueserver = sys.modules.get("bluesky_queueserver")
-    in_worker = queueserver is not None and queueserver.is_re_worker_active()
-    return has_display() and not in_worker
-
+# A queue server's worker has no person who looks or waits.
+_queueserver = sys.modules.get("bluesky_queueserver")
+_in_worker = _queueserver is not None and _queueserver.is_re_worker_active()
 
 bec = BestEffortCallback()
 RE.subscribe(bec)
 RE.subscribe(LineTable())
-if _is_watched():
+if has_display() and not _in_worker:
     plt.ion()
     RE.subscribe(LiveMap())
 else:
@@ -121,27 +117,10 @@ def _waiting_hook(statuses: Any) -> None:
     _progress(statuses)
 
 
-_STORING_PATIENCE_S = 10.0
-
-
-def _print_link(_name: str, doc: dict[str, Any]) -> None:
-    """Say where the run can be seen, once it is over and stored.
-
-    The motion is over too, so that waiting a moment for Tiled delays nothing that
-    moves; a server in trouble is not waited for.
-    """
-    _progress.close()
-    writer = session.writer
-    if not writer.health.using_backup and not writer.flush(_STORING_PATIENCE_S):
-        print("Tiled is still storing this run; c[-1] may lack its end.")
-    link = session.browse_url(doc["run_start"])
-    if link is not None:
-        print(f"Tiled: {link}")
-
-
 # bluesky's own type for it is None.
 RE.waiting_hook = _waiting_hook  # pyright: ignore[reportAttributeAccessIssue]
-RE.subscribe(_print_link, "stop")
+RE.subscribe(lambda _name, _doc: _progress.close(), "stop")
+RE.subscribe(RunLinks(session, attended=not _in_worker), "stop")
 
 
 def register_magics() -> None:

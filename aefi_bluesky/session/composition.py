@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 from collections.abc import Generator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import bluesky
 from bluesky import RunEngine, SupplementalData
@@ -25,6 +26,7 @@ from aefi_bluesky.devices import (
 from aefi_bluesky.devices.data_keys import SAMPLE_COLUMNS, SAMPLE_UNITS
 from aefi_bluesky.domain.bench import BenchDescription
 from aefi_bluesky.domain.calibration import Calibration
+from aefi_bluesky.domain.errors import ConfigurationError
 from aefi_bluesky.domain.ports import ScanObserver
 from aefi_bluesky.engine import RustScanAdapter, SerialConnection, VirtualConnection
 from aefi_bluesky.session.configuration import BenchConfiguration, load_bench
@@ -52,6 +54,28 @@ logging.getLogger("bluesky").addHandler(logging.NullHandler())
 
 BenchKind = Literal["real", "ptys", "virtual"]
 """The bench: real ports, a simulated one on ptys, or one in virtual time."""
+
+
+def bench_kind(name: str, asked_by: str) -> BenchKind:
+    """Return the kind of bench called `name`.
+
+    Parameters
+    ----------
+    name
+        As somebody wrote it.
+    asked_by
+        Where; for the message.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such kind.
+    """
+    for kind in get_args(BenchKind):
+        if name == kind:
+            return kind
+    kinds = ", ".join(map(repr, get_args(BenchKind)))
+    raise ConfigurationError(f"{asked_by} must be one of {kinds}, was {name!r}")
 
 
 @dataclass
@@ -103,9 +127,17 @@ class Session:
     folders: SessionFolders
     virtual_bench: Any = None
 
-    def browse_url(self, uid: str) -> str | None:
-        """Return the link that opens a run in Tiled, if the server is ours."""
-        return self.tiled.browse_url(uid) if self.tiled else None
+    def browse_url(self, uid: str, *, with_key: bool = True) -> str | None:
+        """Return the link that opens a run in Tiled, if the server is ours.
+
+        Parameters
+        ----------
+        uid
+            Full uid of the run.
+        with_key
+            Whether the link has Tiled's key.
+        """
+        return self.tiled.browse_url(uid, with_key=with_key) if self.tiled else None
 
     def write_truth(self) -> Path:
         """Return the file of what the simulated bench really did.
@@ -130,7 +162,7 @@ class Session:
         observers: Sequence[ScanObserver] = (),
         md: Mapping[str, Any] | None = None,
     ) -> Generator[Session, None, None]:
-        """Build a session, and end all of it on leaving.
+        """Build a session, and end all of it on leaving, at exit at the latest.
 
         The data folder is this session's alone. What it logs is there, and
         ``RE.md`` is kept there; the environment may choose otherwise (see `log_to`,
@@ -237,6 +269,10 @@ class Session:
             session.RE.subscribe(writer)
             logger.info("session opened: bench %s (%s)", description.name, kind)
             stack.callback(logger.info, "session closes")
+            # Whoever does not leave the context, as a script that dies outside of a
+            # ``with``, leaves it to the interpreter: too late, without threads.
+            atexit.register(stack.close)
+            stack.callback(atexit.unregister, stack.close)
             yield session
 
 

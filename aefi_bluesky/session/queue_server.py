@@ -231,7 +231,7 @@ class QueueServer:
 def install_profile(folder: Path) -> None:
     """Copy the shipped configuration to where the manager may write beside it.
 
-    Only the user may read there: the log has the links to the runs, with Tiled's key.
+    Only the user may read there: the log has all that plans print.
 
     Parameters
     ----------

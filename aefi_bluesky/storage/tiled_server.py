@@ -106,15 +106,18 @@ class TiledServer:
         """Key of the server; empty before the first start."""
         return self._api_key
 
-    def browse_url(self, uid: str) -> str:
-        """Return a link that opens a run in Tiled's web page; it contains the key.
+    def browse_url(self, uid: str, *, with_key: bool = True) -> str:
+        """Return a link that opens a run in Tiled's web page.
 
         Parameters
         ----------
         uid
             Full uid of the run.
+        with_key
+            Whether it has the key, without which the page shows nothing.
         """
-        return f"http://{HOST}:{self._port}/ui/browse/{uid}?api_key={self._api_key}"
+        page = f"http://{HOST}:{self._port}/ui/browse/{uid}"
+        return f"{page}?api_key={self._api_key}" if with_key else page
 
     def start(self) -> None:
         """Start the server and wait until it answers; nothing if it runs already.

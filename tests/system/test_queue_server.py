@@ -9,13 +9,18 @@ import pytest
 import yaml
 from bluesky_queueserver_api import BFunc, BPlan
 from bluesky_queueserver_api.comm_base import RequestFailedError
+from click.testing import CliRunner
 from queue_client import QueueClient, QueueServerProgram
 from real_time import wait_until
 from simulator_log import SimulatorLog
 
+from aefi_bluesky.cli import aefi
+from aefi_bluesky.session.spec_files import write_spec
 from aefi_bluesky.storage.loopback import HOST, free_port, is_free
+from aefi_bluesky.storage.study_repository import SqliteStudyRepository
 from aefi_bluesky.storage.tiled_client import connect
 from aefi_bluesky.storage.tiled_server import TiledServer
+from aefi_bluesky.testing.builders import a_spec
 
 SMALL = ("flyer", 600, 620, 3, 600, 620, 9)
 """Three lines of nine frames: plain values, the flyer by its name."""
@@ -94,9 +99,13 @@ def start_server(tmp_path):
 
 
 def test_plans_and_devices_are_offered_by_their_names(queue):
-    assert list(queue.api.plans_allowed()["plans_allowed"]) == ["fly_map"]
+    plans = queue.api.plans_allowed()["plans_allowed"]
+    assert set(plans) == {"fly_map", "fly_line", "characterise_bench", "run_study"}
     devices = queue.api.devices_allowed()["devices_allowed"]
-    assert set(devices) == {"flyer", "bench", "excitation"}
+    assert set(devices) == {
+        *("flyer", "bench", "excitation", "stage_x", "stage_y", "sensor"),
+        *("bench_meter", "calibration"),
+    }
 
 
 def test_a_plan_submitted_by_name_flies_and_its_run_is_in_tiled(queue, catalog):
@@ -130,6 +139,48 @@ def test_an_infeasible_map_fails_with_our_sentence_and_the_session_lives_on(queu
     queue.api.queue_clear()  # the server keeps what has failed
     assert queue.api.status()["worker_environment_state"] == "idle"
     assert queue.run(BPlan("fly_map", *SMALL))["exit_status"] == "completed"
+
+
+def test_a_study_planned_meanwhile_is_flown_by_its_name(queue, catalog, tmp_path):
+    spec = tmp_path / "map.json"
+    write_spec(a_spec(n_x=2), spec)
+    for words in (
+        ("create", "ball", "--object", "a ball", "--operator", "me"),
+        ("configure", "ball", "--bench", "simulated"),
+        ("add-scan", "ball", "r", str(spec), "--role", "reference"),
+        ("add-scan", "ball", "o", str(spec), "--role", "object", "--reference", "r"),
+    ):
+        told = CliRunner().invoke(
+            aefi, ["study", *words, "--folder", str(queue.folder)]
+        )
+        assert told.exit_code == 0, told.output
+    result = queue.run(BPlan("run_study", "ball", all_scans=True))
+    assert result["exit_status"] == "completed", result["traceback"]
+    runs = [stored(catalog, uid) for uid in result["run_uids"]]
+    told = [run.metadata["start"]["study"] for run in runs]
+    assert [(each["id"], each["scan"]) for each in told] == [
+        ("ball", "r"),
+        ("ball", "o"),
+    ]
+    scans = SqliteStudyRepository(queue.folder / "studies.sqlite").get("ball").scans
+    assert [(str(scan.state), scan.run_uid) for scan in scans] == [
+        ("completed", uid) for uid in result["run_uids"]
+    ]
+    refused = queue.run(BPlan("run_study", "ball"))
+    assert refused["exit_status"] == "failed"
+    assert "only pending scans" in refused["msg"]
+    queue.api.queue_clear()
+
+
+def test_the_console_has_the_runs_addresses_and_no_key(queue, catalog):
+    result = queue.run(BPlan("fly_map", *SMALL))
+    (uid,) = result["run_uids"]
+    stored(catalog, uid)
+    log = queue.folder / "qserver" / "manager.log"
+    wait_until(lambda: f"/ui/browse/{uid}\n" in log.read_text(), "the run's address")
+    assert (queue.folder / "tiled" / "api_key").read_text().strip() not in (
+        log.read_text()
+    )
 
 
 def test_latched_errors_can_be_cleared_by_a_client(queue):

@@ -1,9 +1,14 @@
 """Bad input at the prompt: one sentence, an exit status, and nothing left behind."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 from simulator_log import SimulatorLog
 
 from aefi_bluesky.cli import main
+from aefi_bluesky.session.folders import SessionFolders
 
 
 @pytest.fixture
@@ -55,6 +60,29 @@ def test_profile_that_cannot_be_written_is_named(refusal, tmp_path):
     profile.touch()
     sentence = refusal("shell", "--virtual", "--folder", tmp_path, "-c", "1")
     assert f"profile {profile} cannot be written" in sentence
+
+
+def test_second_shell_is_refused_before_it_touches_the_profile(refusal, tmp_path):
+    profile = tmp_path / "profile_aefi"
+    profile.mkdir()
+    with SessionFolders.below(tmp_path).held():
+        sentence = refusal("shell", "--virtual", "--folder", tmp_path, "-c", "1")
+    assert f"data folder {tmp_path} is in use by process {os.getpid()}" in sentence
+    assert list(profile.iterdir()) == []
+
+
+def test_unknown_bench_of_the_environment_is_refused_by_name(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", "import aefi_bluesky.startup"],
+        env={**os.environ, "AEFI_BENCH": "virtuel", "AEFI_FOLDER": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    kinds = "'real', 'ptys', 'virtual'"
+    sentence = f"ConfigurationError: AEFI_BENCH must be one of {kinds}, was 'virtuel'"
+    assert done.stderr.endswith(f"{sentence}\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_unknown_log_level_is_refused(refusal, tmp_path, monkeypatch):
