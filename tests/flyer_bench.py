@@ -111,7 +111,7 @@ class FlyerBench:
 
     def use(self, calibration):
         calibrated = calibration.applied_to(self.description)
-        for user in (self.port, self.flyer, self.constants):
+        for user in (self.port, self.flyer, self.constants, self.x, self.y):
             user.recalibrate(calibrated)
 
     def open_samples(self, uid):

@@ -88,6 +88,14 @@ class StudyService:
         """
         return self._repository.get(study_id)
 
+    def recalibrate(self, bench: BenchDescription) -> None:
+        """Plan from now on with what was measured of the bench.
+
+        A study that was configured before keeps its snapshot, and its scans are
+        refused on what is another bench to it.
+        """
+        self._bench = bench
+
     def create_study(
         self, study_id: StudyId, measured_object: MeasuredObject, operator: str
     ) -> None:

@@ -71,6 +71,10 @@ class StageAxis(Device, PositionerBase):
         super().__init__(name=name, **kwargs)
         self.velocity.put(bench.motion.positioning_speed_mm_per_s)
 
+    def recalibrate(self, bench: BenchDescription) -> None:
+        """Let plans work from now on with what was measured of the bench."""
+        self.bench = bench
+
     # -- what people and stock plans ask -------------------------------------
 
     @property

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Generator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import bluesky
 from bluesky import RunEngine, SupplementalData
@@ -78,14 +78,22 @@ def bench_kind(name: str, asked_by: str) -> BenchKind:
     raise ConfigurationError(f"{asked_by} must be one of {kinds}, was {name!r}")
 
 
+class Calibrated(Protocol):
+    """What works with the constants of the bench."""
+
+    def recalibrate(self, bench: BenchDescription) -> None:
+        """Work from now on with what was measured of the bench."""
+        ...
+
+
 @dataclass
 class Session:
     """Everything that a person or a command works with.
 
     Parameters
     ----------
-    bench
-        The bench's description.
+    users
+        Are told whenever something was measured of the bench.
     port
         What flies; clears latched errors too.
     observed
@@ -108,7 +116,7 @@ class Session:
         The simulated bench in virtual time, where there is one.
     """
 
-    bench: BenchDescription
+    users: list[Calibrated]
     port: RustScanAdapter
     observed: ObservedScanPort
     flyer: AefiFlyer
@@ -126,6 +134,11 @@ class Session:
     writer: DocumentWriter
     folders: SessionFolders
     virtual_bench: Any = None
+
+    @property
+    def bench(self) -> BenchDescription:
+        """The bench's description, with what was measured of it."""
+        return self.flyer.bench
 
     def browse_url(self, uid: str, *, with_key: bool = True) -> str | None:
         """Return the link that opens a run in Tiled, if the server is ours.
@@ -226,10 +239,13 @@ class Session:
             )
             stack.callback(_end_motion, flyer, port)
             constants = BenchConstants(description, name="bench")
+            stage_x = StageAxis(port.stage, description, "x", name="stage_x")
+            stage_y = StageAxis(port.stage, description, "y", name="stage_y")
+            users: list[Calibrated] = [port, flyer, constants, stage_x, stage_y]
 
             def use(measured: Calibration) -> None:
                 calibrated = measured.applied_to(description)
-                for user in (port, flyer, constants):
+                for user in users:
                     user.recalibrate(calibrated)
 
             calibration = BenchCalibration(
@@ -238,7 +254,7 @@ class Session:
                 name="calibration",
             )
             session = cls(
-                bench=description,
+                users=users,
                 port=port,
                 observed=observed,
                 flyer=flyer,
@@ -248,8 +264,8 @@ class Session:
                 meter=BenchMeter(
                     port.stage, port.acquisition, description, name="bench_meter"
                 ),
-                stage_x=StageAxis(port.stage, description, "x", name="stage_x"),
-                stage_y=StageAxis(port.stage, description, "y", name="stage_y"),
+                stage_x=stage_x,
+                stage_y=stage_y,
                 sensor=FieldSensor(port.acquisition, description, name="sensor"),
                 RE=_run_engine(metadata, stack, port),
                 sd=SupplementalData(),

@@ -123,10 +123,12 @@ def study_service(
     executor = RunEngineScanExecutor(
         session.RE, session.flyer, session.observed, studies
     )
-    return StudyService(
+    service = StudyService(
         studies,
         executor,
         session.bench,
         handlers=(executor, *handlers),
         last_run_uid=executor.last_run_uid,
     )
+    session.users.append(service)
+    return service

@@ -1,5 +1,7 @@
 """What the service does, in which order, over fakes."""
 
+import dataclasses
+
 import pytest
 
 from aefi_bluesky.application.in_memory import InMemoryStudyRepository
@@ -283,6 +285,14 @@ def test_study_is_closed_through_the_service(service, repository, observer):
 def test_study_is_aborted_through_the_service(service, repository):
     service.abort_study(STUDY, "the object broke")
     assert repository.get(STUDY).scan(SCAN).cause == "the object broke"
+
+
+def test_bench_that_was_measured_anew_is_the_next_studys_snapshot(service, repository):
+    measured = a_bench(link=dataclasses.replace(a_bench().link, fix_rate_hz=321.0))
+    service.recalibrate(measured)
+    service.create_study(StudyId("later"), an_object(), "me")
+    service.configure_study(StudyId("later"))
+    assert repository.get(StudyId("later")).bench == measured
 
 
 def test_scan_is_not_flown_on_another_bench(repository, port, log, observer):
