@@ -21,6 +21,9 @@ from aefi_bluesky.domain.ports import StageMotion
 
 _REPORT_PERIOD_S = 0.1
 
+_STOP_PATIENCE_S = 2.0
+"""How long a new move waits for the end of one that was stopped; a ramp is shorter."""
+
 
 class StageAxis(Device, PositionerBase):
     """One axis: it moves, can be stopped and homed, and knows its limits.
@@ -66,7 +69,9 @@ class StageAxis(Device, PositionerBase):
         self._travel = bench.axis(axis)
         self._home_speed = home_speed_mm_per_s
         self._nominal = float("nan")
-        self._may_stop = False
+        self._follower: threading.Thread | None = None
+        # Whether the move was stopped, and whether that is no failure of it.
+        self._stopped = self._stop_is_success = False
         kwargs.setdefault("labels", {"motors"})
         super().__init__(name=name, **kwargs)
         self.velocity.put(bench.motion.positioning_speed_mm_per_s)
@@ -156,7 +161,7 @@ class StageAxis(Device, PositionerBase):
         direction
             ``reverse`` looks downwards, as the bench does every day.
         wait
-            Return when it is found.
+            Return when it is found; Ctrl-C stops it.
 
         Raises
         ------
@@ -186,25 +191,37 @@ class StageAxis(Device, PositionerBase):
         moved_cb: Any = None,
         timeout: float | None = None,
     ) -> MoveStatus:
+        if self._stopped and self._follower is not None:
+            # A resume may follow a pause at once: the axis is ramping down still.
+            self._follower.join(_STOP_PATIENCE_S)
         # Before it moves: a stage in motion can't be asked by anybody else.
         self._set_position(self.position)
-        self._may_stop = False
         start()
         self._nominal = target
         status = MoveStatus(self, target, timeout=timeout, settle_time=self.settle_time)
         if moved_cb is not None:
             status.add_callback(lambda *_: moved_cb(status, obj=self))
         self._moving = True
+        self._stopped = self._stop_is_success = False
         self._run_subs(sub_type=self.SUB_START, timestamp=time.time())
-        threading.Thread(
+        self._follower = threading.Thread(
             target=self._follow,
             args=(status,),
             name=f"aefi-{self.name}",
             daemon=True,  # the session stops the stage; the exit must not wait
-        ).start()
+        )
+        self._follower.start()
         if wait:
-            status.wait()
+            self._wait(status)
         return status
+
+    def _wait(self, status: MoveStatus) -> None:
+        """Wait for the end; Ctrl-C stops the stage, as ophyd's own motors do."""
+        try:
+            status.wait()
+        except KeyboardInterrupt:
+            self.stop()
+            raise
 
     def _follow(self, status: MoveStatus) -> None:
         """Report how the move goes until it has ended."""
@@ -215,7 +232,8 @@ class StageAxis(Device, PositionerBase):
         except Exception as err:
             self._conclude(status, err)
             return
-        if end.outcome == "arrived" or (end.outcome == "stopped" and self._may_stop):
+        stopped_well = end.outcome == "stopped" and self._stop_is_success
+        if end.outcome == "arrived" or stopped_well:
             self._conclude(status, None)
         elif end.outcome == "stopped":
             where = f"{self.name} was stopped at {self.position:.3f} mm"
@@ -238,11 +256,11 @@ class StageAxis(Device, PositionerBase):
         Parameters
         ----------
         success
-            Whether the moves so ended count as done, as where the RunEngine pauses
-            and will ask for them again; they fail else.
+            Whether the move counts as done, as the RunEngine wants it in a pause: it
+            sends the axis on its way again. Else its status fails.
         """
         if self._moving:
-            self._may_stop = success
+            self._stopped, self._stop_is_success = True, success
             self._stage.stop()
 
     def abort(self) -> None:

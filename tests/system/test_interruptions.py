@@ -8,7 +8,9 @@ import json
 import signal
 import threading
 
+import bluesky.plan_stubs as bps
 import pytest
+from bluesky.utils import RunEngineInterrupted
 from real_time import LINE_SPEED, is_in_second_line, opens_exclusively, wait_until
 from simulator_log import SimulatorLog
 
@@ -84,6 +86,22 @@ def test_interrupted_run_is_read_from_a_server_started_again(start_demo):
             client.context.close()
 
 
+def test_ctrl_c_while_waiting_for_a_move_stops_the_stage(pty_bench):
+    # To this thread: only its own signals wake it from a wait.
+    to_us = threading.get_ident(), signal.SIGINT
+    timer = threading.Timer(0.5, signal.pthread_kill, to_us)
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        pty_bench.x.move(900.0, wait=True)
+    timer.join()
+    wait_until(lambda: not pty_bench.x.moving, "rest")
+    assert pty_bench.x.position < 850.0
+    pty_bench.port.stage.release()  # it keeps its port from the first move on
+    log = pty_bench.log()
+    assert log.at_rest
+    assert log.stops, "no STOP reached the controller"
+
+
 # -- the RunEngine's own ways --------------------------------------------------------
 
 
@@ -100,6 +118,19 @@ def paused_bench(pty_bench):
     assert pty_bench.fly_until_paused()
     asking.join()
     return pty_bench
+
+
+def test_pause_in_a_move_stops_both_axes_and_resume_sends_them_on(pty_bench):
+    timer = threading.Timer(0.5, pty_bench.RE.request_pause)
+    timer.start()
+    with pytest.raises(RunEngineInterrupted):
+        pty_bench.RE(bps.mv(pty_bench.x, 700.0, pty_bench.y, 680.0))
+    timer.join()
+    pty_bench.RE.resume()  # they ramp down still
+    assert pty_bench.x.position == pytest.approx(700.0, abs=0.0218)
+    assert pty_bench.y.position == pytest.approx(680.0, abs=0.0218)
+    pty_bench.port.stage.release()
+    assert pty_bench.log().stops, "no STOP reached the controller"
 
 
 @pytest.mark.parametrize("end", ["abort", "stop", "halt"])
