@@ -50,7 +50,9 @@ def run_metadata(file: Path) -> Generator[MutableMapping[str, Any]]:
 def _in_redis(url: str) -> Generator[MutableMapping[str, Any]]:
     try:
         import redis
-        from redis_json_dict.redis_json_dict import RedisJSONDict
+        from redis_json_dict import (  # pyright: ignore[reportMissingImports]
+            RedisJSONDict,  # pyright: ignore[reportPrivateImportUsage]
+        )
     except ImportError as err:
         raise ConfigurationError(
             f"{REDIS_VARIABLE} is set, but {err.name} is not installed: "
