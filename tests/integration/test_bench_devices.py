@@ -1,11 +1,15 @@
 """Axes, sensor and excitation: Bluesky's own plans work on them, in virtual time."""
 
+import threading
+
 import bluesky.plan_stubs as bps
 import bluesky.plans as bp
 import bluesky.preprocessors as bpp
 import numpy as np
 import pytest
+from bluesky.suspenders import SuspendBoolHigh
 from bluesky.utils import RunEngineInterrupted
+from ophyd import Signal
 
 from aefi_bluesky.domain.errors import (
     DeviceTimeoutError,
@@ -229,3 +233,38 @@ def test_the_configuration_tells_what_recalibration_needs(bench):
     assert data["sensor_vref_v"] == 2.442
     assert data["sensor_n_avg"] == 10
     assert bench.run.configuration("primary", "stage_x")["stage_x_velocity"] > 0
+
+
+def test_an_adaptive_plan_steps_finer_where_the_field_changes(bench):
+    bench.excitation.set("on").wait(10)
+    plan = bp.adaptive_scan(
+        *([bench.sensor], "x_I", bench.y, 560.0, 660.0),
+        min_step=1.0,
+        max_step=20.0,
+        target_delta=1e-3,
+        backstep=False,
+    )
+    run(bench, plan)
+    steps = np.diff(column(bench, "y"))
+    assert len(steps) > 5
+    assert steps.min() < 0.7 * steps.max()
+    bench.excitation.set("off").wait(10)
+    assert bench.excitation.state() == "off"
+
+
+def test_a_suspender_holds_a_scan_and_it_goes_on_by_itself(bench):
+    shutter = Signal(name="shutter", value=0)
+    bench.RE.install_suspender(SuspendBoolHigh(shutter, sleep=0.1))
+    timers = []
+
+    def trip(_name, doc):
+        if doc["seq_num"] == 2 and not timers:
+            shutter.put(1)
+            timers.append(threading.Timer(0.3, shutter.put, (0,)))
+            timers[0].start()
+
+    bench.RE.subscribe(trip, "event")
+    run(bench, bp.scan([bench.sensor], bench.x, 600, 604, 5))
+    timers[0].join()
+    assert bench.run.stop["exit_status"] == "success"
+    assert np.allclose(column(bench, "x_nominal"), [600, 601, 602, 603, 604])
