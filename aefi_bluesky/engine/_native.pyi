@@ -324,6 +324,9 @@ class StageMoves:
     def abort(self) -> None:
         """Let what moves stand at once; returns at once."""
 
+    def wait_for_rest(self, timeout_s: float) -> bool:
+        """Wait until no move is ordered or under way; return whether so."""
+
     def release(self) -> bool:
         """Let the port go, and return whether that was done: not while it moves."""
 

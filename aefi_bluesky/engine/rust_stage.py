@@ -169,6 +169,10 @@ class RustStage:
         wire_s = (_REQUEST_BYTES + reply) * self._connection.stage_byte_s
         return FixRate(1 / period_s, max(period_s - wire_s, 0.0))
 
+    def wait_for_rest(self, timeout_s: float) -> bool:
+        """Wait until no axis moves by an order from here; return whether so."""
+        return self._moves.wait_for_rest(timeout_s)
+
     def release(self) -> None:
         """Let the port go.
 

@@ -26,7 +26,7 @@ from aefi_bluesky.devices import (
 from aefi_bluesky.devices.data_keys import SAMPLE_COLUMNS, SAMPLE_UNITS
 from aefi_bluesky.domain.bench import BenchDescription
 from aefi_bluesky.domain.calibration import Calibration
-from aefi_bluesky.domain.errors import ConfigurationError
+from aefi_bluesky.domain.errors import ConfigurationError, ScanPortError
 from aefi_bluesky.domain.ports import ScanObserver
 from aefi_bluesky.engine import RustScanAdapter, SerialConnection, VirtualConnection
 from aefi_bluesky.session.configuration import BenchConfiguration, load_bench
@@ -51,6 +51,8 @@ logger = logging.getLogger(__name__)
 # The RunEngine logs each failed plan with its traceback and raises it too: without
 # a handler of the user's, once is enough.
 logging.getLogger("bluesky").addHandler(logging.NullHandler())
+
+_END_PATIENCE_S = 10.0
 
 BenchKind = Literal["real", "ptys", "virtual"]
 """The bench: real ports, a simulated one on ptys, or one in virtual time."""
@@ -237,7 +239,8 @@ class Session:
                 _sample_files(folders),
                 name="flyer",
             )
-            stack.callback(_end_motion, flyer, port)
+            excitation = ExcitationSource(port.acquisition, flyer, name="excitation")
+            stack.callback(_leave_safe, flyer, port, excitation)
             constants = BenchConstants(description, name="bench")
             stage_x = StageAxis(port.stage, description, "x", name="stage_x")
             stage_y = StageAxis(port.stage, description, "y", name="stage_y")
@@ -259,7 +262,7 @@ class Session:
                 observed=observed,
                 flyer=flyer,
                 constants=constants,
-                excitation=ExcitationSource(port.acquisition, flyer, name="excitation"),
+                excitation=excitation,
                 calibration=calibration,
                 meter=BenchMeter(
                     port.stage, port.acquisition, description, name="bench_meter"
@@ -348,8 +351,17 @@ def _end_run_engine(engine: RunEngine) -> None:
     engine.loop.close()
 
 
-def _end_motion(flyer: AefiFlyer, port: RustScanAdapter) -> None:
+def _leave_safe(
+    flyer: AefiFlyer, port: RustScanAdapter, excitation: ExcitationSource
+) -> None:
+    """Let nothing move and nothing be driven when nobody is left to look after it."""
     flyer.stop()
     port.stage.stop()
-    if not flyer.wait_for_end(10.0):
-        logger.error("the flight did not come to rest within 10 s")
+    if not flyer.wait_for_end(_END_PATIENCE_S):
+        logger.error("the flight did not come to rest within %g s", _END_PATIENCE_S)
+    if not port.stage.wait_for_rest(_END_PATIENCE_S):
+        logger.error("the axes did not come to rest within %g s", _END_PATIENCE_S)
+    try:
+        excitation.stop()
+    except ScanPortError as err:
+        logger.error("the excitation may be on: %s", err)

@@ -24,6 +24,7 @@ from aefi_bluesky.domain.scan_spec import (
     Pattern,
     Zone,
 )
+from aefi_bluesky.session import Session
 
 STEP_MM = 0.0218
 """Motor step of the simulated bench."""
@@ -268,3 +269,12 @@ def test_a_suspender_holds_a_scan_and_it_goes_on_by_itself(bench):
     timers[0].join()
     assert bench.run.stop["exit_status"] == "success"
     assert np.allclose(column(bench, "x_nominal"), [600, 601, 602, 603, 604])
+
+
+def test_a_session_that_ends_leaves_nothing_driven_and_nothing_moving(tmp_path):
+    with Session.open(kind="virtual", folder=tmp_path) as session:
+        session.excitation.set("on").wait(10)
+        session.stage_x.set(1000.0)
+        assert session.excitation.state() == "on"
+    assert session.excitation.state() == "off"
+    assert not session.stage_x.moving

@@ -157,6 +157,12 @@ impl StageMoves {
         self.inner.stop(Demand::Abort);
     }
 
+    /// Waits until no move is ordered or under way.
+    fn wait_for_rest(&self, py: Python<'_>, timeout_s: f64) -> bool {
+        let patience = Duration::from_secs_f64(timeout_s);
+        py.detach(|| self.inner.wait_for_rest(patience))
+    }
+
     /// Lets the stage go; false if it moves.
     fn release(&self, py: Python<'_>) -> bool {
         py.detach(|| self.inner.release())

@@ -148,6 +148,12 @@ impl StageMoves {
         self.orders.positions()
     }
 
+    /// Waits at most `patience` until no move is ordered or under way.
+    #[must_use]
+    pub fn wait_for_rest(&self, patience: Duration) -> bool {
+        self.orders.wait_for_rest(patience)
+    }
+
     /// Lets the stage go, and returns whether it did: not while anything moves.
     #[must_use]
     pub fn release(&self) -> bool {
