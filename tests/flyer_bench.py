@@ -111,7 +111,8 @@ class FlyerBench:
 
     def use(self, calibration):
         calibrated = calibration.applied_to(self.description)
-        for user in (self.port, self.flyer, self.constants, self.x, self.y):
+        users = (self.port, self.flyer, self.constants, self.x, self.y, self.sensor)
+        for user in users:
             user.recalibrate(calibrated)
 
     def open_samples(self, uid):

@@ -66,6 +66,7 @@ class StudyFlight:
 
     def record(self, results: ScanResults) -> None:
         """End the scan as its flight ended; see `Study.record_results`."""
+        # First: results that can't be stored are no failed flight, but for `recover`.
         self._is_told = True
         self._change(
             lambda study: study.record_results(

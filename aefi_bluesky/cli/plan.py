@@ -22,7 +22,9 @@ from aefi_bluesky.domain.spec_format import kind_of
 from aefi_bluesky.domain.speed_advisor import ReadingNoise, cost_of_speed
 from aefi_bluesky.domain.step_planning import StepPlan, plan_steps
 from aefi_bluesky.domain.step_spec import StepSpec
+from aefi_bluesky.session.calibrations import measured_bench
 from aefi_bluesky.session.configuration import load_bench
+from aefi_bluesky.session.folders import SessionFolders, user_folder
 from aefi_bluesky.session.spec_files import read_spec
 
 
@@ -45,9 +47,16 @@ from aefi_bluesky.session.spec_files import read_spec
 )
 @click.option("--memory", type=float, metavar="MB", help="Memory for the documents.")
 @click.option("--stall", type=float, metavar="S", help="Stall of a consumer to bear.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    envvar="AEFI_FOLDER",
+    help="Data folder whose sessions have measured the bench; the user's by default.",
+)
 def plan(
     spec: Path,
     bench: str,
+    folder: Path | None,
     as_json: bool,
     rests_at: tuple[float, float] | None,
     noise: float | None,
@@ -59,7 +68,9 @@ def plan(
     SPEC may be - for standard input. The exit status is 1 if the scan can't be done.
     """
     scan = read_spec(sys.stdin if str(spec) == "-" else spec)
-    description, host = load_bench(bench).description(), _host(memory, stall)
+    configuration, host = load_bench(bench), _host(memory, stall)
+    folders = SessionFolders((folder or user_folder()).absolute())
+    description = measured_bench(configuration, folders)
     of_reading = None if noise is None else ReadingNoise((noise,))
     if isinstance(scan, FlyScanSpec):
         planned = plan_flight(scan, description, host=host, rests_at=rests_at)

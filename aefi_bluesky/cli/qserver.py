@@ -45,6 +45,9 @@ def qserver(
     install_profile(folders.queue)
     # As Ctrl-C, so that everything that was started is ended.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A terminal that is closed ends it so, too, but for one under nohup.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
         if redis_address is None:
             redis_address = stack.enter_context(RedisServer(folders.queue)).address

@@ -19,6 +19,7 @@ _OPTIONS = (
     click.option(
         "--folder",
         type=click.Path(path_type=Path),
+        envvar="AEFI_FOLDER",
         help="Folder for data; a folder of the user's by default.",
     ),
     click.option("--tiled", "tiled_uri", help="A Tiled server that runs already."),

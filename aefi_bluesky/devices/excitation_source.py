@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +20,8 @@ from aefi_bluesky.domain.errors import InvalidScanSpecError
 from aefi_bluesky.domain.plain_values import member
 from aefi_bluesky.domain.ports import Acquisition
 from aefi_bluesky.domain.scan_spec import Excitation, ExcitationMode
+
+logger = logging.getLogger(__name__)
 
 _State = Literal["on", "off", "unknown"]
 
@@ -80,6 +83,9 @@ class ExcitationSource(Device):
         self._seen: object = None
         # From the first write that gives it to the last that takes it away.
         self._may_be_on = False
+        # One writes at a time; a stop makes what waits to switch on give up.
+        self._writing = threading.Lock()
+        self._stops = 0
         # Whether a stop found it on; whether a pause did.
         self._was_on = self._goes_on = False
         super().__init__(name=name, **kwargs)
@@ -150,7 +156,11 @@ class ExcitationSource(Device):
             status = DeviceStatus(self)
             status.set_finished()
             return status
-        return self._in_background(self._drive if state == "on" else self._switch_off)
+        if state == "off":
+            return self._in_background(self._switch_off)
+        self._may_be_on = True  # before its thread begins: a stop must know
+        stops = self._stops
+        return self._in_background(lambda: self._drive_unless_stopped(stops))
 
     def _in_background(self, work: Callable[[], None]) -> DeviceStatus:
         status = DeviceStatus(self)
@@ -167,17 +177,25 @@ class ExcitationSource(Device):
         return status
 
     def _drive(self) -> None:
-        excitation = self.settings()
-        self._know("unknown")
-        self._may_be_on = True
-        self._acquisition.drive(excitation)
-        self._know("on")
+        self._drive_unless_stopped(self._stops)
+
+    def _drive_unless_stopped(self, stops: int) -> None:
+        with self._writing:
+            if self._stops != stops:
+                return
+            excitation = self.settings()
+            self._know("unknown")
+            self._may_be_on = True
+            self._acquisition.drive(excitation)
+            self._know("on")
 
     def _switch_off(self) -> None:
-        self._know("unknown")
-        self._acquisition.switch_off()
-        self._may_be_on = False
-        self._know("off")
+        self._stops += 1
+        with self._writing:
+            self._know("unknown")
+            self._acquisition.switch_off()
+            self._may_be_on = False
+            self._know("off")
 
     def _know(self, state: _State) -> None:
         self._seen = self._flyer.results
@@ -191,9 +209,22 @@ class ExcitationSource(Device):
         ScanPortError
             If the acquisition does not acknowledge it.
         """
-        if self._may_be_on and not self._flyer.is_flying:
-            self._was_on = self.state() == "on"
+        if self._flyer.is_flying or not (self._may_be_on or self._flight_left_it):
+            return
+        self._was_on = self.state() == "on"
+        try:
             self._switch_off()
+        except Exception:
+            # Who asked may keep it to himself, as bluesky does: 100 V are told aloud.
+            logger.critical("%s could not be switched off: it may be on", self.name)
+            raise
+
+    @property
+    def _flight_left_it(self) -> bool:
+        """Whether the last flight did not get so far as to switch it off."""
+        results = self._flyer.results
+        is_new = results is not None and results is not self._seen
+        return is_new and not self._flyer.excitation_off
 
     def pause(self) -> None:
         """Remember what the stop before has switched off."""
@@ -207,8 +238,11 @@ class ExcitationSource(Device):
 
     def unstage(self) -> list[Any]:
         """Switch off, whatever happened."""
-        self.stop()
-        return super().unstage()
+        try:
+            self.stop()
+        finally:
+            unstaged = super().unstage()
+        return unstaged
 
     # -- documents -----------------------------------------------------------
 

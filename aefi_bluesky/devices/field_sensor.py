@@ -20,7 +20,7 @@ from aefi_bluesky.devices.bench_constants import described_constants, stamped_co
 from aefi_bluesky.devices.data_keys import FRAME_UNITS, numeric_key
 from aefi_bluesky.domain.bench import BenchDescription
 from aefi_bluesky.domain.checks import require_count
-from aefi_bluesky.domain.errors import IllegalTransitionError
+from aefi_bluesky.domain.errors import IllegalTransitionError, ScanAbortedError
 from aefi_bluesky.domain.ports import Acquisition, SampleBatch
 from aefi_bluesky.domain.scan_results import CHANNELS
 from aefi_bluesky.domain.voltage import code_to_volts
@@ -70,14 +70,18 @@ class FieldSensor(Device):
         kwargs.setdefault("labels", {"detectors"})
         super().__init__(name=name, **kwargs)
         self._acquisition = acquisition
-        self._detector = bench.detector
-        self._constants = {
-            f"{name}_{constant}": value
-            for constant, value in dataclasses.asdict(bench.detector).items()
-        }
+        self.recalibrate(bench)
         self._zero_ns: int | None = None
         self._values: dict[str, float | int] | None = None
         self._taken_at = 0.0
+
+    def recalibrate(self, bench: BenchDescription) -> None:
+        """Tell from now on what was measured of the bench."""
+        self._detector = bench.detector
+        self._constants = {
+            f"{self.name}_{constant}": value
+            for constant, value in dataclasses.asdict(bench.detector).items()
+        }
 
     def stage(self) -> list[Any]:
         """Let ``t`` begin with the next reading."""
@@ -98,6 +102,10 @@ class FieldSensor(Device):
                 batch = self._acquisition.take_readings(n_avg, n_discarded + n_readings)
                 self._values = self._summary(batch.without_first(n_discarded))
                 self._taken_at = time.time()
+            except ScanAbortedError:
+                # Cut off by a pause or an end: what is read is triggered again.
+                self._values = None
+                status.set_finished()
             except Exception as err:
                 status.set_exception(err)
             else:

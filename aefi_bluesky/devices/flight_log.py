@@ -230,7 +230,9 @@ class FlightLog:
         spent["other"] = total - sum(spent.values())
         return {f"budget_{share}_s": seconds for share, seconds in spent.items()}
 
-    def map_of(self, column: str, *, muted: bool = False) -> npt.NDArray[np.float64]:
+    def map_of(
+        self, column: str, *, muted: bool = False, total: bool = False
+    ) -> npt.NDArray[np.float64]:
         """Return a column of the frames that are ok as an image.
 
         Parameters
@@ -239,6 +241,8 @@ class FlightLog:
             Name of a numeric column of ``primary``.
         muted
             Whether to take the muted frames; the driven ones unless told.
+        total
+            Return the sum over repeats instead of the mean: of what counts.
 
         Returns
         -------
@@ -248,7 +252,8 @@ class FlightLog:
         """
         good = self._good_frames()
         frames = [row["frame"] for row in good]
-        return map_image(self.plan, frames, [row[column] for row in good], muted=muted)
+        values = [row[column] for row in good]
+        return map_image(self.plan, frames, values, muted=muted, total=total)
 
     def column(self, name: str) -> npt.NDArray[np.float64]:
         """Return a numeric column of the frames that are ok, in order; shape (n,)."""

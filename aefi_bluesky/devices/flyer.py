@@ -206,7 +206,7 @@ class AefiFlyer(Device):
         width = self.map_of(f"{fast}_hi") - self.map_of(f"{fast}_lo")
         return voltage_uncertainty(
             self.map_of(channel),
-            self.map_of("count"),
+            self._current_log().map_of("count", total=True),
             width / 2,
             self._current_log().plan.spec.pitch_mm(fast),
             noise_v,

@@ -70,8 +70,7 @@ class StageAxis(Device, PositionerBase):
         self._home_speed = home_speed_mm_per_s
         self._nominal = float("nan")
         self._follower: threading.Thread | None = None
-        # Whether the move was stopped, and whether that is no failure of it.
-        self._stopped = self._stop_is_success = False
+        self._stopped = False
         kwargs.setdefault("labels", {"motors"})
         super().__init__(name=name, **kwargs)
         self.velocity.put(bench.motion.positioning_speed_mm_per_s)
@@ -202,7 +201,7 @@ class StageAxis(Device, PositionerBase):
         if moved_cb is not None:
             status.add_callback(lambda *_: moved_cb(status, obj=self))
         self._moving = True
-        self._stopped = self._stop_is_success = False
+        self._stopped = False
         self._run_subs(sub_type=self.SUB_START, timestamp=time.time())
         self._follower = threading.Thread(
             target=self._follow,
@@ -228,11 +227,12 @@ class StageAxis(Device, PositionerBase):
         try:
             while (end := self._stage.wait(self._axis, _REPORT_PERIOD_S)) is None:
                 self._set_position(self.position)
-            self._set_position(self.position)
+            if end.outcome != "failed":  # else nobody knows where it is
+                self._set_position(self.position)
         except Exception as err:
             self._conclude(status, err)
             return
-        stopped_well = end.outcome == "stopped" and self._stop_is_success
+        stopped_well = end.outcome == "stopped" and self._stage.stopped_well
         if end.outcome == "arrived" or stopped_well:
             self._conclude(status, None)
         elif end.outcome == "stopped":
@@ -260,8 +260,8 @@ class StageAxis(Device, PositionerBase):
             sends the axis on its way again. Else its status fails.
         """
         if self._moving:
-            self._stopped, self._stop_is_success = True, success
-            self._stage.stop()
+            self._stopped = True
+            self._stage.stop(success=success)
 
     def abort(self) -> None:
         """Let both axes stand at once: steps may be lost."""

@@ -156,6 +156,11 @@ def detector_rate_hz(spec: Averaging, bench: BenchDescription) -> float:
     return min(bench.detector.reading_rate_hz, 1 / _at_tick_s(shortest_s, bench))
 
 
+def passing_readings(spec: Averaging, bench: BenchDescription, span_s: float) -> int:
+    """Return the readings that go by in a span, in s: at least so long."""
+    return math.ceil(span_s * detector_rate_hz(spec, bench) * (1 - _ROUNDING))
+
+
 def fastest_reading_s(spec: Averaging, bench: BenchDescription) -> float:
     """Return what no reading takes less than, in s: its conversions, and the tick."""
     return _at_tick_s(integration_s(spec, bench), bench)

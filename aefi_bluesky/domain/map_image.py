@@ -41,6 +41,7 @@ def map_image(
     values: Sequence[float] | npt.NDArray[np.float64],
     *,
     muted: bool = False,
+    total: bool = False,
 ) -> npt.NDArray[np.float64]:
     """Return the mean of each pixel over its frames.
 
@@ -52,6 +53,8 @@ def map_image(
         Identifiers of frames, and a value of each.
     muted
         Whether to take muted frames; the driven ones unless told.
+    total
+        Return the sum instead: of what counts.
 
     Returns
     -------
@@ -62,8 +65,9 @@ def map_image(
     wanted = plan.frame_muted[at] == muted
     at, taken = at[wanted], np.asarray(values, dtype=np.float64)[wanted]
     pixels = plan.frame_iy[at], plan.frame_ix[at]
-    total = np.zeros((plan.spec.n_y, plan.spec.n_x))
-    count = np.zeros_like(total)
-    np.add.at(total, pixels, taken)
+    sums = np.zeros((plan.spec.n_y, plan.spec.n_x))
+    count = np.zeros_like(sums)
+    np.add.at(sums, pixels, taken)
     np.add.at(count, pixels, 1)
-    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+    shares = np.ones_like(count) if total else count
+    return np.divide(sums, shares, out=np.full_like(sums, np.nan), where=count > 0)

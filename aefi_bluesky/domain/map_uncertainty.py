@@ -67,9 +67,21 @@ def voltage_uncertainty(
     require_number("noise of a reading", noise_v, "V", 0, 10)
     require_number("drift", drift_v, "V", 0, 10)
     require_number("pitch", pitch_mm, "mm", 1e-6, 1e6)
-    slope = np.gradient(voltages_v, pitch_mm, axis=along)
+    slope = np.gradient(_without_holes(voltages_v, along), pitch_mm, axis=along)
     bend = np.gradient(slope, pitch_mm, axis=along)
-    noise = COVERAGE * noise_v / np.sqrt(np.maximum(counts, 1))
+    measured = np.where(counts > 0, counts, np.nan)
+    noise = COVERAGE * noise_v / np.sqrt(measured)
     place = np.abs(slope) * half_widths_mm
     frame = np.abs(bend) * pitch_mm**2 / 24
     return noise + place + frame + drift_v
+
+
+def _without_holes(image: Image, along: int) -> Image:
+    """Return an image whose missing pixels lie on a line between their neighbours."""
+
+    def fill(line: Image) -> Image:
+        known = np.isfinite(line)
+        places = np.arange(len(line))
+        return np.interp(places, places[known], line[known]) if known.any() else line
+
+    return np.apply_along_axis(fill, along, image)

@@ -225,8 +225,19 @@ class StageMotion(Protocol):
         """
         ...
 
-    def stop(self) -> None:
-        """Stop both axes with their ramps; returns at once, idempotent."""
+    @property
+    def stopped_well(self) -> bool:
+        """Whether the moves that the last stop ended count as done."""
+        ...
+
+    def stop(self, *, success: bool = False) -> None:
+        """Stop both axes with their ramps; returns at once, idempotent.
+
+        Parameters
+        ----------
+        success
+            Whether the moves so ended count as done; both axes' do or do not.
+        """
         ...
 
     def abort(self) -> None:

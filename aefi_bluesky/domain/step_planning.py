@@ -16,7 +16,7 @@ from aefi_bluesky.domain.flight_duration import (
     DurationEstimate,
     setup_duration,
 )
-from aefi_bluesky.domain.flight_load import detector_rate_hz
+from aefi_bluesky.domain.flight_load import detector_rate_hz, passing_readings
 from aefi_bluesky.domain.moves import Place, first_way_s, require_rest, way_s
 from aefi_bluesky.domain.speed_rules import positioning_violations
 from aefi_bluesky.domain.step_points import StepPoint, step_points
@@ -127,7 +127,7 @@ def step_duration(
         + (shortest + longest) / 2
         + moves_s
         + n_moves * link.line_overhead_s
-        + _measuring_s(spec, reading_s)
+        + _measuring_s(spec, bench)
         + _switches(spec) * exchange_s,
         setup.error_s
         + (longest - shortest) / 2
@@ -194,14 +194,16 @@ def _moves(spec: StepSpec, bench: BenchDescription) -> tuple[float, int]:
     return seconds, count
 
 
-def _measuring_s(spec: StepSpec, reading_s: float) -> float:
-    """Return the time of settling and reading, in s."""
+def _measuring_s(spec: StepSpec, bench: BenchDescription) -> float:
+    """Return the time of settling and reading, in s; readings go by for it."""
+    reading_s = 1 / detector_rate_hz(spec, bench)
+    settling_s = passing_readings(spec, bench, spec.settle_s) * reading_s
     if isinstance(spec, TimeSeriesSpec):
         each_s = max(spec.period_s, reading_s)
-        return spec.settle_s + (spec.count - 1) * each_s + reading_s
+        return settling_s + (spec.count - 1) * each_s + reading_s
     is_map = isinstance(spec, StepMapSpec)
     readings = spec.readings_per_point if is_map else spec.readings
-    return spec.n_measurements * (spec.settle_s + readings * reading_s)
+    return spec.n_measurements * (settling_s + readings * reading_s)
 
 
 def _switches(spec: StepSpec) -> int:

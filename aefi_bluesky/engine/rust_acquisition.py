@@ -9,6 +9,7 @@ import numpy as np
 
 from aefi_bluesky.domain.bench import BenchDescription
 from aefi_bluesky.domain.checks import require_count
+from aefi_bluesky.domain.errors import ScanAbortedError
 from aefi_bluesky.domain.ports import SampleBatch
 from aefi_bluesky.domain.scan_spec import Excitation
 from aefi_bluesky.engine.excitation_registers import (
@@ -18,6 +19,8 @@ from aefi_bluesky.engine.excitation_registers import (
     off_writes,
 )
 from aefi_bluesky.engine.links import Connection
+
+_SLICE_S = 0.5
 
 MOST_READINGS = 100_000
 """Readings at once, at most: about half an hour as the bench is wired."""
@@ -50,13 +53,24 @@ class RustAcquisition:
         self._sampler = connection.sampler()
         self._outside_flight = outside_flight
         self._is_set_up = False
+        self._offs = 0
 
     def take_readings(self, n_avg: int, readings: int = 1) -> SampleBatch:
         """See `Acquisition`."""
         require_count("conversions averaged", n_avg, 1, 127)
         require_count("readings", readings, 1, MOST_READINGS)
-        with self._outside_flight("no reading can be taken"):
-            samples = self._run(self._set_up(), n_avg, readings)
+        samples: list[tuple[int, int, list[int]]] = []
+        offs = self._offs
+        while len(samples) < readings:
+            # In slices: who switches off must not wait for half an hour of readings.
+            wanted = min(readings - len(samples), self._slice(n_avg))
+            with self._outside_flight("no reading can be taken"):
+                if self._offs != offs:
+                    raise ScanAbortedError(
+                        f"the excitation was switched off after {len(samples)} of "
+                        f"{readings} readings"
+                    )
+                samples += self._run(self._set_up(), n_avg, wanted)
         return SampleBatch(
             t_start_ns=np.array([start for start, _, _ in samples], dtype=np.int64),
             t_end_ns=np.array([end for _, end, _ in samples], dtype=np.int64),
@@ -70,8 +84,18 @@ class RustAcquisition:
 
     def switch_off(self) -> None:
         """See `Acquisition`."""
+        # Told before it waits for its turn: readings under way end with their slice.
+        self._offs += 1
         with self._outside_flight("the excitation is the flight's"):
+            was_set_up = self._is_set_up
             self._run(off_writes())
+            self._is_set_up = was_set_up
+
+    def _slice(self, n_avg: int) -> int:
+        """Return the readings that take about `_SLICE_S`; at least one."""
+        detector = self._bench.detector
+        each_s = max(1 / detector.reading_rate_hz, n_avg / detector.conversion_rate_hz)
+        return max(int(_SLICE_S / each_s), 1)
 
     def _set_up(self) -> RegisterWrites:
         # Nobody else can have changed it while the port is ours.

@@ -19,6 +19,8 @@ from aefi_bluesky.engine.native_plan import mm_per_step
 
 _AXES: tuple[AxisName, AxisName] = ("x", "y")
 
+_SLICE_S = 1.0
+
 _REQUEST_BYTES = 6
 """``@00PX`` and CR."""
 
@@ -61,6 +63,7 @@ class RustStage:
         self._in_flight_mm = in_flight_mm
         # Between a release and the next look anybody may have moved the stage.
         self._is_known = False
+        self._stopped_well = False
 
     def _speeds(self) -> AxisSpeeds:
         speeds = self._bench.motion
@@ -123,11 +126,17 @@ class RustStage:
         waited = self._moves.wait(axis, timeout_s)
         return None if waited is None else MoveEnd(*waited)
 
+    @property
+    def stopped_well(self) -> bool:
+        """See `StageMotion`."""
+        return self._stopped_well
+
     def is_at(self, axis: AxisName, target_mm: float) -> bool:
         """See `StageMotion`."""
         known = self._is_known and self._in_flight_mm() is None
         found = self._moves.positions["xy".index(axis)]
-        rests = known and self._moves.wait(axis, 0.0) is not None
+        end = self.wait(axis, 0.0)
+        rests = known and end is not None and end.outcome != "failed"
         return rests and found == round(target_mm / self._mm[axis])
 
     def positions_mm(self) -> tuple[float, float]:
@@ -143,8 +152,9 @@ class RustStage:
         x, y = (float("nan") if each is None else each for each in steps)
         return x * self._mm["x"], y * self._mm["y"]
 
-    def stop(self) -> None:
+    def stop(self, *, success: bool = False) -> None:
         """See `StageMotion`."""
+        self._stopped_well = success
         self._moves.stop()
 
     def abort(self) -> None:
@@ -156,16 +166,20 @@ class RustStage:
         require_number("duration of polling", duration_s, "s", 0.05, 600)
         x_mm, _ = self.positions_mm()
         reply = len(str(round(x_mm / self._mm["x"]))) + 1
-        with self._outside_flight("the stage's link cannot be measured"):
-            self.release()
-            polled = self._connection.poll_stage(duration_s)
-        exchanges = polled["stage_fixes"] - 1
+        exchanges, elapsed_s, left_s = 0, 0.0, duration_s
+        while left_s > 0:
+            # In slices: nobody may have to wait for ten minutes of polling.
+            with self._outside_flight("the stage's link cannot be measured"):
+                self.release()
+                polled = self._connection.poll_stage(min(left_s, _SLICE_S))
+            exchanges += max(polled["stage_fixes"] - 1, 0)
+            elapsed_s += polled["stage_elapsed"] * 1e-9
+            left_s -= _SLICE_S
         if exchanges < 1:
             raise DeviceTimeoutError(
-                f"the stage answered {polled['stage_fixes']} position queries in "
-                f"{duration_s:g} s, at least 2 are needed"
+                f"the stage answered less than 2 position queries in {duration_s:g} s"
             )
-        period_s = polled["stage_elapsed"] * 1e-9 / exchanges
+        period_s = elapsed_s / exchanges
         wire_s = (_REQUEST_BYTES + reply) * self._connection.stage_byte_s
         return FixRate(1 / period_s, max(period_s - wire_s, 0.0))
 

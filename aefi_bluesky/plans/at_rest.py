@@ -3,7 +3,6 @@
 # bluesky's stubs ask for its protocols, which ophyd's own types do not meet.
 # pyright: reportArgumentType=false
 
-import math
 import time
 from typing import Any
 
@@ -13,6 +12,7 @@ from bluesky.utils import MsgGenerator
 
 from aefi_bluesky.devices import ExcitationSource, FieldSensor, StageAxis, StepRecord
 from aefi_bluesky.domain.feasibility import FeasibilityReport
+from aefi_bluesky.domain.flight_load import passing_readings
 from aefi_bluesky.domain.spec_format import to_plain
 from aefi_bluesky.domain.step_planning import StepPlan, plan_steps
 from aefi_bluesky.domain.step_points import StepPoint
@@ -49,9 +49,9 @@ class AtRest:
             raise plan.error()
         return plan
 
-    def readings_in(self, span_s: float) -> int:
-        """Return the readings that go by in a span, in s; at least so long."""
-        return math.ceil(span_s * self.x.bench.detector.reading_rate_hz)
+    def settling_readings(self, spec: StepSpec) -> int:
+        """Return the readings that go by while the lock-in settles."""
+        return passing_readings(spec, self.x.bench, spec.settle_s)
 
     @property
     def settings(self) -> list[Any]:
@@ -182,7 +182,7 @@ def _measure_point(
         yield from bps.mv(source.frequency, frequency_hz)
     yield from bps.mv(source, "off" if point.muted else "on")
     settles = not isinstance(spec, TimeSeriesSpec) or point.frame == 0
-    passing_by = bench.readings_in(spec.settle_s) if settles else 0
+    passing_by = bench.settling_readings(spec) if settles else 0
     if passing_by != sensor.n_discarded.get():
         yield from bps.mv(sensor.n_discarded, passing_by)
     record.mark(point)

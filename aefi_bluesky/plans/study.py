@@ -11,7 +11,7 @@ from aefi_bluesky.application.study_service import StudyService
 from aefi_bluesky.devices import AefiFlyer
 from aefi_bluesky.domain.errors import ScanAbortedError
 from aefi_bluesky.domain.events import StudyId
-from aefi_bluesky.domain.scan_results import ScanResults
+from aefi_bluesky.domain.scan_results import ScanResults, ScanState
 from aefi_bluesky.plans.fly import fly_spec, results_since
 from aefi_bluesky.plans.stubs import is_carried_out
 
@@ -82,7 +82,11 @@ def study_plan(
             return uids
         while True:
             uids.append((yield from fly_next(study, told, md or {})))
-            if not all_scans or not studies.get_study(study).pending_scans:
+            # A flight that somebody ended is no failure, and no reason to go on.
+            ended = flyer.results is None or (
+                flyer.results.state is not ScanState.COMPLETED
+            )
+            if ended or not all_scans or not studies.get_study(study).pending_scans:
                 return uids
 
     def fly_next(

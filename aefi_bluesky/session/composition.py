@@ -26,7 +26,7 @@ from aefi_bluesky.devices import (
 from aefi_bluesky.devices.data_keys import SAMPLE_COLUMNS, SAMPLE_UNITS
 from aefi_bluesky.domain.bench import BenchDescription
 from aefi_bluesky.domain.calibration import Calibration
-from aefi_bluesky.domain.errors import ConfigurationError, ScanPortError
+from aefi_bluesky.domain.errors import ConfigurationError, PortBusyError
 from aefi_bluesky.domain.ports import ScanObserver
 from aefi_bluesky.engine import RustScanAdapter, SerialConnection, VirtualConnection
 from aefi_bluesky.session.configuration import BenchConfiguration, load_bench
@@ -244,7 +244,11 @@ class Session:
             constants = BenchConstants(description, name="bench")
             stage_x = StageAxis(port.stage, description, "x", name="stage_x")
             stage_y = StageAxis(port.stage, description, "y", name="stage_y")
-            users: list[Calibrated] = [port, flyer, constants, stage_x, stage_y]
+            sensor = FieldSensor(port.acquisition, description, name="sensor")
+            users: list[Calibrated] = [
+                *(port, flyer, constants),
+                *(stage_x, stage_y, sensor),
+            ]
 
             def use(measured: Calibration) -> None:
                 calibrated = measured.applied_to(description)
@@ -269,7 +273,7 @@ class Session:
                 ),
                 stage_x=stage_x,
                 stage_y=stage_y,
-                sensor=FieldSensor(port.acquisition, description, name="sensor"),
+                sensor=sensor,
                 RE=_run_engine(metadata, stack, port),
                 sd=SupplementalData(),
                 catalog=catalog,
@@ -357,11 +361,20 @@ def _leave_safe(
     """Let nothing move and nothing be driven when nobody is left to look after it."""
     flyer.stop()
     port.stage.stop()
+    _switch_off(excitation)  # a flight does so by itself, when it rests
     if not flyer.wait_for_end(_END_PATIENCE_S):
         logger.error("the flight did not come to rest within %g s", _END_PATIENCE_S)
+    _switch_off(excitation)
     if not port.stage.wait_for_rest(_END_PATIENCE_S):
         logger.error("the axes did not come to rest within %g s", _END_PATIENCE_S)
     try:
+        port.release()
+    except PortBusyError as err:
+        logger.error("the ports are kept: %s", err)
+
+
+def _switch_off(excitation: ExcitationSource) -> None:
+    try:
         excitation.stop()
-    except ScanPortError as err:
-        logger.error("the excitation may be on: %s", err)
+    except Exception as err:
+        logger.critical("the excitation may be on: %s", err)

@@ -135,8 +135,7 @@ class QueueServer:
             return
         try:
             deadline = time.monotonic() + END_TIMEOUT_S
-            with contextlib.suppress(CommTimeoutError):
-                self._ask_to_end(process, deadline)
+            self._ask_to_end(process, deadline)
             process.wait(max(deadline - time.monotonic(), 0))
         finally:  # a second Ctrl-C ends it at once
             process.stop()
@@ -193,19 +192,27 @@ class QueueServer:
         """
         with self._client() as ask:
             while process.is_running and time.monotonic() < deadline:
-                status = ask("status")
-                state = status["manager_state"]
-                opened = status["worker_environment_exists"]
-                if status["re_state"] == "running":
-                    ask("re_pause", option="immediate")
-                elif state == "paused":
-                    ask("re_abort")
-                elif state == "idle" and opened:
-                    ask("environment_close")
-                elif state == "idle":
-                    ask("manager_stop", option="safe_on")
-                    return
+                # A busy manager may answer late: it is asked again.
+                with contextlib.suppress(CommTimeoutError):
+                    if self._ask_for_next_step(ask):
+                        return
                 time.sleep(_POLL_S)
+
+    @staticmethod
+    def _ask_for_next_step(ask: Callable[..., dict[str, Any]]) -> bool:
+        """Ask for what comes next on the way to the end; return whether it is that."""
+        status = ask("status")
+        state = status["manager_state"]
+        if status["re_state"] == "running":
+            ask("re_pause", option="immediate")
+        elif state == "paused":
+            ask("re_abort")
+        elif state == "idle" and status["worker_environment_exists"]:
+            ask("environment_close")
+        elif state == "idle":
+            ask("manager_stop", option="safe_on")
+            return True
+        return False
 
     @contextlib.contextmanager
     def _client(self) -> Generator[Callable[..., dict[str, Any]]]:

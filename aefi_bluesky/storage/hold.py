@@ -48,7 +48,7 @@ class Holder:
         program, *words = sys.orig_argv or sys.argv
         command = shlex.join([Path(program).name, *words])
         since = datetime.now().astimezone().isoformat(" ", "seconds")
-        return cls(os.getpid(), _user(), command[:_LONGEST_COMMAND], since)
+        return cls(os.getpid(), user_name(), command[:_LONGEST_COMMAND], since)
 
     def __str__(self) -> str:
         return f"process {self.pid} of {self.user} since {self.since}: {self.command}"
@@ -125,7 +125,8 @@ def _write_note(note: Path) -> None:
         raise StorageError(f"{note} cannot be written: {err.strerror}") from err
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Return who runs this process; the system may have no name for it."""
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # no name, as in some containers

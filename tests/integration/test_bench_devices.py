@@ -1,6 +1,7 @@
 """Axes, sensor and excitation: Bluesky's own plans work on them, in virtual time."""
 
 import threading
+import time
 
 import bluesky.plan_stubs as bps
 import bluesky.plans as bp
@@ -16,6 +17,7 @@ from aefi_bluesky.domain.errors import (
     InvalidScanSpecError,
     MotionFaultError,
     PortBusyError,
+    ScanAbortedError,
 )
 from aefi_bluesky.domain.scan_spec import (
     Excitation,
@@ -278,3 +280,93 @@ def test_a_session_that_ends_leaves_nothing_driven_and_nothing_moving(tmp_path):
         assert session.excitation.state() == "on"
     assert session.excitation.state() == "off"
     assert not session.stage_x.moving
+
+
+class Sampler:
+    """What the acquisition asks of the engine; readings take as long as they should."""
+
+    def __init__(self):
+        self.calls = []
+
+    def run(self, *, writes, averaging=1, readings=0):
+        self.calls.append((list(writes), readings))
+        return [(n, n + 1, [0] * 8) for n in range(readings)]
+
+    def release(self):
+        pass
+
+
+@pytest.fixture
+def acquisition(bench):
+    acquisition = bench.port.acquisition
+    acquisition._sampler = Sampler()
+    return acquisition
+
+
+def test_switching_off_does_not_count_as_setting_the_converter_up(acquisition):
+    acquisition.switch_off()
+    acquisition.take_readings(10)
+    (off, _), (set_up, _) = acquisition._sampler.calls
+    assert off == [(53, 0), (52, 0)]
+    assert (13, 2) in set_up
+
+
+def test_many_readings_are_cut_off_when_the_excitation_is_switched_off(acquisition):
+    take = acquisition._sampler.run
+
+    def run_and_switch_off(**what):
+        if len(acquisition._sampler.calls) == 3:
+            threading.Thread(target=acquisition.switch_off).start()
+            time.sleep(0.2)  # it says so before it waits for its turn
+        return take(**what)
+
+    acquisition._sampler.run = run_and_switch_off
+    with pytest.raises(ScanAbortedError, match=r"switched off after \d+ of 20000"):
+        acquisition.take_readings(10, 20_000)
+
+
+def test_a_stop_beats_a_switching_on_that_has_not_begun(bench):
+    held = threading.Event()
+    drive = bench.port.acquisition.drive
+
+    def slow_drive(excitation):
+        held.wait(5)
+        drive(excitation)
+
+    bench.port.acquisition.drive = slow_drive
+    first = bench.excitation.set("on")
+    second = bench.excitation.set("on")  # waits for the first one's writes
+    stopping = threading.Thread(target=bench.excitation.stop)
+    stopping.start()
+    time.sleep(0.1)
+    held.set()
+    stopping.join(5)
+    first.wait(5)
+    second.wait(5)
+    assert bench.excitation.state() == "off"
+
+
+def test_what_cannot_be_switched_off_is_told_aloud(bench, caplog):
+    bench.excitation.set("on").wait(10)
+
+    def silent():
+        raise DeviceTimeoutError("acquisition did not answer")
+
+    bench.port.acquisition.switch_off = silent
+    bench.excitation.stage()
+    with pytest.raises(DeviceTimeoutError):
+        bench.excitation.unstage()
+    assert "it may be on" in caplog.text
+    bench.excitation.stage()  # it is not staged any more
+
+
+def test_a_position_is_asked_anew_after_a_fault(make_bench):
+    bench = make_bench(script="at n60 do alarm stage")
+    with pytest.raises(MotionFaultError):
+        bench.x.set(700.0).wait(10)
+    bench.port.clear_errors()
+    stage = bench.port.stage
+    assert not stage.is_at("x", 700.0)
+    assert 634 < bench.x.position < 700
+    bench.x.set(636.0).wait(10)
+    assert stage.is_at("x", 636.0)

@@ -1,12 +1,19 @@
 """What was measured of a bench: applied, kept, and read back."""
 
 import pytest
+from click.testing import CliRunner
 
+from aefi_bluesky.cli import aefi
+from aefi_bluesky.cli.study.store import planning
 from aefi_bluesky.devices.bench_calibration import BenchCalibration
 from aefi_bluesky.domain.calibration import Calibration
 from aefi_bluesky.domain.errors import ConfigurationError, PortBusyError, StorageError
+from aefi_bluesky.domain.events import StudyId
+from aefi_bluesky.session.configuration import load_bench
+from aefi_bluesky.session.folders import SessionFolders
+from aefi_bluesky.session.spec_files import write_spec
 from aefi_bluesky.storage.calibration_file import CalibrationFile
-from aefi_bluesky.testing.builders import a_bench
+from aefi_bluesky.testing.builders import a_bench, a_spec, an_object
 
 
 @pytest.fixture
@@ -115,3 +122,23 @@ def test_what_cannot_be_kept_is_not_used(tmp_path, bench):
     with pytest.raises(StorageError):
         device.set({"lag_s": 0.015})
     assert used[-1].lag_s is None
+
+
+def test_studies_and_plans_of_a_folder_have_what_was_measured_there(tmp_path):
+    described = load_bench("simulated").description()
+    folders = SessionFolders(tmp_path)
+    measured = Calibration(described.name).measured("uid", fix_rate_hz=5.0)
+    CalibrationFile(folders.calibrations, described.name).save(measured)
+    service = planning(tmp_path, bench="simulated", create=True)
+    service.create_study(StudyId("ball"), an_object(), "me")
+    service.configure_study(StudyId("ball"))
+    assert service.get_study(StudyId("ball")).bench == measured.applied_to(described)
+
+    spec = tmp_path / "map.json"
+    write_spec(a_spec(speed_mm_per_s=32.7), spec)
+    words = ["plan", str(spec), "--bench", "simulated", "--folder"]
+    refused = CliRunner().invoke(aefi, [*words, str(tmp_path)])
+    assert refused.exit_code == 1
+    assert "fixes" in refused.output
+    allowed = CliRunner().invoke(aefi, [*words, str(tmp_path / "elsewhere")])
+    assert allowed.exit_code == 0, allowed.output

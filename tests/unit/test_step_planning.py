@@ -220,11 +220,12 @@ def seconds(spec, **options):
 def test_duration_is_the_sum_of_its_parts():
     spec = a_step_map(settle_s=0.5, readings_per_point=4)
     there = (spec.zone.x_min_mm, spec.zone.y_min_mm)
+    # 32 readings go by in half a second, and a little more.
     move_s = way_s(5.0, BENCH) + BENCH.link.line_overhead_s
-    expected = 36 * READING_S + 5 * move_s + 6 * (0.5 + 4 * READING_S)
+    expected = 36 * READING_S + 5 * move_s + 6 * (32 + 4) * READING_S
     assert seconds(spec, rests_at=there) == pytest.approx(expected)
     muted = dataclasses.replace(spec, differential=True)
-    expected += 6 * (0.5 + 4 * READING_S) + 11 * 4 * READING_S
+    expected += 6 * (32 + 4) * READING_S + 11 * 4 * READING_S
     assert seconds(muted, rests_at=there) == pytest.approx(expected)
 
 
@@ -238,7 +239,7 @@ def test_series_takes_its_periods():
 
 def test_each_frequency_is_set_and_settles():
     spec = dataclasses.replace(SPECS[FrequencySequenceSpec], settle_s=1.0)
-    expected = 36 * READING_S + 3 * (1.0 + READING_S) + 2 * 4 * READING_S
+    expected = 36 * READING_S + 3 * (63 + 1) * READING_S + 2 * 4 * READING_S
     assert seconds(spec, rests_at=(600.0, 600.0)) == pytest.approx(expected)
 
 

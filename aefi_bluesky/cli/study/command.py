@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import sys
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from aefi_bluesky.domain.measured_object import MeasuredObject
 from aefi_bluesky.domain.study import ScanRole
 from aefi_bluesky.session.folders import SessionFolders, user_folder
 from aefi_bluesky.session.spec_files import read_flown_spec
+from aefi_bluesky.storage.hold import user_name
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -85,7 +85,7 @@ def next_scan(study_id: str, folder: Path) -> None:
 @study.command()
 @_of_study
 @click.option("--object", "reference", required=True, help="Its name or number.")
-@click.option("--operator", default=getpass.getuser, help="Who measures; you.")
+@click.option("--operator", default=user_name, help="Who measures; you.")
 @click.option(
     "--size", type=(float, float, float), metavar="X Y Z", help="Extents, mm."
 )

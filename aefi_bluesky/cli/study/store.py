@@ -9,6 +9,7 @@ from aefi_bluesky.domain.errors import DeviceUnavailableError, StorageError
 from aefi_bluesky.domain.flight_plan import FlightPlan
 from aefi_bluesky.domain.ports import ScanObserver
 from aefi_bluesky.domain.scan_results import ScanResults
+from aefi_bluesky.session.calibrations import measured_bench
 from aefi_bluesky.session.configuration import load_bench
 from aefi_bluesky.session.folders import SessionFolders
 from aefi_bluesky.storage.study_repository import SqliteStudyRepository
@@ -57,9 +58,11 @@ def planning(
         If there are no studies, or their file can't be read or written.
     """
     file = SessionFolders(folder.absolute()).studies
-    description = load_bench(bench).description()
     if not create and not has_studies(folder):
         raise StorageError(
             f"data folder {file.parent} has no studies; 'aefi study create' makes one"
         )
-    return StudyService(SqliteStudyRepository(file), Grounded(), description)
+    repository = SqliteStudyRepository(file)
+    folders = SessionFolders(folder.absolute())
+    description = measured_bench(load_bench(bench), folders)
+    return StudyService(repository, Grounded(), description)

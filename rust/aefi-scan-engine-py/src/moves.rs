@@ -5,8 +5,10 @@ use std::time::Duration;
 use aefi_scan_engine as engine;
 use engine::clock::MonotonicClock;
 use engine::machine::positioner::{AxisSetup, Goal, Move, MoveEnd, Positioner};
+use engine::protocol::pmx::Command;
 use engine::shell::moves::{StageAccess, StageMoves as EngineMoves};
 use engine::shell::{threads, virtual_time};
+use engine::transport::Transport;
 use engine::transport::serial::SerialTransport;
 use engine::{Demand, EngineError, Link, OpenError, Steps};
 use pyo3::prelude::*;
@@ -36,6 +38,15 @@ impl StageAccess for PortAccess {
         Ok(machine)
     }
 
+    fn abort(&mut self) {
+        let config = self.link.config();
+        let request = Command::Abort.request(config.address, config.allowance);
+        if let Some(port) = &mut self.port {
+            // A link that takes no bytes leaves the target as the last stop.
+            let _ = port.write_all(request.bytes());
+        }
+    }
+
     fn release(&mut self) {
         self.port = None;
     }
@@ -55,6 +66,8 @@ impl StageAccess for VirtualAccess {
         self.bench.taker()(bench, after);
         Ok(machine)
     }
+
+    fn abort(&mut self) {}
 
     fn release(&mut self) {}
 }

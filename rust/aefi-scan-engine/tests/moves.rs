@@ -46,8 +46,14 @@ struct Stage {
 
 impl Stage {
     fn with_faults(script: &str) -> Self {
+        Self::with(script, Nanos::ZERO)
+    }
+
+    /// A stage that reports idle for so long after it accepted a move.
+    fn with(script: &str, status_lag: Nanos) -> Self {
         let faults: FaultScript = script.parse().expect("a script");
         let mut settings = bench(5);
+        settings.stage.status_lag = status_lag;
         // Near enough to the home input for a test.
         settings.stage.start_steps = [START as f64, START as f64, 0.0, 0.0];
         Self {
@@ -343,4 +349,105 @@ fn a_foreign_device_gets_no_command() {
     ));
     assert!(stage.bench.truth().stops().is_empty());
     assert!((stage.truth(Axis::X) - START as f64).abs() < 0.5);
+}
+
+#[test]
+fn a_stage_that_reports_idle_too_early_is_not_taken_to_rest() {
+    for event in 40..160 {
+        let mut stage = Stage::with("", Nanos::from_millis(250));
+        stage.order(Axis::X, to(START + 2000));
+        stage.serve(|at, orders| {
+            if at == event {
+                orders.stop(Demand::Stop);
+            }
+        });
+        assert!(stage.is_at_rest(), "stopped at event {event}");
+        let found = stage.orders.positions()[0].expect("it was looked at").0;
+        assert!(
+            (stage.truth(Axis::X) - found as f64).abs() < 1.0,
+            "event {event}"
+        );
+    }
+}
+
+#[test]
+fn a_controller_that_forgets_itself_on_the_way_home_has_not_arrived() {
+    for command in 40..140 {
+        let mut stage = Stage::with_faults(&format!("at n{command} do power-cycle stage"));
+        stage.order(Axis::X, HOME);
+        stage.order(Axis::Y, HOME);
+        stage.serve(|_, _| {});
+        for axis in Axis::BOTH {
+            if stage.end(axis) == MoveEnd::Arrived {
+                let truth = stage.truth(axis);
+                assert!(truth.abs() < 500.0, "command {command}: home at {truth}");
+            }
+        }
+    }
+}
+
+#[test]
+fn drives_that_had_to_be_switched_off_are_told_and_set_up_anew() {
+    let script = "at n60 do ignore-stop stage\nat n100 do ignore-stop stage";
+    let mut stage = Stage::with_faults(script);
+    stage.order(Axis::X, to(START + 20_000));
+    stage.serve(|event, orders| {
+        if event == 200 {
+            orders.stop(Demand::Stop);
+        }
+    });
+    let end = stage.end(Axis::X);
+    assert!(matches!(end, MoveEnd::Failed(_)), "{end:?}");
+    assert_eq!(
+        stage.orders.positions(),
+        [None; 2],
+        "nobody knows where it is"
+    );
+    stage.order(Axis::X, to(START));
+    stage.serve(|_, _| {});
+    assert_eq!(stage.end(Axis::X), MoveEnd::Arrived);
+    assert!(
+        (stage.truth(Axis::X) - START as f64).abs() < 0.5,
+        "it really moved"
+    );
+}
+
+#[test]
+fn what_is_ordered_while_the_other_axis_stops_is_not_stopped_with_it() {
+    let mut stage = Stage::with_faults("");
+    stage.order(Axis::X, to(START + 9000));
+    let mut ordered = false;
+    stage.serve(|event, orders| {
+        if event == 200 {
+            orders.stop(Demand::Stop);
+            ordered = orders.place(Axis::Y, to(START + 500));
+        }
+    });
+    assert!(ordered);
+    assert_eq!(stage.end(Axis::X), MoveEnd::Stopped);
+    assert_eq!(stage.end(Axis::Y), MoveEnd::Arrived);
+}
+
+#[test]
+fn a_counter_that_was_lost_is_no_position_although_a_stop_was_asked_for() {
+    let mut told = 0;
+    for command in 80..160 {
+        let mut stage = Stage::with_faults(&format!("at n{command} do power-cycle stage"));
+        stage.order(Axis::X, to(START + 9000));
+        stage.serve(|event, orders| {
+            if event == 310 {
+                orders.stop(Demand::Stop);
+            }
+        });
+        let found = stage.orders.positions()[0].map(|steps| steps.0 as f64);
+        if let MoveEnd::Failed(_) = stage.end(Axis::X) {
+            told += 1;
+            assert_eq!(found, None, "command {command}");
+        } else {
+            let truth = stage.truth(Axis::X);
+            let off = (truth - found.expect("it was looked at")).abs();
+            assert!(off < 1.0, "command {command}: {off} steps");
+        }
+    }
+    assert!(told > 10, "{told} were told");
 }

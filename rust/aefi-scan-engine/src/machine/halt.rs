@@ -97,6 +97,11 @@ impl Halt {
         self.step == Step::Send
     }
 
+    /// Returns whether nothing weaker than switching the drives off was obeyed.
+    pub(super) fn are_drives_off(&self) -> bool {
+        self.force == Force::DrivesOff
+    }
+
     pub(super) fn is_at_rest(&self) -> bool {
         self.step == Step::Look
     }

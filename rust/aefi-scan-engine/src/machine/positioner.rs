@@ -26,6 +26,8 @@ const PATIENCE: u32 = 3;
 const REST_BELIEVED: Nanos = Nanos::from_millis(400);
 /// A move whose reply was lost may not have been heard: it is sent again.
 const RESENDS: u32 = 2;
+/// Between two looks at a stage that was stopped: if it moves, they differ.
+const SECOND_LOOK: Nanos = Nanos::from_millis(50);
 /// A moving axis is asked for so often: nothing is recorded on the way.
 const QUERY_PERIOD: Nanos = Nanos::from_millis(5);
 
@@ -46,6 +48,8 @@ enum Step {
     /// The move is to be sent.
     Start(Move),
     Travel(Move),
+    /// It rests where home was looked for: is it still the controller that was set up?
+    Verify,
 }
 
 impl Step {
@@ -64,6 +68,8 @@ struct AxisTask {
     belief: Option<Belief>,
     high_speed: u32,
     idle_since: Option<Nanos>,
+    /// Whether it was seen moving since the order.
+    moved: bool,
     resends: u32,
 }
 
@@ -84,6 +90,8 @@ pub struct Positioner {
     doubt: Option<Cause>,
     next_query: Nanos,
     status_turn: bool,
+    /// Where a stopped stage was seen last, and when.
+    seen_at: Option<(Nanos, [Steps; 2])>,
     fault: Option<Cause>,
 }
 
@@ -102,6 +110,7 @@ impl Positioner {
                 belief: None,
                 high_speed: of_axis.high_speed,
                 idle_since: None,
+                moved: false,
                 resends: 0,
             }),
             setup,
@@ -109,6 +118,7 @@ impl Positioner {
             doubt: None,
             next_query: Nanos::ZERO,
             status_turn: false,
+            seen_at: None,
             fault: None,
         }
     }
@@ -167,6 +177,11 @@ impl Positioner {
                 if let Some(demand) = self.orders.stop_demanded() {
                     halt.upgrade(demand);
                 }
+                if let (true, Some((at, _))) = (halt.is_at_rest(), self.seen_at)
+                    && now < at + SECOND_LOOK
+                {
+                    return Turn::Rest(at + SECOND_LOOK);
+                }
                 let command = halt.next(now);
                 self.ask(command)
             }
@@ -182,6 +197,7 @@ impl Positioner {
                 *self.task(axis) = AxisTask {
                     step: Step::Speed(order),
                     idle_since: None,
+                    moved: false,
                     resends: 0,
                     ..*self.task(axis)
                 };
@@ -206,6 +222,9 @@ impl Positioner {
     /// Returns what an axis that does not travel yet is to be told.
     fn next_of(&mut self, axis: Axis) -> Option<Command> {
         let task = self.task(axis);
+        if task.step == Step::Verify {
+            return Some(Command::HighSpeed(axis));
+        }
         if let Step::Speed(order) = task.step {
             if order.speed != task.high_speed {
                 return Some(Command::SetHighSpeed(axis, order.speed));
@@ -268,19 +287,32 @@ impl Positioner {
             }
             Command::HighSpeed(_) | Command::LowSpeed(_) | Command::Ramp(_) => {
                 let found = self.asked.integer(reply.text)?;
-                let asked = i64::from(expected(&self.setup, self.asked));
-                if found != asked {
-                    let command = self.asked.to_string();
-                    self.halt_for(Cause::Setting {
-                        command,
-                        asked,
-                        found,
-                    });
-                }
+                self.check_setting(found);
             }
             _ => self.asked.accepted(reply.text)?,
         }
         Ok(true)
+    }
+
+    fn check_setting(&mut self, found: i64) {
+        let verified = match (&self.phase, self.asked) {
+            (Phase::Serving, Command::HighSpeed(axis)) => Some(axis),
+            _ => None,
+        };
+        let asked = i64::from(match verified {
+            Some(axis) => self.task(axis).high_speed,
+            None => expected(&self.setup, self.asked),
+        });
+        if found != asked {
+            let command = self.asked.to_string();
+            self.halt_for(Cause::Setting {
+                command,
+                asked,
+                found,
+            });
+        } else if let Some(axis) = verified {
+            self.arrive(axis);
+        }
     }
 
     fn foreign(&self, name: &[u8]) -> Cause {
@@ -326,16 +358,20 @@ impl Positioner {
             // Before its first move an axis rests; on the way home nothing is known.
             let speed = task.belief.map(|belief| belief.speed());
             let speed = speed.or(preparing.then_some(0.0));
-            task.belief = speed.map(|speed| Belief::new(counts, reply.sent, speed));
+            if believed {
+                task.belief = speed.map(|speed| Belief::new(counts, reply.sent, speed));
+            }
             task.position = Some(counts);
             self.orders.set_position(axis, counts);
         }
-        self.after_positions(believed);
+        self.after_positions(believed, found, reply.received);
         true
     }
 
     /// A halt ends with a look at where the axes came to rest.
-    fn after_positions(&mut self, believed: bool) {
+    ///
+    /// With a second one, in truth: the controller may report idle while it still moves.
+    fn after_positions(&mut self, believed: bool, found: [Steps; 2], now: Nanos) {
         let Phase::Halting(halt) = &mut self.phase else {
             return;
         };
@@ -343,7 +379,16 @@ impl Positioner {
         if !halt.is_at_rest() {
             return;
         }
-        if let Some(cause) = halt.cause() {
+        if self.seen_at.is_none_or(|(_, before)| before != found) {
+            self.seen_at = Some((now, found));
+            return;
+        }
+        self.seen_at = None;
+        let drives_are_off = halt.are_drives_off().then_some(Cause::Motion {
+            axis: '?',
+            fault: "drives switched off: neither STOP nor ABORT was obeyed",
+        });
+        if let Some(cause) = halt.cause().or(drives_are_off).or(self.doubt.take()) {
             self.give_up(cause);
             return;
         }
@@ -384,6 +429,7 @@ impl Positioner {
         let task = self.task(axis);
         if moves {
             task.idle_since = None;
+            task.moved = true;
             return;
         }
         if order
@@ -397,10 +443,11 @@ impl Positioner {
         if now - since < REST_BELIEVED {
             return;
         }
-        let Goal::To(target) = order.goal else {
+        if order.goal.target().is_none() && task.moved {
             // Home is wherever the input ended it.
-            return self.arrive(axis);
-        };
+            task.step = Step::Verify;
+            return;
+        }
         task.idle_since = None;
         if task.resends < RESENDS {
             task.resends += 1;
@@ -408,10 +455,16 @@ impl Positioner {
             return;
         }
         let found = task.position.unwrap_or_default().0;
-        self.halt_for(Cause::Stalled {
-            axis: axis.letter(),
-            target: target.0,
-            found,
+        self.halt_for(match order.goal {
+            Goal::To(target) => Cause::Stalled {
+                axis: axis.letter(),
+                target: target.0,
+                found,
+            },
+            Goal::Home { .. } => Cause::Motion {
+                axis: axis.letter(),
+                fault: "no motion although home was asked for",
+            },
         });
     }
 
@@ -447,7 +500,9 @@ impl Positioner {
         match (&self.phase, self.asked) {
             (Phase::Halting(_), _) => return false,
             // It was heard the first time.
-            (_, Command::MoveTo(axis, _)) if self.axes[axis.index()].resends > 0 => {
+            (_, Command::MoveTo(axis, _) | Command::Home { axis, .. })
+                if self.axes[axis.index()].resends > 0 =>
+            {
                 self.travel(axis);
             }
             _ => self.halt_for(Cause::Protocol {

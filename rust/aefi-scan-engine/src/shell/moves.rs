@@ -22,6 +22,9 @@ pub trait StageAccess: Send {
     /// If the stage can't be reached.
     fn run(&mut self, machine: Positioner) -> Result<Positioner, EngineError>;
 
+    /// Tells the stage to stand at once, whatever state this is in.
+    fn abort(&mut self);
+
     /// Lets the stage go; others may have it.
     fn release(&mut self);
 }
@@ -120,6 +123,10 @@ impl StageMoves {
                 service.serve(&orders);
             });
             if catch_unwind(serve).is_err() {
+                // Nothing is known any more but that nobody watches.
+                let mut service = service.lock().unwrap_or_else(PoisonError::into_inner);
+                service.access.abort();
+                service.release();
                 orders.fail(&Cause::Panicked { thread: STAGE }.into());
             }
         };

@@ -157,6 +157,8 @@ impl MoveOrders {
     pub fn fail(&self, error: &EngineError) {
         let mut book = self.book();
         book.end_all(&MoveEnd::Failed(error.clone()));
+        // The link is given up: who has it next may move anything.
+        book.positions = [None; 2];
         book.is_served = false;
         book.fault = Some(error.clone());
         self.changed.notify_all();
@@ -170,7 +172,14 @@ impl MoveOrders {
 
     /// Says that the stage rests after a stop.
     pub fn stopped(&self) {
-        self.book().end_all(&MoveEnd::Stopped);
+        let mut book = self.book();
+        for stand in &mut book.axes {
+            // What was ordered since has not been stopped.
+            if *stand == Stand::UnderWay {
+                *stand = Stand::Ended(MoveEnd::Stopped);
+            }
+        }
+        book.stop = None;
         self.changed.notify_all();
     }
 
