@@ -81,6 +81,8 @@ class ExcitationSource(Device):
         self._flyer = flyer
         self._state: _State = "unknown"
         self._seen: object = None
+        # The flight before the last switching off from here.
+        self._off_after: object = None
         # From the first write that gives it to the last that takes it away.
         self._may_be_on = False
         # One writes at a time; a stop makes what waits to switch on give up.
@@ -124,8 +126,9 @@ class ExcitationSource(Device):
     def apply(self, setting: str, value: Any) -> None:
         """Check a new value of a setting, and drive with it if it is on."""
         excitation = self.settings(**{setting: value})
-        if self.state() == "on" and not self._flyer.is_flying:
-            self._acquisition.drive(excitation)
+        with self._writing:  # not behind the back of who switches off
+            if self.state() == "on" and not self._flyer.is_flying:
+                self._acquisition.drive(excitation)
 
     # -- on and off ----------------------------------------------------------
 
@@ -195,6 +198,7 @@ class ExcitationSource(Device):
             self._know("unknown")
             self._acquisition.switch_off()
             self._may_be_on = False
+            self._off_after = self._flyer.results
             self._know("off")
 
     def _know(self, state: _State) -> None:
@@ -223,7 +227,7 @@ class ExcitationSource(Device):
     def _flight_left_it(self) -> bool:
         """Whether the last flight did not get so far as to switch it off."""
         results = self._flyer.results
-        is_new = results is not None and results is not self._seen
+        is_new = results is not None and results is not self._off_after
         return is_new and not self._flyer.excitation_off
 
     def pause(self) -> None:

@@ -18,9 +18,9 @@ class Change:
     ----------
     parameter
         Dotted name of what is changed: a field of the spec (``speed_mm_per_s``,
-        ``n_x``, ``zone.y``: a span that both ends must lie in, ``trigger.period_s``:
-        of a periodic trigger, ``trigger.kind``), of the bench (``bench.motion.ramp_s``)
-        or of the advice asked for.
+        ``n_x``, ``zone.y``: a span that both ends must lie in, ``x_mm``: one for the
+        place, ``trigger.period_s``: of a periodic trigger, ``trigger.kind``), of the
+        bench (``bench.motion.ramp_s``) or of the advice asked for.
     value
         What it is to be, in `unit`.
     unit

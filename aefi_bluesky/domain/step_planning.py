@@ -141,7 +141,9 @@ def _broken_rules(spec: StepSpec, bench: BenchDescription) -> Iterator[Violation
     for axis in _AXES:
         yield from positioning_violations(axis, bench)
     for axis in _AXES:
-        yield from travel_violations(axis, _ends_mm(spec, axis), bench)
+        is_place = not isinstance(spec, StepMapSpec)
+        ends_mm = _ends_mm(spec, axis)
+        yield from travel_violations(axis, ends_mm, bench, is_place=is_place)
     if isinstance(spec, TimeSeriesSpec):
         yield from _period_violations(spec, bench)
 

@@ -22,6 +22,7 @@ def travel_violations(
     bench: BenchDescription,
     *,
     outside_mm: float = 0.0,
+    is_place: bool = False,
 ) -> Iterator[Violation]:
     """Yield each end of a zone that is outside the travel of an axis.
 
@@ -35,6 +36,8 @@ def travel_violations(
         With its travel.
     outside_mm
         Way to rest beyond them, in mm: half a frame and the run-up.
+    is_place
+        Whether both ends are one place, and no zone.
     """
     description = bench.axis(axis)
     span = f"{description.travel_min_mm:g} to {description.travel_max_mm:g} mm"
@@ -53,7 +56,7 @@ def travel_violations(
                 limit,
                 "mm",
                 f"axis {axis}: {wanted:.6g} mm {way}is outside {span}",
-                _room(axis, first + outside_mm, last - outside_mm),
+                _room(axis, first + outside_mm, last - outside_mm, is_place),
             )
 
 
@@ -65,10 +68,13 @@ def _whole_steps(axis: AxisDescription) -> tuple[float, float]:
     return first * step, last * step
 
 
-def _room(axis: AxisName, low_mm: float, high_mm: float) -> Change | str:
-    """Say where a zone fits, rounded inwards to micrometres."""
+def _room(
+    axis: AxisName, low_mm: float, high_mm: float, is_place: bool
+) -> Change | str:
+    """Say where a zone or a place fits, rounded inwards to micrometres."""
     low, high = math.ceil(low_mm * 1000) / 1000, math.floor(high_mm * 1000) / 1000
     if low >= high:
         return f"no zone fits along {axis} so: fly slower, or use more frames"
-    words = f"keep the zone from {{:.3f}} to {{:.3f}} mm along {axis}"
-    return Change(f"zone.{axis}", (low, high), "mm", words)
+    what, name = ("place", f"{axis}_mm") if is_place else ("zone", f"zone.{axis}")
+    words = f"keep the {what} inside {{:.3f}} to {{:.3f}} mm along {axis}"
+    return Change(name, (low, high), "mm", words)

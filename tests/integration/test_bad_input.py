@@ -75,7 +75,7 @@ def test_all_reasons_come_at_once(bench):
 def test_zone_as_near_to_the_edge_as_suggested_is_flown(bench):
     with pytest.raises(InfeasibleScanError) as refused:
         bench.fly(y_min_mm=1.0, y_max_mm=41.0)
-    suggestion = str(refused.value).split("keep the zone from ")[1]
+    suggestion = str(refused.value).split("keep the zone inside ")[1]
     low = float(suggestion.split(" ")[0])
     run = bench.fly(y_min_mm=low, y_max_mm=low + 40.0)
     assert run.stop["exit_status"] == "success"

@@ -18,6 +18,7 @@ from aefi_bluesky.domain.errors import (
     MotionFaultError,
     PortBusyError,
     ScanAbortedError,
+    ScanPortError,
 )
 from aefi_bluesky.domain.scan_spec import (
     Excitation,
@@ -370,3 +371,35 @@ def test_a_position_is_asked_anew_after_a_fault(make_bench):
     assert 634 < bench.x.position < 700
     bench.x.set(636.0).wait(10)
     assert stage.is_at("x", 636.0)
+
+
+def test_what_a_flight_could_not_switch_off_is_switched_off_at_the_end(make_bench):
+    bench = make_bench(script="at n60 do hang-up acquisition")
+    with pytest.raises(ScanPortError):
+        bench.fly()
+    assert bench.excitation.state() == "unknown"
+    tried = []
+    bench.port.acquisition.switch_off = lambda: tried.append("off")
+    bench.excitation.stop()
+    bench.excitation.stop()
+    assert tried == ["off"]
+
+
+def test_a_setting_does_not_drive_what_is_being_switched_off(bench):
+    bench.excitation.set("on").wait(10)
+    calls, off = [], bench.port.acquisition.switch_off
+    bench.port.acquisition.drive = lambda _excitation: calls.append("drive")
+
+    def slow_off():
+        time.sleep(0.2)
+        off()
+        calls.append("off")
+
+    bench.port.acquisition.switch_off = slow_off
+    stopping = threading.Thread(target=bench.excitation.stop)
+    stopping.start()
+    time.sleep(0.05)
+    bench.excitation.level_s1s2.put(20.0)
+    stopping.join(5)
+    assert calls == ["off"]
+    assert bench.excitation.state() == "off"

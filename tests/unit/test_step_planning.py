@@ -177,6 +177,10 @@ def test_all_places_outside_the_travel_are_named():
     assert rules(far) == ["travel", "travel"]
     report = plan_steps(far, BENCH)
     assert "axis x: -1 mm is outside 0 to" in str(report)
+    along_x = report.violations[0].nearest
+    assert along_x.parameter == "x_mm"
+    near = dataclasses.replace(far, x_mm=along_x.value[0], y_mm=600.0)
+    assert not isinstance(plan_steps(near, BENCH), FeasibilityReport)
     assert rules(a_step_map(zone=Zone(-5.0, 2000.0, 10.0, 20.0))) == ["travel"] * 2
     ends = BENCH.x.travel_min_mm, BENCH.x.travel_max_mm
     assert isinstance(
