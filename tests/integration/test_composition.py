@@ -278,9 +278,9 @@ def prepared(bench, plan, **changes):
     return whole()
 
 
-def check_nested(run, primary="primary"):
-    assert sorted(run.column(primary, "frame")) == list(range(FRAMES))
-    assert run.column("lines", "lines_line") == list(range(LINES))
+def check_nested(run, primary="primary", *, frames=FRAMES, lines=LINES):
+    assert sorted(run.column(primary, "frame")) == list(range(frames))
+    assert run.column("lines", "lines_line") == list(range(lines))
     assert run.column("health", "health_state") == ["completed"]
     assert run.stop["exit_status"] == "success"
     image = np.array(run.column("maps", "map_x_I")[0])
@@ -301,27 +301,31 @@ def test_stock_fly_plan_has_every_frame_and_line(bench, capsys):
     assert capsys.readouterr().out.count("|") > LINES
 
 
+LONG = {"n_x": 241, "n_y": 31, "zone": Zone(600.0, 660.0, 560.0, 650.0)}
+"""A map whose flight in virtual time outlasts the way of a pause by far."""
+
+
 @pytest.mark.parametrize("after_ms", [0, 10, 30])
 def test_hard_pause_of_the_stock_fly_plan_loses_nothing(
     bench, pause_in_flight, after_ms
 ):
-    # A plan without checkpoints is replayed from its beginning, baseline included.
+    # A plan without checkpoints is replayed from its beginning, baseline included;
+    # so it must not be paused when its run is closed already.
     bench.RE.preprocessors.clear()
     pause_in_flight(bench, after_ms / 1000)
     plan = bp.fly([NestedFlyer(bench.flyer)])
-    try:
-        bench.RE(prepared(bench, plan))
-    except RunEngineInterrupted:
-        bench.RE.resume()
+    with pytest.raises(RunEngineInterrupted):
+        bench.RE(prepared(bench, plan, **LONG))
+    assert bench.flyer.is_flying
+    bench.RE.resume()
     bench.run.check()
-    check_nested(bench.run)
+    check_nested(bench.run, frames=241 * 31, lines=241)
 
 
 @pytest.mark.parametrize("end", ["abort", "stop", "halt"])
 def test_interrupted_stock_fly_plan_stops_its_flight(bench, pause_in_flight, end):
     pause_in_flight(bench, 0.0)
-    zone = Zone(600.0, 660.0, 560.0, 650.0)
-    plan = flight_plan(bench, n_x=81, n_y=31, zone=zone)
+    plan = flight_plan(bench, **LONG)
 
     def unstaged():
         yield from bps.prepare(bench.flyer, plan, wait=True)
