@@ -89,11 +89,16 @@ def test_interrupted_run_is_read_from_a_server_started_again(start_demo):
 def test_ctrl_c_while_waiting_for_a_move_stops_the_stage(pty_bench):
     # To this thread: only its own signals wake it from a wait.
     to_us = threading.get_ident(), signal.SIGINT
-    timer = threading.Timer(0.5, signal.pthread_kill, to_us)
-    timer.start()
+
+    def interrupt():
+        wait_until(lambda: pty_bench.x.moving and pty_bench.x.position > 640, "motion")
+        signal.pthread_kill(*to_us)
+
+    interrupting = threading.Thread(target=interrupt)
+    interrupting.start()
     with pytest.raises(KeyboardInterrupt):
         pty_bench.x.move(900.0, wait=True)
-    timer.join()
+    interrupting.join()
     wait_until(lambda: not pty_bench.x.moving, "rest")
     assert pty_bench.x.position < 850.0
     pty_bench.port.stage.release()  # it keeps its port from the first move on

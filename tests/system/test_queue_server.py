@@ -100,7 +100,11 @@ def start_server(tmp_path):
 
 def test_plans_and_devices_are_offered_by_their_names(queue):
     plans = queue.api.plans_allowed()["plans_allowed"]
-    assert set(plans) == {"fly_map", "fly_line", "characterise_bench", "run_study"}
+    assert set(plans) == {
+        *("fly_map", "fly_line", "differential_map", "run_study"),
+        *("step_map", "measure_point", "time_series", "frequency_sequence"),
+        *("calibrate_lag", "characterise_bench"),
+    }
     devices = queue.api.devices_allowed()["devices_allowed"]
     assert set(devices) == {
         *("flyer", "bench", "excitation", "stage_x", "stage_y", "sensor"),
