@@ -1,6 +1,7 @@
 """What all tests share: nothing may be left behind, and one Tiled server."""
 
 import asyncio
+import os
 import threading
 import time
 from pathlib import Path
@@ -67,3 +68,12 @@ def shared_tiled(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tiled")
     with TiledServer(folder / "server", folder) as server:
         yield server, folder
+
+
+@pytest.fixture(autouse=True)
+def _own_environment():
+    """Commands set variables for what they start: not for other tests."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)

@@ -195,9 +195,14 @@ class StageAxis(Device, PositionerBase):
             self._follower.join(_STOP_PATIENCE_S)
         # Before it moves: a stage in motion can't be asked by anybody else.
         self._set_position(self.position)
-        start()
-        self._nominal = target
+        # It asks where the axis is, too; and a fault may be quicker than the next line.
         status = MoveStatus(self, target, timeout=timeout, settle_time=self.settle_time)
+        try:
+            start()
+        except Exception as err:
+            status.set_exception(err)
+            raise
+        self._nominal = target
         if moved_cb is not None:
             status.add_callback(lambda *_: moved_cb(status, obj=self))
         self._moving = True

@@ -30,7 +30,7 @@ from aefi_bluesky.storage.study_repository import SqliteStudyRepository
 from aefi_bluesky.testing.builders import a_spec, an_object
 
 SMALL = a_spec(n_x=2, n_y=5)
-LONG = a_spec(zone=Zone(600.0, 660.0, 560.0, 650.0), n_x=81, n_y=31)
+LONG = a_spec(zone=Zone(600.0, 660.0, 560.0, 650.0), n_x=241, n_y=31)
 CUT_OFF = "ScanAbortedError: the scan was interrupted before its flight began"
 
 
