@@ -301,7 +301,7 @@ def test_stock_fly_plan_has_every_frame_and_line(bench, capsys):
     assert capsys.readouterr().out.count("|") > LINES
 
 
-LONG = {"n_x": 241, "n_y": 31, "zone": Zone(600.0, 660.0, 560.0, 650.0)}
+OUTLASTING = {"n_x": 241, "n_y": 31, "zone": Zone(600.0, 660.0, 560.0, 650.0)}
 """A map whose flight in virtual time outlasts the way of a pause by far."""
 
 
@@ -315,7 +315,7 @@ def test_hard_pause_of_the_stock_fly_plan_loses_nothing(
     pause_in_flight(bench, after_ms / 1000)
     plan = bp.fly([NestedFlyer(bench.flyer)])
     with pytest.raises(RunEngineInterrupted):
-        bench.RE(prepared(bench, plan, **LONG))
+        bench.RE(prepared(bench, plan, **OUTLASTING))
     assert bench.flyer.is_flying
     bench.RE.resume()
     bench.run.check()
