@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from ophyd import Component, Device, Signal
 from ophyd.status import DeviceStatus
 
+from aefi_bluesky.devices.background_status import in_background
 from aefi_bluesky.devices.data_keys import numeric_key
 from aefi_bluesky.domain.bench import BenchDescription
 from aefi_bluesky.domain.checks import require_count
@@ -99,21 +99,14 @@ class BenchMeter(Device):
         polling_s: Any = self.polling_s.get()
         require_count("readings to measure noise and rate by", n_readings, 10)
         require_count("readings that go by", n_discarded, 0)
-        status = DeviceStatus(self)
 
         def measure() -> None:
-            try:
-                self._values = {
-                    **self._of_readings(n_avg, n_readings, n_discarded),
-                    **self._of_fixes(polling_s),
-                }
-            except Exception as err:
-                status.set_exception(err)
-            else:
-                status.set_finished()
+            self._values = {
+                **self._of_readings(n_avg, n_readings, n_discarded),
+                **self._of_fixes(polling_s),
+            }
 
-        threading.Thread(target=measure, name=f"aefi-{self.name}", daemon=True).start()
-        return status
+        return in_background(self, measure)
 
     def _of_readings(
         self, n_avg: int, n_readings: int, n_discarded: int

@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
 from typing import Any, Literal
 
 from ophyd import Component, Device, Signal
 from ophyd.status import DeviceStatus
 
+from aefi_bluesky.devices.background_status import in_background
 from aefi_bluesky.devices.flyer import AefiFlyer
 from aefi_bluesky.domain.errors import InvalidScanSpecError
 from aefi_bluesky.domain.plain_values import member
@@ -111,18 +111,6 @@ class ExcitationSource(Device):
             values["frequency"],
         )
 
-    def configure_with(self, excitation: Excitation) -> None:
-        """Take all settings over at once, and drive with them if it is on."""
-        for setting, value in (
-            (self.mode, excitation.mode.value),
-            (self.level_s1s2, excitation.level_s1s2_percent),
-            (self.level_s3s4, excitation.level_s3s4_percent),
-            (self.frequency, excitation.frequency_hz),
-        ):
-            Signal.put(setting, value)  # checked already, and driven with below
-        if self.state() == "on" and not self._flyer.is_flying:
-            self._drive()
-
     def apply(self, setting: str, value: Any) -> None:
         """Check a new value of a setting, and drive with it if it is on."""
         excitation = self.settings(**{setting: value})
@@ -160,27 +148,10 @@ class ExcitationSource(Device):
             status.set_finished()
             return status
         if state == "off":
-            return self._in_background(self._switch_off)
+            return in_background(self, self._switch_off)
         self._may_be_on = True  # before its thread begins: a stop must know
         stops = self._stops
-        return self._in_background(lambda: self._drive_unless_stopped(stops))
-
-    def _in_background(self, work: Callable[[], None]) -> DeviceStatus:
-        status = DeviceStatus(self)
-
-        def run() -> None:
-            try:
-                work()
-            except Exception as err:
-                status.set_exception(err)
-            else:
-                status.set_finished()
-
-        threading.Thread(target=run, name=f"aefi-{self.name}", daemon=True).start()
-        return status
-
-    def _drive(self) -> None:
-        self._drive_unless_stopped(self._stops)
+        return in_background(self, lambda: self._drive_unless_stopped(stops))
 
     def _drive_unless_stopped(self, stops: int) -> None:
         with self._writing:
@@ -238,7 +209,7 @@ class ExcitationSource(Device):
         """Switch on again what a pause has switched off."""
         if self._goes_on:
             self._goes_on = False
-            self._drive()
+            self._drive_unless_stopped(self._stops)
 
     def unstage(self) -> list[Any]:
         """Switch off, whatever happened."""

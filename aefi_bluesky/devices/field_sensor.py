@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import threading
 import time
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 from ophyd import Component, Device, Signal
 from ophyd.status import DeviceStatus
 
+from aefi_bluesky.devices.background_status import in_background
 from aefi_bluesky.devices.bench_constants import described_constants, stamped_constants
 from aefi_bluesky.devices.data_keys import FRAME_UNITS, numeric_key
 from aefi_bluesky.domain.bench import BenchDescription
@@ -90,7 +90,6 @@ class FieldSensor(Device):
 
     def trigger(self) -> DeviceStatus:
         """Take readings; the status is done when they are there, or fails by name."""
-        status = DeviceStatus(self)
         n_avg: Any = self.n_avg.get()
         n_readings: Any = self.n_readings.get()
         n_discarded: Any = self.n_discarded.get()
@@ -105,14 +104,8 @@ class FieldSensor(Device):
             except ScanAbortedError:
                 # Cut off by a pause or an end: what is read is triggered again.
                 self._values = None
-                status.set_finished()
-            except Exception as err:
-                status.set_exception(err)
-            else:
-                status.set_finished()
 
-        threading.Thread(target=take, name=f"aefi-{self.name}", daemon=True).start()
-        return status
+        return in_background(self, take)
 
     def _summary(self, batch: SampleBatch) -> dict[str, float | int]:
         volts = code_to_volts(
