@@ -6,11 +6,7 @@ use crate::protocol::Request;
 use crate::protocol::pmx::{self, Command};
 use crate::units::{Axis, Nanos};
 
-use super::stage::StageConfig;
-
-const DEVICE: &str = "stage";
-/// Failed exchanges in a row after which the stage counts as lost.
-const PATIENCE: u32 = 3;
+use super::controller::{PATIENCE, StageConfig, link_lost, misunderstood};
 
 /// Commands that are all answered by `OK`, to the device with the right name.
 #[derive(Debug)]
@@ -47,19 +43,12 @@ impl Errand {
 
     fn check(&self, command: Command, reply: &[u8]) -> Result<(), Cause> {
         if command != Command::DeviceName {
-            return command.accepted(reply).map_err(|error| Cause::Protocol {
-                device: DEVICE,
-                error,
-            });
+            return command.accepted(reply).map_err(misunderstood);
         }
-        if reply == self.config.name.as_bytes() {
+        if self.config.is_name(reply) {
             return Ok(());
         }
-        Err(Cause::Identity {
-            device: DEVICE,
-            expected: self.config.name.clone(),
-            found: String::from_utf8_lossy(reply).into_owned(),
-        })
+        Err(self.config.foreign(reply))
     }
 }
 
@@ -70,9 +59,7 @@ impl DeviceLogic for Errand {
 
     fn next(&mut self, _now: Nanos, _records: &mut dyn FnMut(())) -> Turn {
         match self.commands.get(self.next) {
-            Some(command) if self.outcome.is_none() => {
-                Turn::Ask(command.request(self.config.address, self.config.allowance))
-            }
+            Some(command) if self.outcome.is_none() => Turn::Ask(self.config.request(*command)),
             _ => {
                 self.outcome.get_or_insert(Ok(()));
                 Turn::Over
@@ -97,27 +84,20 @@ impl DeviceLogic for Errand {
     fn failed(&mut self, _now: Nanos, failures: u32, _records: &mut dyn FnMut(())) {
         if failures >= PATIENCE {
             let command = self.commands.get(self.next);
-            self.outcome = Some(Err(Cause::Silent {
-                device: DEVICE,
-                command: command.map(ToString::to_string).unwrap_or_default(),
-                attempts: failures,
-                waited_ms: self.config.allowance.0 / 1_000_000,
-            }));
+            let command = command.map(ToString::to_string).unwrap_or_default();
+            self.outcome = Some(Err(self.config.silence(command, failures)));
         }
     }
 
     fn lost(&mut self, _now: Nanos, reason: &str, _records: &mut dyn FnMut(())) {
-        self.outcome = Some(Err(Cause::LinkLost {
-            device: DEVICE,
-            reason: reason.to_owned(),
-        }));
+        self.outcome = Some(Err(link_lost(reason)));
     }
 
     fn resync(&self) -> Request {
-        Command::DeviceName.request(self.config.address, self.config.allowance)
+        self.config.request(Command::DeviceName)
     }
 
     fn is_resync(&self, line: &[u8]) -> bool {
-        line == self.config.name.as_bytes()
+        self.config.is_name(line)
     }
 }

@@ -2,6 +2,7 @@
 //! demand goes in, a request or a record comes out. No thread, no port, no clock.
 
 mod belief;
+pub mod controller;
 pub mod detector;
 pub mod errand;
 mod halt;

@@ -6,10 +6,7 @@ use crate::protocol::pmx::{self, Command};
 use crate::records::Fix;
 use crate::units::{Axis, Nanos, Steps};
 
-use super::stage::StageConfig;
-
-/// Failed exchanges in a row after which the stage counts as lost.
-const PATIENCE: u32 = 3;
+use super::controller::{PATIENCE, StageConfig};
 
 /// Asks for one axis, back to back, and for nothing else: nothing moves.
 #[derive(Debug)]
@@ -68,10 +65,7 @@ impl DeviceLogic for Polling {
         if self.is_lost || now - began >= self.span {
             return Turn::Over;
         }
-        Turn::Ask(
-            self.query()
-                .request(self.config.address, self.config.allowance),
-        )
+        Turn::Ask(self.config.request(self.query()))
     }
 
     fn is_urgent(&self) -> bool {
@@ -100,10 +94,10 @@ impl DeviceLogic for Polling {
     }
 
     fn resync(&self) -> Request {
-        Command::DeviceName.request(self.config.address, self.config.allowance)
+        self.config.request(Command::DeviceName)
     }
 
     fn is_resync(&self, line: &[u8]) -> bool {
-        line == self.config.name.as_bytes()
+        self.config.is_name(line)
     }
 }

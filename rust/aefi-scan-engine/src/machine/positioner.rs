@@ -11,21 +11,13 @@ use crate::protocol::{ProtocolError, Request};
 use crate::units::{Axis, Nanos, Steps};
 
 use super::belief::Belief;
+use super::controller::{PATIENCE, RESENDS, REST_BELIEVED, StageConfig, link_lost, misunderstood};
 use super::halt::Halt;
 use super::preparation::{expected, preparation};
-use super::stage::StageConfig;
 
 pub use super::preparation::AxisSetup;
 pub use orders::{Goal, Move, MoveEnd, MoveOrders};
 
-const DEVICE: &str = "stage";
-/// Failed exchanges in a row after which the stage counts as lost.
-const PATIENCE: u32 = 3;
-/// The controller may report idle for up to 250 ms after it accepted a move
-/// (Arcus reference §5); a rest away from the target is believed after this.
-const REST_BELIEVED: Nanos = Nanos::from_millis(400);
-/// A move whose reply was lost may not have been heard: it is sent again.
-const RESENDS: u32 = 2;
 /// Between two looks at a stage that was stopped: if it moves, they differ.
 const SECOND_LOOK: Nanos = Nanos::from_millis(50);
 /// A moving axis is asked for so often: nothing is recorded on the way.
@@ -155,7 +147,7 @@ impl Positioner {
 
     fn ask(&mut self, command: Command) -> Turn {
         self.asked = command;
-        Turn::Ask(command.request(self.config.address, self.config.allowance))
+        Turn::Ask(self.config.request(command))
     }
 
     fn turn(&mut self, now: Nanos) -> Turn {
@@ -271,9 +263,9 @@ impl Positioner {
 
     fn understand(&mut self, reply: &Reply<'_>) -> Result<bool, ProtocolError> {
         match self.asked {
-            Command::DeviceName if reply.text != self.config.name.as_bytes() => {
+            Command::DeviceName if !self.config.is_name(reply.text) => {
                 // A foreign device is left alone: not even a stop is sent to it.
-                let cause = self.foreign(reply.text);
+                let cause = self.config.foreign(reply.text);
                 self.give_up(cause);
             }
             Command::DeviceName => {}
@@ -312,14 +304,6 @@ impl Positioner {
             });
         } else if let Some(axis) = verified {
             self.arrive(axis);
-        }
-    }
-
-    fn foreign(&self, name: &[u8]) -> Cause {
-        Cause::Identity {
-            device: DEVICE,
-            expected: self.config.name.clone(),
-            found: String::from_utf8_lossy(name).into_owned(),
         }
     }
 
@@ -505,21 +489,13 @@ impl Positioner {
             {
                 self.travel(axis);
             }
-            _ => self.halt_for(Cause::Protocol {
-                device: DEVICE,
-                error: error.clone(),
-            }),
+            _ => self.halt_for(misunderstood(error.clone())),
         }
         true
     }
 
     fn silence(&self, attempts: u32) -> Cause {
-        Cause::Silent {
-            device: DEVICE,
-            command: self.asked.to_string(),
-            attempts,
-            waited_ms: self.config.allowance.0 / 1_000_000,
-        }
+        self.config.silence(self.asked.to_string(), attempts)
     }
 }
 
@@ -589,17 +565,14 @@ impl DeviceLogic for Positioner {
     }
 
     fn lost(&mut self, _now: Nanos, reason: &str, _records: &mut dyn FnMut(())) {
-        self.give_up(Cause::LinkLost {
-            device: DEVICE,
-            reason: reason.to_owned(),
-        });
+        self.give_up(link_lost(reason));
     }
 
     fn resync(&self) -> Request {
-        Command::DeviceName.request(self.config.address, self.config.allowance)
+        self.config.request(Command::DeviceName)
     }
 
     fn is_resync(&self, line: &[u8]) -> bool {
-        line == self.config.name.as_bytes()
+        self.config.is_name(line)
     }
 }

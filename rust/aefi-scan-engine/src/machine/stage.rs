@@ -13,56 +13,14 @@ use crate::error::Cause;
 use crate::flight_plan::{FlightPlan, Line};
 use crate::protocol::Request;
 use crate::protocol::pmx::{self, Command};
-use crate::records::{Fix, StageRecord};
-use crate::units::{Axis, Nanos, Steps};
+use crate::records::StageRecord;
+use crate::units::{Nanos, Steps};
 
 use super::belief::Belief;
+use super::controller::{PATIENCE, StageConfig, link_lost};
 use super::halt::Halt;
 use super::preparation::{AxisSetup, preparation};
 use pulses::Pulses;
-
-/// What the engine must know of the stage controller and its link.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StageConfig {
-    /// The controller's device name, `DN`; its last two digits are the address.
-    pub name: String,
-    /// The address in each request.
-    pub address: u8,
-    /// Wire time of a byte; zero on a link without pacing.
-    pub byte_time: Nanos,
-    /// Time from request to reply beyond the wire's, at most.
-    pub allowance: Nanos,
-    /// A counter is latched at least this long before its reply begins: what is
-    /// known of the controller's own delay; zero if nothing is.
-    pub reply_delay: Nanos,
-    /// Period of status and full position queries in flight.
-    pub status_period: Nanos,
-    /// The controller reports a host that is silent for so many ms, and its
-    /// stand-alone program, if it has one, may act on it; zero leaves its watch alone.
-    pub host_watch_ms: u32,
-}
-
-impl StageConfig {
-    /// Returns the fix that `reply` gives for `axis`: its counter was latched after
-    /// the request had arrived and before the reply began.
-    #[must_use]
-    pub fn fix(&self, axis: Axis, counts: Steps, reply: &Reply<'_>) -> Fix {
-        let wire = |bytes: usize| Nanos(self.byte_time.0 * bytes as i64);
-        let earliest = reply.sent + wire(reply.request_len);
-        let latest = (reply.received - wire(reply.text.len() + 1)).max(earliest);
-        let known = latest - self.reply_delay;
-        Fix {
-            axis,
-            sent: reply.sent,
-            received: reply.received,
-            earliest,
-            // A reply that broke the promise of its delay is not held to it.
-            latest: if known < earliest { latest } else { known },
-            counts,
-            flags: 0,
-        }
-    }
-}
 
 /// How a flight ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,14 +53,6 @@ impl StopsSent {
     }
 }
 
-const DEVICE: &str = "stage";
-/// Failed exchanges in a row after which the stage counts as lost.
-const PATIENCE: u32 = 3;
-/// The controller may report idle for up to 250 ms after it accepted a move
-/// (Arcus reference §5); a rest away from the target is believed after this.
-const REST_BELIEVED: Nanos = Nanos::from_millis(400);
-/// A move whose reply was lost may not have been heard: it is sent again.
-const RESENDS: u32 = 2;
 /// How often a paused stage is asked where it is.
 const PAUSED_PERIOD: Nanos = Nanos::from_millis(200);
 const SHORT_REST: Nanos = Nanos::from_millis(2);
@@ -281,7 +231,7 @@ impl StageMachine {
 
     fn ask(&mut self, command: Command) -> Turn {
         self.asked = command;
-        Turn::Ask(command.request(self.config.address, self.config.allowance))
+        Turn::Ask(self.config.request(command))
     }
 
     fn enter(&mut self, phase: Phase) {
@@ -433,19 +383,16 @@ impl DeviceLogic for StageMachine {
     }
 
     fn lost(&mut self, now: Nanos, reason: &str, records: &mut dyn FnMut(StageRecord)) {
-        let cause = Cause::LinkLost {
-            device: DEVICE,
-            reason: reason.to_owned(),
-        };
+        let cause = link_lost(reason);
         self.give_up(cause, now, records);
     }
 
     fn resync(&self) -> Request {
-        Command::DeviceName.request(self.config.address, self.config.allowance)
+        self.config.request(Command::DeviceName)
     }
 
     fn is_resync(&self, line: &[u8]) -> bool {
-        line == self.config.name.as_bytes()
+        self.config.is_name(line)
     }
 
     /// A late reply is `OK`, a refusal or made of numbers; a name is another device's.
@@ -454,7 +401,7 @@ impl DeviceLogic for StageMachine {
             || line.starts_with(b"?")
             || line.iter().all(|byte| b"-:0123456789".contains(byte));
         if !is_late {
-            self.doubt = Some(self.foreign(line));
+            self.doubt = Some(self.config.foreign(line));
         }
     }
 }

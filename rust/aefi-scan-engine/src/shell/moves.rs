@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::controls::Demand;
 use crate::error::{Cause, EngineError};
+use crate::machine::controller::StageConfig;
 use crate::machine::positioner::{AxisSetup, Move, MoveEnd, MoveOrders, Positioner};
-use crate::machine::stage::StageConfig;
 use crate::units::{Axis, Steps};
 
 use super::STAGE;

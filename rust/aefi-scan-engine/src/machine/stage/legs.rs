@@ -7,9 +7,10 @@ use crate::records::StageRecord;
 use crate::units::{Axis, Nanos, Steps};
 
 use super::pulses::Want;
-use super::{Leg, Outcome, Phase, RESENDS, REST_BELIEVED, SHORT_REST, StageMachine};
+use super::{Leg, Outcome, Phase, SHORT_REST, StageMachine};
 use crate::controls::FlightState;
 use crate::machine::belief::Belief;
+use crate::machine::controller::{RESENDS, REST_BELIEVED};
 use crate::machine::halt::Halt;
 
 impl StageMachine {

@@ -20,7 +20,7 @@ use crate::records::{Fix, StageRecord};
 use crate::trigger::Trigger;
 use crate::units::{Nanos, Steps};
 
-use super::StageConfig;
+use crate::machine::controller::StageConfig;
 use digital_output::DigitalOutput;
 use latch::Latch;
 use sync_output::SyncOutput;

@@ -8,8 +8,9 @@ use crate::protocol::pmx::{AxisStatus, Command};
 use crate::records::{Fix, StageRecord};
 use crate::units::{Axis, Nanos, Steps};
 
-use super::{DEVICE, Phase, StageMachine};
+use super::{Phase, StageMachine};
 use crate::machine::belief::Belief;
+use crate::machine::controller::misunderstood;
 use crate::machine::halt::Halt;
 use crate::machine::preparation::{AxisSetup, expected};
 
@@ -133,17 +134,9 @@ impl StageMachine {
 
     /// A foreign device is left alone: not even a stop is sent to it.
     fn check_identity(&mut self, reply: &Reply<'_>, records: &mut dyn FnMut(StageRecord)) {
-        if reply.text != self.config.name.as_bytes() {
-            let cause = self.foreign(reply.text);
+        if !self.config.is_name(reply.text) {
+            let cause = self.config.foreign(reply.text);
             self.finish(FlightState::Failed, Some(cause), false, records);
-        }
-    }
-
-    pub(super) fn foreign(&self, name: &[u8]) -> Cause {
-        Cause::Identity {
-            device: DEVICE,
-            expected: self.config.name.clone(),
-            found: String::from_utf8_lossy(name).into_owned(),
         }
     }
 
@@ -197,12 +190,7 @@ impl StageMachine {
     }
 
     pub(super) fn silence(&self, failures: u32) -> Cause {
-        Cause::Silent {
-            device: DEVICE,
-            command: self.asked.to_string(),
-            attempts: failures,
-            waited_ms: self.config.allowance.0 / 1_000_000,
-        }
+        self.config.silence(self.asked.to_string(), failures)
     }
 
     /// A refusal is final; another form of reply may be the link's fault.
@@ -213,10 +201,7 @@ impl StageMachine {
         if is_refusal && was_heard_before {
             self.next_leg();
         } else if is_refusal && !halting {
-            self.begin_halt(Halt::fault(Cause::Protocol {
-                device: DEVICE,
-                error: error.clone(),
-            }));
+            self.begin_halt(Halt::fault(misunderstood(error.clone())));
         }
         is_refusal && !halting
     }
