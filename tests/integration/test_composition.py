@@ -325,7 +325,7 @@ def test_hard_pause_of_the_stock_fly_plan_loses_nothing(
 @pytest.mark.parametrize("end", ["abort", "stop", "halt"])
 def test_interrupted_stock_fly_plan_stops_its_flight(bench, pause_in_flight, end):
     pause_in_flight(bench, 0.0)
-    plan = flight_plan(bench, **LONG)
+    plan = flight_plan(bench, **OUTLASTING)
 
     def unstaged():
         yield from bps.prepare(bench.flyer, plan, wait=True)
