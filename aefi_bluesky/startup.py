@@ -56,7 +56,7 @@ from aefi_bluesky.plans import (
     time_series,
 )
 from aefi_bluesky.session import Session
-from aefi_bluesky.session.composition import bench_kind
+from aefi_bluesky.session.bench_devices import bench_kind
 from aefi_bluesky.session.folders import user_folder
 from aefi_bluesky.session.run_links import RunLinks
 from aefi_bluesky.session.spec_files import read_spec

@@ -1,4 +1,4 @@
-"""A session: bench, engine, devices, RunEngine and storage, and their ends."""
+"""A session: a bench's devices, RunEngine and storage, and their ends."""
 
 from __future__ import annotations
 
@@ -8,41 +8,22 @@ import logging
 from collections.abc import Generator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any
 
 import bluesky
 from bluesky import RunEngine, SupplementalData
 
-from aefi_bluesky.application.observed_port import ObservedScanPort
-from aefi_bluesky.devices import (
-    AefiFlyer,
-    BenchCalibration,
-    BenchConstants,
-    BenchMeter,
-    ExcitationSource,
-    FieldSensor,
-    StageAxis,
-)
-from aefi_bluesky.devices.data_keys import SAMPLE_COLUMNS, SAMPLE_UNITS
-from aefi_bluesky.domain.bench import BenchDescription
-from aefi_bluesky.domain.calibration import Calibration
-from aefi_bluesky.domain.errors import ConfigurationError, PortBusyError
 from aefi_bluesky.domain.ports import ScanObserver
-from aefi_bluesky.engine import RustScanAdapter, SerialConnection, VirtualConnection
-from aefi_bluesky.session.configuration import BenchConfiguration, load_bench
+from aefi_bluesky.engine import RustScanAdapter
+from aefi_bluesky.session.bench_devices import BenchDevices, BenchKind, open_bench
+from aefi_bluesky.session.configuration import load_bench
 from aefi_bluesky.session.folders import SessionFolders
 from aefi_bluesky.session.log_file import log_to
 from aefi_bluesky.session.run_metadata import run_metadata
 from aefi_bluesky.session.run_spools import RunSpools
 from aefi_bluesky.session.signals import StopMotion, StopOnTermination
-from aefi_bluesky.session.simulated import (
-    SimulationSettings,
-    SimulatorProcess,
-    simulated_bench,
-)
-from aefi_bluesky.storage.calibration_file import CalibrationFile
+from aefi_bluesky.session.simulated import SimulationSettings
 from aefi_bluesky.storage.document_writer import DocumentWriter
-from aefi_bluesky.storage.run_file import RunFile
 from aefi_bluesky.storage.tiled_client import connect
 from aefi_bluesky.storage.tiled_server import TiledServer
 
@@ -52,56 +33,13 @@ logger = logging.getLogger(__name__)
 # a handler of the user's, once is enough.
 logging.getLogger("bluesky").addHandler(logging.NullHandler())
 
-_END_PATIENCE_S = 10.0
 
-BenchKind = Literal["real", "ptys", "virtual"]
-"""The bench: real ports, a simulated one on ptys, or one in virtual time."""
-
-
-def bench_kind(name: str, asked_by: str) -> BenchKind:
-    """Return the kind of bench called `name`.
+@dataclass(kw_only=True)
+class Session(BenchDevices):
+    """Everything that a person or a command works with: devices and what runs them.
 
     Parameters
     ----------
-    name
-        As somebody wrote it.
-    asked_by
-        Where; for the message.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is no such kind.
-    """
-    for kind in get_args(BenchKind):
-        if name == kind:
-            return kind
-    kinds = ", ".join(map(repr, get_args(BenchKind)))
-    raise ConfigurationError(f"{asked_by} must be one of {kinds}, was {name!r}")
-
-
-class Calibrated(Protocol):
-    """What works with the constants of the bench."""
-
-    def recalibrate(self, bench: BenchDescription) -> None:
-        """Work from now on with what was measured of the bench."""
-        ...
-
-
-@dataclass
-class Session:
-    """Everything that a person or a command works with.
-
-    Parameters
-    ----------
-    users
-        Are told whenever something was measured of the bench.
-    port
-        What flies; clears latched errors too.
-    observed
-        The same as the flyer sees it: others may watch its flights.
-    flyer, constants, excitation, calibration, meter, stage_x, stage_y, sensor
-        The devices.
     RE
         The RunEngine, with the document writer subscribed.
     sd
@@ -112,35 +50,13 @@ class Session:
         The server, where this session started it; None for a foreign one.
     writer
         Stores documents.
-    folders
-        Where data are.
-    virtual_bench
-        The simulated bench in virtual time, where there is one.
     """
 
-    users: list[Calibrated]
-    port: RustScanAdapter
-    observed: ObservedScanPort
-    flyer: AefiFlyer
-    constants: BenchConstants
-    excitation: ExcitationSource
-    calibration: BenchCalibration
-    meter: BenchMeter
-    stage_x: StageAxis
-    stage_y: StageAxis
-    sensor: FieldSensor
     RE: RunEngine
     sd: SupplementalData
     catalog: Any
     tiled: TiledServer | None
     writer: DocumentWriter
-    folders: SessionFolders
-    virtual_bench: Any = None
-
-    @property
-    def bench(self) -> BenchDescription:
-        """The bench's description, with what was measured of it."""
-        return self.flyer.bench
 
     def browse_url(self, uid: str, *, with_key: bool = True) -> str | None:
         """Return the link that opens a run in Tiled, if the server is ours.
@@ -153,15 +69,6 @@ class Session:
             Whether the link has Tiled's key.
         """
         return self.tiled.browse_url(uid, with_key=with_key) if self.tiled else None
-
-    def write_truth(self) -> Path:
-        """Return the file of what the simulated bench really did.
-
-        In virtual time it is written now; on ptys the bench writes it all the time.
-        """
-        if self.virtual_bench is not None:
-            self.virtual_bench.write_truth(self.folders.truth)
-        return self.folders.truth
 
     @classmethod
     @contextlib.contextmanager
@@ -216,11 +123,7 @@ class Session:
             stack.enter_context(log_to(folders.log))
             metadata = stack.enter_context(run_metadata(folders.metadata))
             metadata.update(md or {})
-            settings, spools = simulation or SimulationSettings(), RunSpools()
-            port, virtual = _scan_port(
-                stack, kind, bench, configuration, settings, folders, spools
-            )
-            tiled = None
+            spools, tiled = RunSpools(), None
             if tiled_uri is None:
                 tiled = stack.enter_context(TiledServer(folders.tiled, folders.raw))
                 tiled_uri, tiled_key = tiled.uri, tiled.api_key
@@ -231,106 +134,43 @@ class Session:
                 lambda: connect(uri, key), folders.backup, on_stored=spools.run_stored
             )
             stack.callback(writer.close)
-            description = configuration.description()
-            observed = ObservedScanPort(port, observers)
-            flyer = AefiFlyer(
-                observed,
-                description,
-                _sample_files(folders),
-                name="flyer",
+            # After storage: its end comes first, and stops the motion.
+            opened = open_bench(
+                kind=kind,
+                folders=folders,
+                bench=bench,
+                configuration=configuration,
+                simulation=simulation,
+                observers=observers,
+                spools=spools,
             )
-            excitation = ExcitationSource(port.acquisition, flyer, name="excitation")
-            stack.callback(_leave_safe, flyer, port, excitation)
-            constants = BenchConstants(description, name="bench")
-            stage_x = StageAxis(port.stage, description, "x", name="stage_x")
-            stage_y = StageAxis(port.stage, description, "y", name="stage_y")
-            sensor = FieldSensor(port.acquisition, description, name="sensor")
-            users: list[Calibrated] = [
-                *(port, flyer, constants),
-                *(stage_x, stage_y, sensor),
-            ]
-
-            def use(measured: Calibration) -> None:
-                calibrated = measured.applied_to(description)
-                for user in users:
-                    user.recalibrate(calibrated)
-
-            calibration = BenchCalibration(
-                CalibrationFile(folders.calibrations, description.name),
-                use,
-                name="calibration",
-            )
+            devices = stack.enter_context(opened)
             session = cls(
-                users=users,
-                port=port,
-                observed=observed,
-                flyer=flyer,
-                constants=constants,
-                excitation=excitation,
-                calibration=calibration,
-                meter=BenchMeter(
-                    port.stage, port.acquisition, description, name="bench_meter"
+                **vars(devices),
+                RE=_run_engine(metadata, stack, devices.port),
+                sd=SupplementalData(
+                    baseline=[
+                        devices.constants,
+                        devices.calibration,
+                        devices.excitation,
+                    ]
                 ),
-                stage_x=stage_x,
-                stage_y=stage_y,
-                sensor=sensor,
-                RE=_run_engine(metadata, stack, port),
-                sd=SupplementalData(),
                 catalog=catalog,
                 tiled=tiled,
                 writer=writer,
-                folders=folders,
-                virtual_bench=virtual,
             )
-            session.sd.baseline = [
-                session.constants,
-                session.calibration,
-                session.excitation,
-            ]
             session.RE.preprocessors.append(session.sd)
             session.RE.subscribe(spools)
             session.RE.subscribe(writer)
-            logger.info("session opened: bench %s (%s)", description.name, kind)
+            logger.info(
+                "session opened: bench %s (%s)", configuration.description().name, kind
+            )
             stack.callback(logger.info, "session closes")
             # Whoever does not leave the context, as a script that dies outside of a
             # ``with``, leaves it to the interpreter: too late, without threads.
             atexit.register(stack.close)
             stack.callback(atexit.unregister, stack.close)
             yield session
-
-
-def _scan_port(
-    stack: contextlib.ExitStack,
-    kind: BenchKind,
-    bench: str,
-    configuration: BenchConfiguration,
-    settings: SimulationSettings,
-    folders: SessionFolders,
-    spools: RunSpools,
-) -> tuple[RustScanAdapter, Any]:
-    description = configuration.description()
-    if kind == "virtual":
-        virtual = simulated_bench(configuration, settings)
-        links = configuration.links(paced=settings.paced)
-        connection = VirtualConnection(links, virtual, folders.spool)
-        return RustScanAdapter(description, connection, spools), virtual
-    if kind == "ptys":
-        simulator = stack.enter_context(
-            SimulatorProcess(bench, settings, folders.truth)
-        )
-        configuration = configuration.on_ports(
-            simulator.stage_port, simulator.acquisition_port
-        )
-    links = configuration.links(paced=settings.paced)
-    connection = SerialConnection(links, folders.spool)
-    return RustScanAdapter(description, connection, spools), None
-
-
-def _sample_files(folders: SessionFolders) -> Any:
-    def create(uid: str) -> RunFile:
-        return RunFile.create(folders.raw, uid, SAMPLE_COLUMNS, SAMPLE_UNITS)
-
-    return create
 
 
 def _run_engine(
@@ -353,28 +193,3 @@ def _end_run_engine(engine: RunEngine) -> None:
     # bluesky has no public way to end it.
     engine._th.join()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     engine.loop.close()
-
-
-def _leave_safe(
-    flyer: AefiFlyer, port: RustScanAdapter, excitation: ExcitationSource
-) -> None:
-    """Let nothing move and nothing be driven when nobody is left to look after it."""
-    flyer.stop()
-    port.stage.stop()
-    _switch_off(excitation)  # a flight does so by itself, when it rests
-    if not flyer.wait_for_end(_END_PATIENCE_S):
-        logger.error("the flight did not come to rest within %g s", _END_PATIENCE_S)
-    _switch_off(excitation)
-    if not port.stage.wait_for_rest(_END_PATIENCE_S):
-        logger.error("the axes did not come to rest within %g s", _END_PATIENCE_S)
-    try:
-        port.release()
-    except PortBusyError as err:
-        logger.error("the ports are kept: %s", err)
-
-
-def _switch_off(excitation: ExcitationSource) -> None:
-    try:
-        excitation.stop()
-    except Exception as err:
-        logger.critical("the excitation may be on: %s", err)

@@ -14,7 +14,7 @@ from aefi_bluesky.domain.errors import AefiError
 from aefi_bluesky.domain.events import StudyId
 from aefi_bluesky.domain.planned_scan import PlannedScanState
 from aefi_bluesky.session import Session
-from aefi_bluesky.session.composition import BenchKind
+from aefi_bluesky.session.bench_devices import BenchKind
 from aefi_bluesky.session.signals import StopOnTermination
 from aefi_bluesky.session.study_runs import study_service
 from aefi_bluesky.views.console import FlightConsole, StudyConsole
