@@ -44,6 +44,9 @@ _KNOWN = (
 )
 """Specs whose frames may be a grid, and whose number of frames is known before."""
 
+_LEAST_PITCH_MM = 1e-3
+"""Beside places of up to 1 km, scanspec's sums keep this to a part in a million."""
+
 
 def from_scanspec(
     spec: Spec[Any],
@@ -116,7 +119,8 @@ def to_scanspec(
     Raises
     ------
     InvalidScanSpecError
-        If the map is differential: scanspec knows no muting.
+        If the map is differential: scanspec knows no muting. If frames lie less than
+        1 µm apart: its arithmetic loses them.
     ModuleNotFoundError
         If scanspec is not installed.
     """
@@ -125,6 +129,13 @@ def to_scanspec(
         raise InvalidScanSpecError(
             "a differential map can't be a Spec of scanspec, which knows no muting"
         )
+    for axis in ("x", "y"):
+        pitch, count = spec.pitch_mm(axis), spec.count_along(axis)
+        if count > 1 and pitch < _LEAST_PITCH_MM:
+            raise InvalidScanSpecError(
+                f"{count} frames along {axis} lie {pitch:.3g} mm apart: scanspec's "
+                f"arithmetic loses what is less than {_LEAST_PITCH_MM:g} mm"
+            )
     names = {"x": x, "y": y}
 
     def centres(axis: AxisName) -> Any:
