@@ -9,6 +9,7 @@ from bluesky.utils import MsgGenerator
 from aefi_bluesky.devices import BenchCalibration, BenchMeter, ExcitationSource
 from aefi_bluesky.domain.scan_results import CHANNELS
 from aefi_bluesky.plans.device_names import DETECTORS, MOVERS, device_names
+from aefi_bluesky.plans.stubs import by_name
 
 
 @device_names(meter=DETECTORS, excitation=MOVERS, calibration=MOVERS)
@@ -71,7 +72,7 @@ def characterise_bench(
     ):
         yield from bps.mv(setting, value)
     uid = yield from bpp.run_wrapper(
-        measure(), md={"plan_name": "characterise_bench", **(md or {})}
+        by_name(measure()), md={"plan_name": "characterise_bench", **(md or {})}
     )
     if found:
         yield from bps.mv(calibration, _constants(found, uid, n_avg))

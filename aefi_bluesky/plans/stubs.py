@@ -4,7 +4,7 @@
 # pyright: reportArgumentType=false
 
 import uuid
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
@@ -12,9 +12,11 @@ from bluesky.utils import FailedStatus, Msg, MsgGenerator
 from event_model import EventModelValidationError
 
 from aefi_bluesky.devices import AefiFlyer
-from aefi_bluesky.domain.errors import IllegalTransitionError, ScanPortError
+from aefi_bluesky.domain.errors import AefiError, IllegalTransitionError, ScanPortError
 from aefi_bluesky.domain.flight_plan import FlightPlan
 from aefi_bluesky.plans.device_names import FLYERS, device_names
+
+_T = TypeVar("_T")
 
 COLLECT_PERIOD_S = 0.5
 """How often lines are collected while the flight is on, in s."""
@@ -193,6 +195,22 @@ def fly_lines(flyer: AefiFlyer) -> MsgGenerator[None]:
     yield from bpp.rewindable_wrapper(
         bpp.contingency_wrapper(flight(), except_plan=clean_up), False
     )
+
+
+def by_name(plan: MsgGenerator[_T]) -> MsgGenerator[_T]:
+    """Let a plan fail by what happened, not by the status that told so.
+
+    Parameters
+    ----------
+    plan
+        Whatever waits for devices of ours.
+    """
+    try:
+        return (yield from plan)
+    except FailedStatus as error:
+        if isinstance(error.__cause__, AefiError):
+            raise error.__cause__ from None
+        raise
 
 
 def read_results(flyer: AefiFlyer) -> MsgGenerator[None]:
