@@ -60,7 +60,7 @@ from aefi_bluesky.session.bench_devices import bench_kind
 from aefi_bluesky.session.folders import user_folder
 from aefi_bluesky.session.run_links import RunLinks
 from aefi_bluesky.session.spec_files import read_spec
-from aefi_bluesky.session.study_runs import study_service
+from aefi_bluesky.session.study_runs import scan_runs, study_service
 from aefi_bluesky.views.line_table import LineTable
 from aefi_bluesky.views.maps import LiveMap, has_display
 from aefi_bluesky.views.progress import FlightProgress
@@ -94,7 +94,7 @@ excitation = session.excitation
 clear_errors = session.port.clear_errors
 c = cat = session.catalog
 studies = study_service(session)
-run_study = study_plan(studies, flyer, session.observed)
+run_study = study_plan(studies, scan_runs(session))
 
 
 # A queue server's worker has no person who looks or waits.

@@ -20,6 +20,8 @@ from aefi_bluesky.devices import (
 from aefi_bluesky.devices.data_keys import SAMPLE_COLUMNS, SAMPLE_UNITS
 from aefi_bluesky.engine import RustScanAdapter, SerialConnection, VirtualConnection
 from aefi_bluesky.plans import fly_map
+from aefi_bluesky.plans.at_rest import AtRest
+from aefi_bluesky.plans.scan_runs import ScanRuns
 from aefi_bluesky.session.configuration import load_bench
 from aefi_bluesky.session.simulated import (
     SimulationSettings,
@@ -114,6 +116,12 @@ class FlyerBench:
         users = (self.port, self.flyer, self.constants, self.x, self.y, self.sensor)
         for user in users:
             user.recalibrate(calibrated)
+
+    @property
+    def scan_runs(self):
+        """Makes runs of a study's scans."""
+        at_rest = AtRest(self.x, self.y, self.sensor, self.excitation)
+        return ScanRuns(self.flyer, self.flyer._port, at_rest)
 
     def open_samples(self, uid):
         return RunFile.create(self.folder / "raw", uid, SAMPLE_COLUMNS, SAMPLE_UNITS)

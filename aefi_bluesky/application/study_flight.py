@@ -1,16 +1,21 @@
-"""A scan of a study from its start to its end, whoever flies it."""
+"""A scan of a study from its start to its end, whoever carries it out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from aefi_bluesky.application.pause_recorder import PauseRecorder
+from aefi_bluesky.application.pause_recorder import (
+    PauseRecorder,
+    Pauses,
+    StepPauseRecorder,
+)
 from aefi_bluesky.application.silent_observer import SilentObserver
 from aefi_bluesky.domain.flight_plan import FlightPlan
 from aefi_bluesky.domain.planned_scan import PlannedScan
-from aefi_bluesky.domain.ports import ScanObserver
+from aefi_bluesky.domain.ports import ScanObserver, StepObserver
 from aefi_bluesky.domain.scan_results import ScanResults
+from aefi_bluesky.domain.step_planning import StepPlan
 from aefi_bluesky.domain.study import Study
 
 StudyChange = Callable[[Callable[[Study], None]], None]
@@ -24,8 +29,8 @@ class StudyFlight:
     ----------
     scan
         The scan as it was planned.
-    flight_plan
-        What is flown for it.
+    plan
+        What is flown for it, or measured at rest.
     metadata
         What its run's start document says of it; see `run_metadata`.
     change
@@ -37,13 +42,13 @@ class StudyFlight:
     def __init__(
         self,
         scan: PlannedScan,
-        flight_plan: FlightPlan,
+        plan: FlightPlan | StepPlan,
         metadata: dict[str, Any],
         change: StudyChange,
         last_run_uid: Callable[[], str | None],
     ) -> None:
         self.scan = scan
-        self.flight_plan = flight_plan
+        self.plan = plan
         self.metadata = metadata
         self._change = change
         self._last_run_uid = last_run_uid
@@ -57,16 +62,23 @@ class StudyFlight:
         watching
             Gets everything before; None if nobody looks.
         """
+        observer = SilentObserver() if watching is None else watching
+        return PauseRecorder(observer, self._pauses())
+
+    def step_observer(self, watching: StepObserver | None = None) -> StepObserver:
+        """Return the same for a measurement at rest; see `observer`."""
+        return StepPauseRecorder(watching, self._pauses())
+
+    def _pauses(self) -> Pauses:
         scan_id = self.scan.id
-        return PauseRecorder(
-            SilentObserver() if watching is None else watching,
+        return Pauses(
             paused=lambda: self._change(lambda study: study.pause_scan(scan_id)),
             resumed=lambda: self._change(lambda study: study.resume_scan(scan_id)),
         )
 
     def record(self, results: ScanResults) -> None:
-        """End the scan as its flight ended; see `Study.record_results`."""
-        # First: results that can't be stored are no failed flight, but for `recover`.
+        """End the scan as it was carried out; see `Study.record_results`."""
+        # First: results that can't be stored are no failed scan, but for `recover`.
         self._is_told = True
         self._change(
             lambda study: study.record_results(

@@ -10,7 +10,11 @@ from typing import TypeVar
 
 from aefi_bluesky.application.study_flight import StudyFlight, run_metadata
 from aefi_bluesky.domain.bench import BenchDescription
-from aefi_bluesky.domain.errors import StaleStudyError, StudyRuleError
+from aefi_bluesky.domain.errors import (
+    InfeasibleScanError,
+    StaleStudyError,
+    StudyRuleError,
+)
 from aefi_bluesky.domain.events import ScanId, StudyId
 from aefi_bluesky.domain.feasibility import FeasibilityReport
 from aefi_bluesky.domain.flight_plan import FlightPlan
@@ -19,11 +23,15 @@ from aefi_bluesky.domain.planning import plan_flight
 from aefi_bluesky.domain.ports import (
     ScanExecutor,
     ScanObserver,
+    StepExecutor,
+    StepObserver,
     StudyEventHandler,
     StudyRepository,
 )
 from aefi_bluesky.domain.scan_results import ScanResults
 from aefi_bluesky.domain.scan_spec import FlyScanSpec
+from aefi_bluesky.domain.spec_format import ScanSpec, kind_of
+from aefi_bluesky.domain.step_planning import StepPlan, plan_steps
 from aefi_bluesky.domain.study import PlannedScan, ScanRole, Study
 from aefi_bluesky.domain.study_rules import StudyRule
 
@@ -55,6 +63,8 @@ class StudyService:
         What it flies on.
     handlers
         Get every event after the study was stored; one that raises is logged.
+    at_rest
+        Measures what is not flown; without, such a scan is refused.
     last_run_uid
         Returns the uid of the run that the port recorded last; None if headless.
     """
@@ -66,12 +76,14 @@ class StudyService:
         bench: BenchDescription,
         handlers: Iterable[StudyEventHandler] = (),
         *,
+        at_rest: StepExecutor | None = None,
         last_run_uid: Callable[[], str | None] = _no_run,
     ) -> None:
         self._repository = repository
         self._scan_port = scan_port
         self._bench = bench
         self._handlers = tuple(handlers)
+        self._at_rest = at_rest
         self._last_run_uid = last_run_uid
 
     def study_ids(self) -> tuple[StudyId, ...]:
@@ -118,7 +130,7 @@ class StudyService:
         self,
         study_id: StudyId,
         scan_id: ScanId,
-        spec: FlyScanSpec,
+        spec: ScanSpec,
         role: ScanRole,
         prerequisites: tuple[ScanId, ...] = (),
         *,
@@ -157,16 +169,21 @@ class StudyService:
         self._change(study_id, Study.archive)
 
     def execute_next_scan(
-        self, study_id: StudyId, observer: ScanObserver | None = None
+        self,
+        study_id: StudyId,
+        observer: ScanObserver | None = None,
+        step_observer: StepObserver | None = None,
     ) -> ScanResults:
-        """Fly the study's next scan and return when its flight is over.
+        """Carry the study's next scan out and return when that is over.
 
         Parameters
         ----------
         study_id
             The study.
         observer
-            Gets the flight's chunks on this thread; None if nobody looks.
+            Gets a flight's chunks on this thread; None if nobody looks.
+        step_observer
+            Is told how a measurement at rest goes; None if nobody looks.
 
         Raises
         ------
@@ -177,14 +194,23 @@ class StudyService:
         StudyBusyError
             If another session flies the study.
         InfeasibleScanError
-            If this bench cannot fly it; nothing was started or stored.
+            If this bench can't do it, or nobody here measures at rest; nothing was
+            started or stored.
         ScanPortError
-            If the flight failed; the scan is stored as failed, with the cause.
+            If it failed; the scan is stored as failed, with the cause.
         """
+        scan = self.next_scan(study_id)
+        if not isinstance(scan.spec, FlyScanSpec):
+            self._measures_at_rest(scan)  # or refuse, before anything begins
         with self.next_flight(study_id) as flight:
-            results = self._scan_port.execute_scan(
-                flight.flight_plan, flight.observer(observer)
-            )
+            if isinstance(flight.plan, FlightPlan):
+                results = self._scan_port.execute_scan(
+                    flight.plan, flight.observer(observer)
+                )
+            else:
+                results = self._measures_at_rest(flight.scan).execute_steps(
+                    flight.plan, flight.step_observer(step_observer)
+                )
             flight.record(results)
             return results
 
@@ -245,11 +271,11 @@ class StudyService:
         def begin(study: Study) -> StudyFlight:
             scan = study.next_scan()
             study.require_bench(self._bench)
-            flight_plan = self._feasible(scan.spec)
+            plan = self._feasible(scan.spec)
             study.start_scan(scan.id)
             return StudyFlight(
                 scan,
-                flight_plan,
+                plan,
                 run_metadata(study, scan),
                 partial(self._change, study_id),
                 self._last_run_uid,
@@ -257,8 +283,23 @@ class StudyService:
 
         return self._change(study_id, begin)
 
-    def _feasible(self, spec: FlyScanSpec) -> FlightPlan:
-        planned = plan_flight(spec, self._bench)
+    def _measures_at_rest(self, scan: PlannedScan) -> StepExecutor:
+        if self._at_rest is None:
+            raise InfeasibleScanError(
+                (
+                    f"scan {scan.id!r} is a {kind_of(scan.spec)}, measured at rest, "
+                    "and what carries scans out here can only fly: run the study in "
+                    "a session (aefi study run, run_study)",
+                )
+            )
+        return self._at_rest
+
+    def _feasible(self, spec: ScanSpec) -> FlightPlan | StepPlan:
+        planned = (
+            plan_flight(spec, self._bench)
+            if isinstance(spec, FlyScanSpec)
+            else plan_steps(spec, self._bench)
+        )
         if isinstance(planned, FeasibilityReport):
             raise planned.error()
         return planned

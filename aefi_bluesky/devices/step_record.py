@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,9 +19,13 @@ from aefi_bluesky.devices.data_keys import numeric_key, text_key
 from aefi_bluesky.devices.streams import MapStream
 from aefi_bluesky.domain.errors import IllegalTransitionError
 from aefi_bluesky.domain.map_image import map_image
-from aefi_bluesky.domain.scan_results import FrameState
+from aefi_bluesky.domain.ports import StepObserver
+from aefi_bluesky.domain.scan_results import FrameState, ScanResults, ScanState
+from aefi_bluesky.domain.step_planning import StepPlan
 from aefi_bluesky.domain.step_points import StepPoint
 from aefi_bluesky.domain.step_spec import StepMapSpec
+
+logger = logging.getLogger(__name__)
 
 _COUNTS = ("frame", "line", "pass")
 
@@ -43,14 +48,53 @@ class StepRecord(Device):
 
     Parameters
     ----------
+    plan
+        What is measured.
+    observer
+        Is told how it goes; None if nobody looks.
     name
         Name of the device.
     """
 
-    def __init__(self, *, name: str, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        plan: StepPlan,
+        observer: StepObserver | None = None,
+        *,
+        name: str,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(name=name, **kwargs)
+        self._plan = plan
+        self._observer = observer
         self._point: StepPoint | None = None
         self._rows: dict[int, Mapping[str, Any]] = {}
+
+    def stage(self) -> list[Any]:
+        """Tell that it begins."""
+        self._tell_measured()
+        return super().stage()
+
+    def _tell_measured(self) -> None:
+        if self._observer is not None:
+            self._observer.measured(self.n_taken, self._plan)
+
+    def pause(self) -> None:
+        """Tell that the measurement holds; the axes and the excitation stop."""
+        self._tell_state(ScanState.PAUSED)
+
+    def resume(self) -> None:
+        """Tell that it goes on."""
+        self._tell_state(ScanState.FLYING)
+
+    def _tell_state(self, state: ScanState) -> None:
+        if self._observer is None:
+            return
+        try:
+            self._observer.state_changed(state)
+        except Exception:
+            # The RunEngine takes no error here, and what was measured is not lost.
+            logger.exception("%s: nobody could be told of %s", self.name, state)
 
     def mark(self, point: StepPoint) -> None:
         """Say what is measured next."""
@@ -60,6 +104,7 @@ class StepRecord(Device):
         """Keep what was read; again after a pause, and then the last counts."""
         point = self._marked()
         self._rows[point.frame] = {key: each["value"] for key, each in reading.items()}
+        self._tell_measured()
 
     def _marked(self) -> StepPoint:
         if self._point is None:
@@ -70,6 +115,32 @@ class StepRecord(Device):
     def n_taken(self) -> int:
         """Measurements taken."""
         return len(self._rows)
+
+    def results(self, state: ScanState, *, excitation_off: bool) -> ScanResults:
+        """Return how it ended, as a flight does; each measurement is a frame.
+
+        Parameters
+        ----------
+        state
+            How it ended.
+        excitation_off
+            Whether the excitation is known to be off.
+        """
+        rows = self._rows.values()
+        frames = dict.fromkeys(FrameState, 0)
+        frames[FrameState.OK] = self.n_taken
+        frames[FrameState.NOT_REACHED] = self._plan.n_measurements - self.n_taken
+        return ScanResults(
+            state=state,
+            cause="" if state is ScanState.COMPLETED else "stop requested",
+            frames=frames,
+            n_readings=sum(row["count"] for row in rows),
+            n_fixes=0,
+            n_lost={},
+            flight_s=max((row["t"] for row in rows), default=0.0),
+            position_suspect=False,
+            excitation_off=excitation_off,
+        )
 
     def images(self, spec: StepMapSpec, points: list[StepPoint]) -> MapStream:
         """Return the stream ``maps`` of what was taken of a map."""

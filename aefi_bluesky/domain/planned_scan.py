@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from types import NoneType
-from typing import Any, Self
+from typing import Any, Self, get_args
 
+from aefi_bluesky.domain import spec_format
 from aefi_bluesky.domain.errors import StudyFormatError, StudyRuleError
 from aefi_bluesky.domain.events import ScanId
 from aefi_bluesky.domain.plain_values import known_fields, member, require_member
-from aefi_bluesky.domain.scan_spec import FlyScanSpec
+from aefi_bluesky.domain.spec_format import ScanSpec
 from aefi_bluesky.domain.study_rules import StudyRule
 
 
@@ -60,7 +61,7 @@ class PlannedScan:
     id
         Unique in its study; not empty.
     spec
-        What to measure, and with what excitation.
+        What to measure, in flight or at rest, and with what excitation.
     role
         What it is for.
     prerequisites
@@ -85,7 +86,7 @@ class PlannedScan:
     """
 
     id: ScanId
-    spec: FlyScanSpec
+    spec: ScanSpec
     role: ScanRole
     prerequisites: tuple[ScanId, ...] = ()
     reference: ScanId | None = None
@@ -153,7 +154,7 @@ class PlannedScan:
             each.name: getattr(self, each.name) for each in dataclasses.fields(self)
         }
         return plain | {
-            "spec": self.spec.to_plain(),
+            "spec": spec_format.to_plain(self.spec),
             "role": self.role.value,
             "prerequisites": list(self.prerequisites),
             "state": self.state.value,
@@ -169,7 +170,7 @@ class PlannedScan:
             If a key is unknown or missing, or a value is wrong.
         """
         values = known_fields("scan", cls, plain, error=StudyFormatError)
-        values["spec"] = FlyScanSpec.from_plain(values["spec"])
+        values["spec"] = spec_format.from_plain(values["spec"])
         values["role"] = member("role", ScanRole, values["role"], error=_refuse)
         if "state" in values:
             values["state"] = member(
@@ -184,7 +185,7 @@ _refuse = partial(StudyRuleError, StudyRule.COMPLETE_VALUES)
 
 _KINDS: dict[str, tuple[type, ...]] = {
     "id": (str,),
-    "spec": (FlyScanSpec,),
+    "spec": get_args(ScanSpec),
     "role": (ScanRole,),
     "prerequisites": (tuple,),
     "reference": (str, NoneType),

@@ -26,6 +26,7 @@ from aefi_bluesky.domain.scan_results import (
     ScanState,
 )
 from aefi_bluesky.domain.scan_spec import AxisName, Excitation
+from aefi_bluesky.domain.step_planning import StepPlan
 from aefi_bluesky.domain.study import Study
 
 
@@ -123,6 +124,34 @@ class ScanExecutor(Protocol):
             If another flight holds the bench.
         ScanPortError
             If a device is missing, another one answers, or the flight fails.
+        """
+        ...
+
+
+class StepObserver(Protocol):
+    """Is told how a measurement at rest goes, on the thread of who measures."""
+
+    def state_changed(self, state: ScanState) -> None:
+        """Take notice that it holds (`PAUSED`), or goes on (`FLYING`)."""
+        ...
+
+    def measured(self, done: int, plan: StepPlan) -> None:
+        """Take notice that so many measurements of `plan` are taken; 0 at its start."""
+        ...
+
+
+class StepExecutor(Protocol):
+    """Something that measures at rest, to the end."""
+
+    def execute_steps(self, plan: StepPlan, observer: StepObserver) -> ScanResults:
+        """Measure and return when all is over; each measurement is a frame.
+
+        Raises
+        ------
+        PortBusyError
+            In flight.
+        ScanPortError
+            If a device is missing, another one answers, or fails.
         """
         ...
 

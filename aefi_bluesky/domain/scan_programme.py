@@ -7,9 +7,10 @@ from typing import Any
 
 from aefi_bluesky.domain.errors import StudyRuleError
 from aefi_bluesky.domain.events import ScanId
+from aefi_bluesky.domain.grid import Grid
 from aefi_bluesky.domain.plain_values import differences
 from aefi_bluesky.domain.planned_scan import PlannedScan, PlannedScanState, ScanRole
-from aefi_bluesky.domain.scan_spec import FlyScanSpec
+from aefi_bluesky.domain.spec_format import ScanSpec, to_plain
 from aefi_bluesky.domain.study_rules import StudyRule
 
 _ACCEPTANCE = ("min_readings_per_frame", "allowed_bad_frames", "gap_fill_passes")
@@ -162,17 +163,19 @@ class ScanProgramme:
         return f"scan {scan.id!r} waits for {missing}"
 
 
-def measuring_conditions(spec: FlyScanSpec) -> dict[str, Any]:
-    """Return what must be equal for two maps to be compared frame by frame.
+def measuring_conditions(spec: ScanSpec) -> dict[str, Any]:
+    """Return what must be equal for two scans to be compared frame by frame.
 
-    Zone, counts, order and direction of the lines, how often each is flown, speed,
-    averaging, excitation and whether it is muted, and trigger. How many readings a
-    frame needs, how many frames may be bad and how often gaps are filled is not: it
-    says what is taken for a success.
+    For a flight zone, counts, order and direction of the lines, how often each is
+    flown, speed, averaging, excitation and whether it is muted, and trigger. How many
+    readings a frame needs, how many frames may be bad and how often gaps are filled is
+    not: it says what is taken for a success. At rest everything counts; and a scan at
+    rest is not compared with a flight.
     """
-    plain = spec.to_plain()
+    plain = to_plain(spec)
     conditions = {key: plain[key] for key in plain if key not in _ACCEPTANCE}
-    conditions["fast_axis"] = spec.effective_fast_axis
+    if isinstance(spec, Grid):
+        conditions["fast_axis"] = spec.effective_fast_axis
     return conditions
 
 
@@ -184,6 +187,8 @@ def _require_match(scan: PlannedScan, reference: PlannedScan) -> None:
             f"its role is {reference.role}",
         )
     asked, found = (measuring_conditions(each.spec) for each in (scan, reference))
+    if asked["kind"] != found["kind"]:
+        asked = {"kind": asked["kind"]}  # nothing else can be compared
     differing = "; ".join(differences(asked, found))
     if differing:
         raise StudyRuleError(

@@ -46,6 +46,7 @@ from aefi_bluesky.domain.planned_scan import (
 from aefi_bluesky.domain.scan_programme import ScanProgramme
 from aefi_bluesky.domain.scan_results import FrameState, ScanResults, ScanState
 from aefi_bluesky.domain.scan_spec import FlyScanSpec
+from aefi_bluesky.domain.spec_format import ScanSpec
 from aefi_bluesky.domain.study_rules import StudyRule
 
 __all__ = [
@@ -199,7 +200,7 @@ class Study:
     def add_scan(
         self,
         scan_id: ScanId,
-        spec: FlyScanSpec,
+        spec: ScanSpec,
         role: ScanRole,
         prerequisites: tuple[ScanId, ...] = (),
         *,
@@ -495,17 +496,18 @@ _NEVER_STARTED = (PlannedScanState.PENDING, PlannedScanState.CANCELLED)
 _refuse = partial(StudyRuleError, StudyRule.COMPLETE_VALUES)
 
 
-def _outcome(spec: FlyScanSpec, results: ScanResults) -> tuple[PlannedScanState, str]:
+def _outcome(spec: ScanSpec, results: ScanResults) -> tuple[PlannedScanState, str]:
     """Return what a flight's end means for its scan, and why."""
     if results.state in (ScanState.STOPPED, ScanState.ABORTED):
         return PlannedScanState.CANCELLED, results.cause or str(results.state)
     if results.state is not ScanState.COMPLETED:
         return PlannedScanState.FAILED, results.cause or str(results.state)
     bad = sum(n for state, n in results.frames.items() if state is not FrameState.OK)
-    if bad > spec.allowed_bad_frames:
+    allowed = spec.allowed_bad_frames if isinstance(spec, FlyScanSpec) else 0
+    if bad > allowed:
         return (
             PlannedScanState.FAILED,
             f"{bad} of {sum(results.frames.values())} frames were not ok, "
-            f"{spec.allowed_bad_frames} were allowed",
+            f"{allowed} were allowed",
         )
     return PlannedScanState.COMPLETED, ""

@@ -22,6 +22,7 @@ from aefi_bluesky.domain.step_spec import (
     StepSpec,
     TimeSeriesSpec,
 )
+from aefi_bluesky.plans.stubs import by_name
 
 
 class AtRest:
@@ -67,8 +68,9 @@ def measure(
     bench: AtRest,
     spec: StepSpec,
     plan_name: str,
-    arguments: dict[str, Any],
+    arguments: dict[str, Any] | None,
     md: dict[str, Any] | None,
+    record: StepRecord | None = None,
 ) -> MsgGenerator[str]:
     """Measure what a spec tells, as a run of its own.
 
@@ -82,9 +84,12 @@ def measure(
     spec
         What is measured.
     plan_name, arguments
-        The plan and its arguments by name, for the start document.
+        The plan and its arguments by name, for the start document; without arguments
+        it has the spec only.
     md
         More for it.
+    record
+        Keeps what was measured, for who asks later.
 
     Raises
     ------
@@ -92,11 +97,11 @@ def measure(
         If the bench can't measure it; with every reason. Nothing has moved.
     """
     plan = bench.plan(spec)
-    record = StepRecord(name="step")
+    taken = record or StepRecord(plan, name="step")
     points = list(plan.points())
     start = {
         "plan_name": plan_name,
-        "plan_args": arguments,
+        **({} if arguments is None else {"plan_args": arguments}),
         **_start_document(bench, plan),
         **(md or {}),
     }
@@ -106,22 +111,17 @@ def measure(
         began = time.monotonic()
         for point in points:
             yield from _wait_until_due(spec, point, began)
-            yield from _measure_point(bench, record, spec, point)
-        if isinstance(spec, StepMapSpec) and record.n_taken:
-            yield from _read_maps(record, spec, points)
+            yield from _measure_point(bench, taken, spec, point)
+        if isinstance(spec, StepMapSpec) and taken.n_taken:
+            yield from _read_maps(taken, spec, points)
 
-    return (
-        yield from bpp.stage_wrapper(
-            bpp.reset_positions_wrapper(
-                bpp.run_wrapper(
-                    bpp.finalize_wrapper(run(), lambda: bps.mv(bench.source, "off")),
-                    md=start,
-                ),
-                bench.settings,
-            ),
-            [bench.sensor, bench.source],
-        )
-    )
+    def dark() -> MsgGenerator[None]:
+        yield from bps.mv(bench.source, "off")
+
+    measured = bpp.finalize_wrapper(by_name(run()), dark)
+    in_a_run = bpp.run_wrapper(measured, md=start)
+    put_back = bpp.reset_positions_wrapper(in_a_run, bench.settings)
+    return (yield from bpp.stage_wrapper(put_back, [bench.sensor, bench.source, taken]))
 
 
 def _start_document(bench: AtRest, plan: StepPlan) -> dict[str, Any]:

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from aefi_bluesky.domain.errors import InvalidScanSpecError
-from aefi_bluesky.domain.scan_spec import FlyScanSpec
-from aefi_bluesky.domain.spec_format import ScanSpec, from_plain, kind_of, to_plain
+from aefi_bluesky.domain.spec_format import ScanSpec, from_plain, to_plain
 
 
 def read_spec(source: Path | TextIO) -> ScanSpec:
@@ -36,23 +35,6 @@ def read_spec(source: Path | TextIO) -> ScanSpec:
     # Besides syntax: text that is no UTF-8, digits or brackets without end.
     except (ValueError, RecursionError) as err:
         raise InvalidScanSpecError(f"spec file {name} is no JSON: {err}") from err
-
-
-def read_flown_spec(source: Path | TextIO) -> FlyScanSpec:
-    """Read the spec of what is flown, as a study has it; see `read_spec`.
-
-    Raises
-    ------
-    InvalidScanSpecError
-        If it is of what is measured at rest.
-    """
-    spec = read_spec(source)
-    if not isinstance(spec, FlyScanSpec):
-        raise InvalidScanSpecError(
-            f"a study's scans are flown, kind {kind_of(spec).value!r} is measured at "
-            "rest: use its plan, or kind 'fly-map'"
-        )
-    return spec
 
 
 def _plain(source: Path | TextIO) -> Any:

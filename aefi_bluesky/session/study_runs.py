@@ -8,25 +8,29 @@ from typing import Any
 from bluesky import RunEngine
 from bluesky.utils import RunEngineInterrupted
 
-from aefi_bluesky.application.observed_port import ObservedScanPort
 from aefi_bluesky.application.study_flight import run_metadata
 from aefi_bluesky.application.study_service import StudyService
-from aefi_bluesky.devices import AefiFlyer
 from aefi_bluesky.domain.events import ScanStarted, StudyEvent
 from aefi_bluesky.domain.flight_plan import FlightPlan
 from aefi_bluesky.domain.ports import (
     ScanObserver,
+    StepObserver,
     StudyEventHandler,
     StudyRepository,
 )
 from aefi_bluesky.domain.scan_results import ScanResults
-from aefi_bluesky.plans.fly import fly_spec, results_since
+from aefi_bluesky.domain.step_planning import StepPlan
+from aefi_bluesky.plans.at_rest import AtRest
+from aefi_bluesky.plans.scan_runs import ScanRun, ScanRuns
 from aefi_bluesky.session.composition import Session
 from aefi_bluesky.storage.study_repository import SqliteStudyRepository
 
 
 class RunEngineScanExecutor:
-    """Flies each scan as the plan `fly_map` on the RunEngine: every run is stored.
+    """Carries each scan out as a plan on the RunEngine: every run is stored.
+
+    What is flown is the plan `fly_map`, what is measured at rest `step_map` and its
+    like.
 
     A handler of the study's events too, so that the run's start document tells the
     study, the scan, its role and the object, and that a scan's run is known, whoever
@@ -36,10 +40,8 @@ class RunEngineScanExecutor:
     ----------
     engine
         Runs the plans.
-    flyer
-        Flies.
-    observed
-        The flyer's port, to let a scan's observer watch.
+    runs
+        Makes runs of scans.
     repository
         Where the studies of the events are.
     """
@@ -47,13 +49,11 @@ class RunEngineScanExecutor:
     def __init__(
         self,
         engine: RunEngine,
-        flyer: AefiFlyer,
-        observed: ObservedScanPort,
+        runs: ScanRuns,
         repository: StudyRepository,
     ) -> None:
         self._engine = engine
-        self._flyer = flyer
-        self._observed = observed
+        self._runs = runs
         self._repository = repository
         self._study: dict[str, Any] = {}
         self._last_run_uid: str | None = None
@@ -83,14 +83,28 @@ class RunEngineScanExecutor:
         ScanAbortedError
             If the run was interrupted before its flight began.
         """
-        before = self._flyer.results
-        with self._observed.watched_by(observer):
-            try:
-                self._engine(fly_spec(self._flyer, flight_plan.spec, self._study))
-            except RunEngineInterrupted:
-                # Nobody is here who could resume: the run is closed with its cause.
-                self._engine.abort("interrupted")
-        return results_since(self._flyer, before)
+        return self._carry_out(self._runs.of_flight(flight_plan, observer))
+
+    def execute_steps(self, plan: StepPlan, observer: StepObserver) -> ScanResults:
+        """Measure and return when the run is closed; see `StepExecutor`."""
+        return self._carry_out(self._runs.of_steps(plan, observer))
+
+    def _carry_out(self, run: ScanRun) -> ScanResults:
+        try:
+            self._engine(run.plan(self._study))
+        except RunEngineInterrupted:
+            # Nobody is here who could resume: the run is closed with its cause.
+            self._engine.abort("interrupted")
+            return run.results(interrupted=True)
+        return run.results()
+
+
+def scan_runs(session: Session) -> ScanRuns:
+    """Return what makes runs of scans in a session."""
+    at_rest = AtRest(
+        session.stage_x, session.stage_y, session.sensor, session.excitation
+    )
+    return ScanRuns(session.flyer, session.observed, at_rest)
 
 
 def study_service(
@@ -120,14 +134,13 @@ def study_service(
         if repository is None
         else repository
     )
-    executor = RunEngineScanExecutor(
-        session.RE, session.flyer, session.observed, studies
-    )
+    executor = RunEngineScanExecutor(session.RE, scan_runs(session), studies)
     service = StudyService(
         studies,
         executor,
         session.bench,
         handlers=(executor, *handlers),
+        at_rest=executor,
         last_run_uid=executor.last_run_uid,
     )
     session.users.append(service)

@@ -18,6 +18,7 @@ from aefi_bluesky.domain.flight_plan import FlightPlan
 from aefi_bluesky.domain.measured_object import MeasuredObject
 from aefi_bluesky.domain.planning import plan_flight
 from aefi_bluesky.domain.scan_spec import Excitation, FlyScanSpec, Pattern, Zone
+from aefi_bluesky.domain.step_spec import StepMapSpec
 from aefi_bluesky.domain.study import ScanRole, Study
 
 MM_PER_STEP = 0.0218
@@ -60,6 +61,20 @@ def a_spec(**overrides: Any) -> FlyScanSpec:
         pattern=Pattern.SERPENTINE,
         fast_axis="y",
         speed_mm_per_s=32.7,
+        n_avg=10,
+        excitation=Excitation.off(),
+    )
+    return dataclasses.replace(spec, **overrides)
+
+
+def a_step_spec(**overrides: Any) -> StepMapSpec:
+    """Return a map at rest, 2 x 3 points of one reading; `overrides` are its fields."""
+    spec = StepMapSpec(
+        zone=Zone.centred(600.0, 600.0, 4.0, 8.0),
+        n_x=2,
+        n_y=3,
+        pattern=Pattern.SERPENTINE,
+        fast_axis="y",
         n_avg=10,
         excitation=Excitation.off(),
     )

@@ -1,4 +1,4 @@
-"""A study's flights as lines of text, for a program without a prompt."""
+"""A study's scans as lines of text, for a program without a prompt."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from aefi_bluesky.domain.scan_results import (
     ScanResults,
     ScanState,
 )
+from aefi_bluesky.domain.step_planning import StepPlan
 
 
 class FlightConsole:
@@ -77,6 +78,36 @@ class FlightConsole:
             self._print("the position is suspect: reference the axes before the next")
         if not results.excitation_off:
             self._print("the excitation is not known to be off")
+
+
+class StepConsole:
+    """A `StepObserver` that prints a line of text for each tenth that is measured.
+
+    Parameters
+    ----------
+    out
+        Where it is printed; standard output by default.
+    """
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._out = out or sys.stdout
+
+    def state_changed(self, state: ScanState) -> None:
+        """Print nothing: who pauses knows."""
+
+    def measured(self, done: int, plan: StepPlan) -> None:
+        """Print what is about to be measured, and how far it is."""
+        planned = plan.n_measurements
+        if done == 0:
+            self._print(
+                f"{planned} measurements at rest, about {plan.duration_s:.0f} s ± "
+                f"{plan.duration_error_s:.0f} s of bench time"
+            )
+        elif done * 10 // planned > (done - 1) * 10 // planned:
+            self._print(f"{done} of {planned} measured")
+
+    def _print(self, text: str) -> None:
+        print(text, file=self._out, flush=True)
 
 
 class StudyConsole:

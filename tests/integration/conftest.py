@@ -49,6 +49,26 @@ def pause_at_message():
 
 
 @pytest.fixture
+def pause_at_measurement():
+    """Asks for a pause as the n-th measurement at rest begins."""
+
+    def arm(bench, number):
+        begun = []
+
+        def look(message):
+            if message.command != "trigger" or message.obj is not bench.sensor:
+                return
+            begun.append(message)
+            if len(begun) == number:
+                bench.RE.msg_hook = None
+                pause_soon(bench.RE)
+
+        bench.RE.msg_hook = look
+
+    return arm
+
+
+@pytest.fixture
 def pause_at_next_wait():
     """Asks for a pause as soon as the plan waits again."""
 

@@ -27,9 +27,10 @@ from aefi_bluesky.plans.study import HALTED_CAUSE
 from aefi_bluesky.session.signals import StopOnTermination
 from aefi_bluesky.session.study_runs import RunEngineScanExecutor
 from aefi_bluesky.storage.study_repository import SqliteStudyRepository
-from aefi_bluesky.testing.builders import a_spec, an_object
+from aefi_bluesky.testing.builders import a_spec, a_step_spec, an_object
 
 SMALL = a_spec(n_x=2, n_y=5)
+REST = a_step_spec()
 LONG = a_spec(zone=Zone(600.0, 660.0, 560.0, 650.0), n_x=241, n_y=31)
 CUT_OFF = "ScanAbortedError: the scan was interrupted before its flight began"
 
@@ -41,18 +42,16 @@ class Campaign:
         self.bench = bench
         self.events = []
         self.repository = SqliteStudyRepository(folder / "studies.sqlite")
-        observed = bench.flyer._port
-        executor = RunEngineScanExecutor(
-            bench.RE, bench.flyer, observed, self.repository
-        )
+        executor = RunEngineScanExecutor(bench.RE, bench.scan_runs, self.repository)
         self.service = StudyService(
             self.repository,
             executor,
             bench.description,
             handlers=(executor, self),
+            at_rest=executor,
             last_run_uid=executor.last_run_uid,
         )
-        self.run_study = study_plan(self.service, bench.flyer, observed)
+        self.run_study = study_plan(self.service, bench.scan_runs)
         self.service.create_study("ball", an_object(), "me")
         self.service.configure_study("ball")
         for scan, spec in specs.items():
@@ -141,6 +140,22 @@ def test_the_service_records_the_same_of_a_scan(make_campaign):
     assert campaign.scan("b").run_uid == campaign.runs()[1].start["uid"]
 
 
+def test_flown_and_stepped_scans_make_one_study(make_campaign):
+    campaign = make_campaign(flown=SMALL, rest=REST)
+    campaign.service.add_scan("ball", "o", REST, ScanRole.OBJECT, reference="rest")
+    campaign.fly(all_scans=True)
+    assert set(campaign.ends().values()) == {("completed", "")}
+    runs = campaign.runs()
+    kinds = [run.start["scan_spec"].get("kind", "fly-map") for run in runs]
+    assert kinds == ["fly-map", "step-map", "step-map"]
+    assert [run.start["study"]["scan"] for run in runs] == ["flown", "rest", "o"]
+    assert [campaign.scan(s).run_uid for s in ("flown", "rest", "o")] == [
+        run.start["uid"] for run in runs
+    ]
+    assert {run.start["plan_name"] for run in runs} == {"run_study"}
+    campaign.check_let_go()
+
+
 # -- refused before anything happens ---------------------------------------------------
 
 
@@ -155,10 +170,12 @@ def test_what_is_refused_flies_nothing_and_begins_nothing(make_campaign):
     campaign.service.cancel_scan("ball", "a", "a test")
     with pytest.raises(StudyRuleError, match="prerequisites are completed first"):
         campaign.fly(all_scans=True)
-    far = a_spec(zone=Zone(600.0, 620.0, 600.0, 6200.0))
-    campaign.service.add_scan("ball", "far", far, ScanRole.REFERENCE)
-    with pytest.raises(InfeasibleScanError, match="axis y"):
-        campaign.fly()
+    far = Zone(600.0, 620.0, 600.0, 6200.0)
+    for name, spec in (("far", a_spec(zone=far)), ("rest", a_step_spec(zone=far))):
+        campaign.service.add_scan("ball", name, spec, ScanRole.REFERENCE)
+        with pytest.raises(InfeasibleScanError, match="axis y"):
+            campaign.fly()
+        campaign.service.cancel_scan("ball", name, "a test")
     assert campaign.bench.run.documents == []
     assert not campaign.bench.log().moved
     assert campaign.repository.get("ball").state.value == "configured"
@@ -172,8 +189,11 @@ def test_a_study_that_another_flies_is_refused(make_campaign):
     assert campaign.ends() == {"a": ("pending", "")}
 
 
-def test_who_only_looks_at_the_plan_leaves_the_study_as_it_is(make_campaign, capsys):
-    campaign = make_campaign(a=SMALL, b=SMALL)
+@pytest.mark.parametrize("spec", [SMALL, REST])
+def test_who_only_looks_at_the_plan_leaves_the_study_as_it_is(
+    make_campaign, capsys, spec
+):
+    campaign = make_campaign(a=spec, b=SMALL)
     before = campaign.repository.get("ball")
     summarize_plan(campaign.run_study("ball", all_scans=True))
     assert "Open Run" in capsys.readouterr().out
@@ -201,6 +221,91 @@ def test_the_study_is_held_and_paused_while_its_flight_is(
     assert events == [ScanStarted, ScanPaused, ScanResumed, ScanEnded]
     assert len(campaign.runs()) == 1
     campaign.check_let_go()
+
+
+def test_a_measurement_at_rest_is_paused_as_a_flight_is(
+    make_campaign, pause_at_measurement
+):
+    campaign = make_campaign(a=REST)
+    engine = campaign.bench.RE
+    pause_at_measurement(campaign.bench, 3)
+    campaign.fly_until_paused()
+    assert campaign.scan("a").state.value == "paused"
+    assert campaign.bench.excitation.state() == "off"
+    with pytest.raises(StudyBusyError):
+        campaign.service.recover("ball")
+    engine.resume()
+    assert campaign.ends() == {"a": ("completed", "")}
+    events = [type(event) for event in campaign.events[-4:]]
+    assert events == [ScanStarted, ScanPaused, ScanResumed, ScanEnded]
+    assert campaign.bench.run.column("primary", "frame") == list(range(6))
+
+
+@pytest.mark.parametrize("end", ["abort", "stop"])
+def test_an_ended_measurement_at_rest_cancels_its_scan(
+    make_campaign, pause_at_measurement, end
+):
+    campaign = make_campaign(a=REST, b=SMALL)
+    engine = campaign.bench.RE
+    pause_at_measurement(campaign.bench, 3)
+    campaign.fly_until_paused(all_scans=True)
+    getattr(engine, end)()
+    assert campaign.ends() == {
+        "a": ("cancelled", "stop requested"),
+        "b": ("pending", ""),
+    }
+    (run,) = campaign.runs()
+    assert run.column("primary", "frame") == [0, 1]
+    assert campaign.scan("a").run_uid == run.start["uid"]
+    assert campaign.bench.excitation.state() == "off"
+    campaign.check_let_go()
+    campaign.fly()
+    assert campaign.ends()["b"] == ("completed", "")
+
+
+def test_a_halt_fails_a_measurement_at_rest(make_campaign, pause_at_measurement):
+    campaign = make_campaign(a=REST)
+    engine = campaign.bench.RE
+    pause_at_measurement(campaign.bench, 3)
+    campaign.fly_until_paused()
+    engine.halt()
+    assert campaign.ends() == {"a": ("failed", HALTED_CAUSE)}
+    campaign.check_let_go()
+
+
+def test_a_fault_fails_a_measurement_at_rest(make_bench, tmp_path):
+    campaign = Campaign(make_bench(script="at 2s do alarm"), tmp_path, a=REST)
+    with pytest.raises(MotionFaultError, match="alarm"):
+        campaign.fly()
+    state, cause = campaign.ends()["a"]
+    assert state == "failed"
+    assert cause.startswith("MotionFaultError: ")
+    (run,) = campaign.runs()
+    assert run.stop["exit_status"] == "fail"
+    assert "alarm" in run.stop["reason"]
+    assert campaign.bench.excitation.state() == "off"
+    campaign.check_let_go()
+
+
+def test_a_study_that_cannot_be_told_of_a_pause_loses_no_measurement(
+    make_campaign, pause_at_measurement, monkeypatch, caplog
+):
+    campaign = make_campaign(a=REST)
+    engine = campaign.bench.RE
+    pause_at_measurement(campaign.bench, 3)
+    with monkeypatch.context() as patch:
+        at_start = campaign.repository.save
+
+        def save(study):
+            if study.active_scan and study.active_scan.state.value == "paused":
+                full_disk(study)
+            at_start(study)
+
+        patch.setattr(campaign.repository, "save", save)
+        campaign.fly_until_paused()
+        assert "nobody could be told of paused" in caplog.text
+    engine.resume()
+    assert campaign.ends() == {"a": ("completed", "")}
 
 
 @pytest.mark.parametrize("message", range(1, 100, 7))

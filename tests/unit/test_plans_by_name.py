@@ -17,7 +17,6 @@ from bluesky_queueserver.manager.profile_ops import (
 
 from aefi_bluesky import plans
 from aefi_bluesky.application.in_memory import InMemoryStudyRepository
-from aefi_bluesky.application.observed_port import ObservedScanPort
 from aefi_bluesky.application.study_service import StudyService
 from aefi_bluesky.devices import (
     AefiFlyer,
@@ -30,6 +29,7 @@ from aefi_bluesky.devices import (
 )
 from aefi_bluesky.domain.calibration import Calibration
 from aefi_bluesky.plans import device_names
+from aefi_bluesky.plans.scan_runs import ScanRuns
 from aefi_bluesky.testing.builders import a_bench
 from aefi_bluesky.testing.fakes import FakeScanPort
 
@@ -148,8 +148,8 @@ def a_flyer():
 
 def a_study_plan():
     studies = StudyService(InMemoryStudyRepository(), FakeScanPort(), a_bench())
-    port = ObservedScanPort(FakeScanPort(), ())
-    return plans.study_plan(studies, a_flyer(), port)
+    nothing: Any = None  # none of them is asked for anything
+    return plans.study_plan(studies, ScanRuns(a_flyer(), nothing, nothing))
 
 
 @pytest.fixture(scope="module")

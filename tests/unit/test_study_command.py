@@ -8,10 +8,12 @@ import pytest
 from click.testing import CliRunner
 
 from aefi_bluesky.cli import aefi, main
+from aefi_bluesky.domain.scan_spec import Excitation
+from aefi_bluesky.domain.step_spec import PointSpec
 from aefi_bluesky.domain.study import StudyState
 from aefi_bluesky.session.spec_files import write_spec
 from aefi_bluesky.storage.study_repository import SqliteStudyRepository
-from aefi_bluesky.testing.builders import a_spec
+from aefi_bluesky.testing.builders import a_spec, a_step_spec
 
 
 @pytest.fixture
@@ -108,6 +110,24 @@ def test_spec_comes_from_standard_input(study, folder, stored):
     done = CliRunner().invoke(aefi, [*words, "--folder", str(folder)], input=text)
     assert done.exit_code == 0, done.output
     assert stored().scan("r").spec == a_spec()
+
+
+def test_scans_at_rest_are_planned_as_others_are(study, stored, tmp_path):
+    study("create", "ball", "--object", "steel ball")
+    study("configure", "ball", "--bench", "simulated")
+    point = PointSpec(620.0, 600.0, 10, Excitation.off())
+    for name, spec in (("map", a_step_spec()), ("point", point)):
+        write_spec(spec, path := tmp_path / f"{name}.json")
+        study("add-scan", "ball", name, str(path), "--role", "pre-scan")
+        assert stored().scan(name).spec == spec
+    assert study("next", "ball") == (
+        "map (pre-scan): 2 x 3 frames, x 598 to 602 mm, y 596 to 604 mm, step-map, "
+        "6 measurements\n"
+    )
+    study("cancel", "ball", "map", "--cause", "enough")
+    assert study("next", "ball") == (
+        "point (pre-scan): x 620 mm, y 600 mm, point, 1 measurements\n"
+    )
 
 
 @pytest.mark.usefixtures("planned")

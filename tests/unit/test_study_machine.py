@@ -1,5 +1,6 @@
 """No sequence of calls breaks an invariant of a study, and no refusal changes it."""
 
+import dataclasses
 import json
 
 from hypothesis import settings
@@ -20,8 +21,9 @@ from aefi_bluesky.domain.events import (
     ScanStarted,
 )
 from aefi_bluesky.domain.scan_results import FrameState, ScanResults, ScanState
+from aefi_bluesky.domain.scan_spec import FlyScanSpec
 from aefi_bluesky.domain.study import PlannedScanState, ScanRole, Study, StudyState
-from aefi_bluesky.testing.builders import a_bench, a_spec, an_object
+from aefi_bluesky.testing.builders import a_bench, a_spec, a_step_spec, an_object
 
 PENDING, RUNNING = PlannedScanState.PENDING, PlannedScanState.RUNNING
 PAUSED, COMPLETED = PlannedScanState.PAUSED, PlannedScanState.COMPLETED
@@ -45,7 +47,10 @@ SCAN_STEPS = {
 }
 NAMES = st.sampled_from("abcdef")
 SPECS = st.sampled_from(
-    [a_spec(), a_spec(n_x=1), a_spec(allowed_bad_frames=9), a_spec(n_avg=5)]
+    [
+        *(a_spec(), a_spec(n_x=1), a_spec(allowed_bad_frames=9), a_spec(n_avg=5)),
+        *(a_step_spec(), a_step_spec(differential=True)),
+    ]
 )
 CONDITIONS = ("zone", "n_x", "n_y", "pattern", "speed_mm_per_s", "n_avg", "excitation")
 EVENTS = {
@@ -235,7 +240,11 @@ class StudyMachine(RuleBasedStateMachine):
             if scan.role is ScanRole.OBJECT:
                 reference = self.study.scan(scan.reference)
                 assert reference.role is ScanRole.REFERENCE
-                for name in CONDITIONS:
+                assert type(scan.spec) is type(reference.spec)
+                names = CONDITIONS
+                if not isinstance(scan.spec, FlyScanSpec):
+                    names = [each.name for each in dataclasses.fields(scan.spec)]
+                for name in names:
                     assert getattr(scan.spec, name) == getattr(reference.spec, name)
 
     @invariant()

@@ -34,7 +34,13 @@ from aefi_bluesky.domain.study import (
     StudyState,
 )
 from aefi_bluesky.domain.study_rules import StudyRule
-from aefi_bluesky.testing.builders import a_bench, a_spec, a_study, an_object
+from aefi_bluesky.testing.builders import (
+    a_bench,
+    a_spec,
+    a_step_spec,
+    a_study,
+    an_object,
+)
 
 PENDING, RUNNING = PlannedScanState.PENDING, PlannedScanState.RUNNING
 FAILED, CANCELLED = PlannedScanState.FAILED, PlannedScanState.CANCELLED
@@ -384,6 +390,25 @@ def test_reference_must_match_in_every_condition(study, overrides, message):
 def test_reference_matches_whatever_is_taken_for_a_success(study, overrides):
     study.add_scan("o", a_spec(**overrides), ScanRole.OBJECT, reference="a")
     assert study.scan("o").reference == "a"
+
+
+def test_measurement_at_rest_is_compared_with_its_like(study):
+    study.add_scan("rest", a_step_spec(), ScanRole.REFERENCE)
+    message = "'o' asks for kind fly-map, found step-map in its reference 'rest'"
+    with pytest.raises(StudyRuleError, match=message):
+        study.add_scan("o", a_spec(), ScanRole.OBJECT, reference="rest")
+    longer = a_step_spec(settle_s=1.0)
+    with pytest.raises(StudyRuleError, match=r"'o' asks for settle_s 1.0, found 0.0"):
+        study.add_scan("o", longer, ScanRole.OBJECT, reference="rest")
+    study.add_scan("o", a_step_spec(), ScanRole.OBJECT, reference="rest")
+
+
+def test_measurement_at_rest_allows_no_gap(study):
+    study.add_scan("rest", a_step_spec(), ScanRole.REFERENCE)
+    study.start_scan("rest")
+    study.record_results("rest", results(missed=1))
+    assert study.scan("rest").state is FAILED
+    assert study.scan("rest").cause == "1 of 81 frames were not ok, 0 were allowed"
 
 
 def test_conditions_tell_the_axis_that_is_really_flown():

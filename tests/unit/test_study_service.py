@@ -28,7 +28,13 @@ from aefi_bluesky.domain.events import (
 from aefi_bluesky.domain.scan_results import ScanState
 from aefi_bluesky.domain.study import PlannedScanState, ScanRole, StudyState
 from aefi_bluesky.domain.study_rules import StudyRule
-from aefi_bluesky.testing.builders import a_bench, a_spec, a_study, an_object
+from aefi_bluesky.testing.builders import (
+    a_bench,
+    a_spec,
+    a_step_spec,
+    a_study,
+    an_object,
+)
 from aefi_bluesky.testing.fakes import Failure, FakeScanPort, RecordingObserver
 
 STUDY, SCAN = StudyId("study-1"), ScanId("a")
@@ -156,6 +162,15 @@ def test_infeasible_scan_starts_nothing(service, repository, log, observer):
         service.execute_next_scan(STUDY, observer)
     assert log == []
     assert repository.get(STUDY).scan(ScanId("c")).state is PlannedScanState.PENDING
+
+
+def test_scan_at_rest_is_refused_by_what_only_flies(service, log):
+    service.cancel_scan("study-1", "a", "a test")
+    service.add_scan("study-1", "rest", a_step_spec(), ScanRole.REFERENCE)
+    log.clear()
+    with pytest.raises(InfeasibleScanError, match="'rest' is a step-map, measured at"):
+        service.execute_next_scan("study-1")
+    assert log == []
 
 
 def test_study_says_which_rule_forbids_the_next_scan(service, log, observer):
@@ -440,12 +455,12 @@ def is_free(repository):
 
 def test_a_flight_is_held_until_its_end_is_told(service, repository, port, observer):
     with service.next_flight(STUDY) as flight:
-        assert (flight.scan.id, flight.flight_plan.spec) == (SCAN, a_spec())
+        assert (flight.scan.id, flight.plan.spec) == (SCAN, a_spec())
         assert flight.metadata["study"]["scan"] == SCAN
         assert scan_of(repository).state is PlannedScanState.RUNNING
         with pytest.raises(StudyBusyError):
             is_free(repository)
-        flight.record(port.execute_scan(flight.flight_plan, flight.observer(observer)))
+        flight.record(port.execute_scan(flight.plan, flight.observer(observer)))
     assert scan_of(repository).state is PlannedScanState.COMPLETED
     assert is_free(repository)
 
@@ -485,7 +500,7 @@ def test_results_that_cannot_be_stored_are_no_failed_flight(
 
     def fly():
         with service.next_flight(STUDY) as flight:
-            results = port.execute_scan(flight.flight_plan, observer)
+            results = port.execute_scan(flight.plan, observer)
             with monkeypatch.context() as patch:
                 patch.setattr(repository, "save", full)
                 flight.record(results)

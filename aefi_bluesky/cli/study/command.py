@@ -15,7 +15,7 @@ from aefi_bluesky.domain.events import ScanId, StudyId
 from aefi_bluesky.domain.measured_object import MeasuredObject
 from aefi_bluesky.domain.study import ScanRole
 from aefi_bluesky.session.folders import SessionFolders, user_folder
-from aefi_bluesky.session.spec_files import read_flown_spec
+from aefi_bluesky.session.spec_files import read_spec
 from aefi_bluesky.storage.hold import user_name
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -148,7 +148,7 @@ def add_scan(
     service.add_scan(
         StudyId(study_id),
         ScanId(scan_id),
-        read_flown_spec(sys.stdin if str(spec) == "-" else spec),
+        read_spec(sys.stdin if str(spec) == "-" else spec),
         ScanRole(role),
         tuple(map(ScanId, prerequisites)),
         reference=None if reference is None else ScanId(reference),

@@ -17,7 +17,7 @@ from aefi_bluesky.session import Session
 from aefi_bluesky.session.bench_devices import BenchKind
 from aefi_bluesky.session.signals import StopOnTermination
 from aefi_bluesky.session.study_runs import study_service
-from aefi_bluesky.views.console import FlightConsole, StudyConsole
+from aefi_bluesky.views.console import FlightConsole, StepConsole, StudyConsole
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -81,10 +81,10 @@ def _fly(
     service: StudyService, study_id: StudyId, console: StudyConsole, *, every: bool
 ) -> bool:
     """Fly; return whether every scan that was flown is completed."""
-    observer = FlightConsole()
+    flights, steps = FlightConsole(), StepConsole()
     while True:
         try:
-            service.execute_next_scan(study_id, observer)
+            service.execute_next_scan(study_id, flights, steps)
         except AefiError as err:
             click.echo(f"aefi: {err}", err=True)
             return False

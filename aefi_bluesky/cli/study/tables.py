@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from aefi_bluesky.domain.grid import Grid
 from aefi_bluesky.domain.measured_object import MeasuredObject
 from aefi_bluesky.domain.planned_scan import PlannedScan, PlannedScanState
+from aefi_bluesky.domain.scan_spec import FlyScanSpec
+from aefi_bluesky.domain.spec_format import ScanSpec, kind_of
 from aefi_bluesky.domain.study import Study
 
 
@@ -31,13 +34,25 @@ def study_page(study: Study) -> str:
 
 
 def scan_line(scan: PlannedScan) -> str:
-    """Return a scan as one line: what it is, where and how fast."""
-    spec, zone = scan.spec, scan.spec.zone
+    """Return a scan as one line: what it is, where, and how fast or of what kind."""
+    return f"{scan.id} ({scan.role}): {_where(scan.spec)}, {_how(scan.spec)}"
+
+
+def _where(spec: ScanSpec) -> str:
+    if not isinstance(spec, Grid):
+        return f"x {spec.x_mm:g} mm, y {spec.y_mm:g} mm"
+    zone = spec.zone
     return (
-        f"{scan.id} ({scan.role}): {spec.n_x} x {spec.n_y} frames, "
+        f"{spec.n_x} x {spec.n_y} frames, "
         f"x {zone.x_min_mm:g} to {zone.x_max_mm:g} mm, "
-        f"y {zone.y_min_mm:g} to {zone.y_max_mm:g} mm, {spec.speed_mm_per_s:g} mm/s"
+        f"y {zone.y_min_mm:g} to {zone.y_max_mm:g} mm"
     )
+
+
+def _how(spec: ScanSpec) -> str:
+    if isinstance(spec, FlyScanSpec):
+        return f"{spec.speed_mm_per_s:g} mm/s"
+    return f"{kind_of(spec)}, {spec.n_measurements} measurements"
 
 
 def _study_row(study: Study) -> tuple[str, ...]:

@@ -1,0 +1,151 @@
+"""The scans of a study as runs: flights, and measurements at rest."""
+
+from typing import Any, Protocol
+
+from bluesky.utils import MsgGenerator
+
+from aefi_bluesky.application.observed_port import ObservedScanPort
+from aefi_bluesky.devices import AefiFlyer, StepRecord
+from aefi_bluesky.domain.flight_plan import FlightPlan
+from aefi_bluesky.domain.ports import ScanObserver, StepObserver
+from aefi_bluesky.domain.scan_results import ScanResults, ScanState
+from aefi_bluesky.domain.scan_spec import FlyScanSpec
+from aefi_bluesky.domain.spec_format import ScanSpec
+from aefi_bluesky.domain.step_planning import StepPlan
+from aefi_bluesky.domain.step_spec import (
+    FrequencySequenceSpec,
+    PointSpec,
+    StepMapSpec,
+    StepSpec,
+    TimeSeriesSpec,
+)
+from aefi_bluesky.plans.at_rest import AtRest, measure
+from aefi_bluesky.plans.fly import fly_spec, results_since
+
+_PLAN_NAMES: dict[type[StepSpec], str] = {
+    StepMapSpec: "step_map",
+    PointSpec: "measure_point",
+    TimeSeriesSpec: "time_series",
+    FrequencySequenceSpec: "frequency_sequence",
+}
+
+
+class ScanRun(Protocol):
+    """A scan that is carried out as a run of its own."""
+
+    def plan(
+        self,
+        md: dict[str, Any],
+        plan_name: str | None = None,
+        arguments: dict[str, Any] | None = None,
+    ) -> MsgGenerator[str]:
+        """Carry it out and return the run's uid.
+
+        Parameters
+        ----------
+        md
+            More for the start document.
+        plan_name, arguments
+            The plan and its arguments by name, for the start document; unless told,
+            the plan that carries out the like for itself.
+        """
+        ...
+
+    def results(self, *, interrupted: bool = False) -> ScanResults:
+        """Return how it ended.
+
+        Parameters
+        ----------
+        interrupted
+            Whether somebody asked it to end.
+
+        Raises
+        ------
+        ScanAbortedError
+            If it was interrupted before it began.
+        """
+        ...
+
+
+class ScanRuns:
+    """Makes runs of scans.
+
+    Parameters
+    ----------
+    flyer
+        Flies.
+    port
+        That of the flyer, to let a flight's observer watch.
+    at_rest
+        Measures at rest.
+    """
+
+    def __init__(
+        self, flyer: AefiFlyer, port: ObservedScanPort, at_rest: AtRest
+    ) -> None:
+        self._flyer = flyer
+        self._port = port
+        self._at_rest = at_rest
+
+    def of_flight(self, plan: FlightPlan, observer: ScanObserver) -> ScanRun:
+        """Return the run of a flight."""
+        return _Flown(self._flyer, self._port, plan, observer)
+
+    def of_steps(self, plan: StepPlan, observer: StepObserver) -> ScanRun:
+        """Return the run of a measurement at rest."""
+        return _Measured(self._at_rest, plan, observer)
+
+    def seen(
+        self, spec: ScanSpec, md: dict[str, Any], name: str, arguments: dict[str, Any]
+    ) -> MsgGenerator[str]:
+        """Return what `spec` is carried out by, for who looks at it only."""
+        if isinstance(spec, FlyScanSpec):
+            return fly_spec(self._flyer, spec, md, name, arguments)
+        return measure(self._at_rest, spec, name, arguments, md)
+
+
+class _Flown:
+    def __init__(
+        self,
+        flyer: AefiFlyer,
+        port: ObservedScanPort,
+        plan: FlightPlan,
+        observer: ScanObserver,
+    ) -> None:
+        self._flyer, self._port = flyer, port
+        self._plan, self._observer = plan, observer
+        self._before = flyer.results
+
+    def plan(
+        self,
+        md: dict[str, Any],
+        plan_name: str | None = None,
+        arguments: dict[str, Any] | None = None,
+    ) -> MsgGenerator[str]:
+        spec, name = self._plan.spec, plan_name or "fly_map"
+        with self._port.watched_by(self._observer):
+            return (yield from fly_spec(self._flyer, spec, md, name, arguments))
+
+    def results(self, *, interrupted: bool = False) -> ScanResults:
+        return results_since(self._flyer, self._before)
+
+
+class _Measured:
+    def __init__(self, at_rest: AtRest, plan: StepPlan, observer: StepObserver) -> None:
+        self._at_rest, self._plan = at_rest, plan
+        self._record = StepRecord(plan, observer, name="step")
+
+    def plan(
+        self,
+        md: dict[str, Any],
+        plan_name: str | None = None,
+        arguments: dict[str, Any] | None = None,
+    ) -> MsgGenerator[str]:
+        spec = self._plan.spec
+        name = plan_name or _PLAN_NAMES[type(spec)]
+        return measure(self._at_rest, spec, name, arguments, md, self._record)
+
+    def results(self, *, interrupted: bool = False) -> ScanResults:
+        state = ScanState.STOPPED if interrupted else ScanState.COMPLETED
+        is_off = self._at_rest.source.state() == "off"
+        return self._record.results(state, excitation_off=is_off)
