@@ -3,7 +3,7 @@
 mod common;
 
 use aefi_bench_sim::{Axis, FaultScript};
-use aefi_scan_engine::{Demand, FlightPlan, FlightState, Nanos};
+use aefi_scan_engine::{Cause, Demand, FlightPlan, FlightState, Nanos};
 use common::draws::Draws;
 use common::verdict::Flown;
 use common::{bench, plan, virtual_flight};
@@ -214,6 +214,36 @@ fn a_pause_is_ended_by_a_stop_or_an_abort() {
                 flown.is_completed() || flown.end.outcome.state == state,
                 "{flown}"
             );
+        }
+    }
+}
+
+/// The controller may report idle for up to 250 ms after it accepted a move (Arcus
+/// reference §5): just then a stop that is ignored looks obeyed.
+#[test]
+fn a_stage_that_reports_idle_too_early_is_not_taken_to_rest() {
+    let mut settings = bench(5);
+    settings.stage.status_lag = Nanos::from_millis(250);
+    let mut draws = Draws::seeded(14);
+    for ignored in ["", "at 0s do ignore-stop"] {
+        for demand in [Demand::Stop, Demand::Abort] {
+            for _ in 0..EVENTS / 4 {
+                let at = Nanos::from_millis(draws.draw(1_i64..3_000));
+                let script: FaultScript = ignored.parse().expect("a script");
+                let flight = virtual_flight(map(), settings.clone(), &script);
+                let what = format!("{demand:?} at {at:?}, {ignored:?}");
+                let flown = Flown::new(what, map(), flight, |_, flight| {
+                    if flight.now() >= at {
+                        flight.controls().demand(demand);
+                    }
+                });
+                flown.check();
+                flown.check_committed(0.0);
+                if matches!(flown.cause(), Some(Cause::Unstoppable { .. })) {
+                    continue; // Said, and the drives have no current.
+                }
+                flown.check_rest();
+            }
         }
     }
 }

@@ -403,6 +403,8 @@ fn drives_that_had_to_be_switched_off_are_told_and_set_up_anew() {
         [None; 2],
         "nobody knows where it is"
     );
+    // That is told at once; the simulator's pulses go on to their target.
+    stage.now = stage.now + Nanos::from_millis(60_000);
     stage.order(Axis::X, to(START));
     stage.serve(|_, _| {});
     assert_eq!(stage.end(Axis::X), MoveEnd::Arrived);

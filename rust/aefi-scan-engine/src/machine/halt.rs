@@ -3,7 +3,7 @@
 use crate::controls::{Demand, FlightState};
 use crate::error::Cause;
 use crate::protocol::pmx::Command;
-use crate::units::Nanos;
+use crate::units::{Nanos, Steps};
 
 use super::stage::Outcome;
 
@@ -11,6 +11,9 @@ use super::stage::Outcome;
 /// the bench takes 0.3 to 0.5 s; a dead stop none.
 const RAMP_PATIENCE: Nanos = Nanos::from_millis(1500);
 const ABORT_PATIENCE: Nanos = Nanos::from_millis(300);
+/// Between two looks at a stage that says it rests: if it moves, they differ. It may
+/// say so for up to 250 ms after it accepted a move (Arcus reference §5).
+const SECOND_LOOK: Nanos = Nanos::from_millis(50);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Reason {
@@ -35,6 +38,7 @@ enum Step {
     Send,
     Watch,
     Look,
+    Rest,
 }
 
 /// A stage on its way to rest.
@@ -45,6 +49,8 @@ pub(super) struct Halt {
     step: Step,
     /// Whether the last look found the axes where they can be.
     believed: bool,
+    /// What the look before found, and when.
+    seen: Option<(Nanos, [Steps; 2])>,
     began: Option<Nanos>,
     sent: Nanos,
     now: Nanos,
@@ -65,6 +71,7 @@ impl Halt {
             force,
             step,
             believed: true,
+            seen: None,
             began: None,
             sent: Nanos::ZERO,
             now: Nanos::ZERO,
@@ -103,18 +110,46 @@ impl Halt {
     }
 
     pub(super) fn is_at_rest(&self) -> bool {
-        self.step == Step::Look
+        self.step == Step::Rest
     }
 
-    /// Takes notice of a look at the axes and whether it can be believed.
-    pub(super) fn looked(&mut self, believed: bool) {
+    /// Returns until when nothing is asked: the second look waits.
+    pub(super) fn waits_until(&self, now: Nanos) -> Option<Nanos> {
+        let (at, _) = self.seen.filter(|_| self.step == Step::Look)?;
+        (now < at + SECOND_LOOK).then_some(at + SECOND_LOOK)
+    }
+
+    /// Takes notice of where a look found the axes, and whether it can be believed.
+    ///
+    /// They rest if two looks find them in one place; if not they are watched again.
+    pub(super) fn looked(&mut self, found: [Steps; 2], believed: bool, now: Nanos) {
         self.believed = believed;
+        if self.step != Step::Look {
+            return;
+        }
+        self.step = match self.seen.replace((now, found)) {
+            _ if self.needs_one_look() => Step::Rest,
+            None => Step::Look,
+            Some((_, before)) if before == found => Step::Rest,
+            Some(_) => {
+                self.seen = None;
+                Step::Watch
+            }
+        };
+    }
+
+    /// The last line ends at its target; and what can't be stopped is told at once.
+    fn needs_one_look(&self) -> bool {
+        self.is_in_vain() || self.reason == Reason::Complete
+    }
+
+    fn is_in_vain(&self) -> bool {
+        matches!(self.reason, Reason::Fault(Cause::Unstoppable { .. }))
     }
 
     /// Returns whether the axes rest where the last look found them.
     pub(super) fn is_believed(&self) -> bool {
-        let moves = matches!(self.reason, Reason::Fault(Cause::Unstoppable { .. }));
-        self.believed && !moves
+        self.believed && !self.is_in_vain()
     }
 
     pub(super) fn now(&self) -> Nanos {
@@ -135,6 +170,7 @@ impl Halt {
                 if self.force < Force::Abort {
                     self.force = Force::Abort;
                     self.step = Step::Send;
+                    self.seen = None;
                 }
                 if self.cause().is_none() {
                     self.reason = Reason::Abort;
@@ -162,7 +198,7 @@ impl Halt {
                 }
             }
             Step::Watch => Command::Status,
-            Step::Look => Command::Positions,
+            Step::Look | Step::Rest => Command::Positions,
         }
     }
 
@@ -175,6 +211,7 @@ impl Halt {
 
     fn escalate(&mut self) {
         self.step = Step::Send;
+        self.seen = None;
         match self.force {
             Force::Ramp => self.force = Force::Abort,
             Force::Abort => self.force = Force::DrivesOff,

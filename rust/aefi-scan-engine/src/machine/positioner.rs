@@ -18,8 +18,6 @@ use super::preparation::{expected, preparation};
 pub use super::preparation::AxisSetup;
 pub use orders::{Goal, Move, MoveEnd, MoveOrders};
 
-/// Between two looks at a stage that was stopped: if it moves, they differ.
-const SECOND_LOOK: Nanos = Nanos::from_millis(50);
 /// A moving axis is asked for so often: nothing is recorded on the way.
 const QUERY_PERIOD: Nanos = Nanos::from_millis(5);
 
@@ -82,8 +80,6 @@ pub struct Positioner {
     doubt: Option<Cause>,
     next_query: Nanos,
     status_turn: bool,
-    /// Where a stopped stage was seen last, and when.
-    seen_at: Option<(Nanos, [Steps; 2])>,
     fault: Option<Cause>,
 }
 
@@ -110,7 +106,6 @@ impl Positioner {
             doubt: None,
             next_query: Nanos::ZERO,
             status_turn: false,
-            seen_at: None,
             fault: None,
         }
     }
@@ -169,10 +164,8 @@ impl Positioner {
                 if let Some(demand) = self.orders.stop_demanded() {
                     halt.upgrade(demand);
                 }
-                if let (true, Some((at, _))) = (halt.is_at_rest(), self.seen_at)
-                    && now < at + SECOND_LOOK
-                {
-                    return Turn::Rest(at + SECOND_LOOK);
+                if let Some(until) = halt.waits_until(now) {
+                    return Turn::Rest(until);
                 }
                 let command = halt.next(now);
                 self.ask(command)
@@ -352,22 +345,15 @@ impl Positioner {
         true
     }
 
-    /// A halt ends with a look at where the axes came to rest.
-    ///
-    /// With a second one, in truth: the controller may report idle while it still moves.
+    /// A halt ends with where the axes came to rest.
     fn after_positions(&mut self, believed: bool, found: [Steps; 2], now: Nanos) {
         let Phase::Halting(halt) = &mut self.phase else {
             return;
         };
-        halt.looked(believed);
+        halt.looked(found, believed, now);
         if !halt.is_at_rest() {
             return;
         }
-        if self.seen_at.is_none_or(|(_, before)| before != found) {
-            self.seen_at = Some((now, found));
-            return;
-        }
-        self.seen_at = None;
         let drives_are_off = halt.are_drives_off().then_some(Cause::Motion {
             axis: '?',
             fault: "drives switched off: neither STOP nor ABORT was obeyed",

@@ -198,6 +198,9 @@ impl StageMachine {
             }
             Phase::Halting(halt) => {
                 halt.upgrade(self.controls.demanded());
+                if let Some(until) = halt.waits_until(now) {
+                    return Turn::Rest(until);
+                }
                 let mut command = halt.next(now);
                 // Stops go first.
                 if !halt.is_urgent() {

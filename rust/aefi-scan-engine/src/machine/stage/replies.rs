@@ -82,7 +82,7 @@ impl StageMachine {
         let believed = self.take_fixes(&fixes, reply, records);
         if let Phase::Halting(halt) = &mut self.phase {
             // The stage rests wherever it says it does; it may not be there.
-            halt.looked(believed);
+            halt.looked(positions, believed, reply.received);
             self.positions = positions;
             self.after_positions(records);
             return true;
