@@ -16,8 +16,8 @@ from aefi_bluesky.domain.flight_duration import (
     DurationEstimate,
     setup_duration,
 )
-from aefi_bluesky.domain.flight_load import detector_rate_hz, passing_readings
 from aefi_bluesky.domain.moves import Place, first_way_s, require_rest, way_s
+from aefi_bluesky.domain.reading_rates import detector_rate_hz, passing_readings
 from aefi_bluesky.domain.speed_rules import positioning_violations
 from aefi_bluesky.domain.step_points import StepPoint, step_points
 from aefi_bluesky.domain.step_spec import (

@@ -15,10 +15,10 @@ from aefi_bluesky.domain.bench import WiringDescription
 from aefi_bluesky.domain.errors import InfeasibleScanError, InvalidScanSpecError
 from aefi_bluesky.domain.feasibility import FeasibilityReport
 from aefi_bluesky.domain.flight_geometry import approach_mm
-from aefi_bluesky.domain.flight_load import reading_rate_hz
 from aefi_bluesky.domain.flight_plan import FlightPlan
 from aefi_bluesky.domain.moves import move_duration_s
 from aefi_bluesky.domain.planning import plan_flight
+from aefi_bluesky.domain.reading_rates import reading_rate_hz
 from aefi_bluesky.domain.scan_spec import (
     Excitation,
     FlyScanSpec,
