@@ -181,17 +181,23 @@ class LinkDescription:
     fix_line_limit_hz
         Position fixes a second that the line allows at best.
     line_overhead_s
-        Time a line takes beyond its moves: commands, confirmations, in s.
+        Time a move between two places of measurement takes beyond its way: commands,
+        confirmations, in s. What a line takes is counted (`stage_exchanges`).
     setup_s
         Time that setting up takes before anything moves, in s; 0 if it is not known.
+    byte_s
+        Time of a byte on the line, in s; 0 if it is not known: each exchange is then
+        taken to be as long as a fix's.
     """
 
     fix_rate_hz: float
     fix_line_limit_hz: float
     line_overhead_s: float
     setup_s: float = 0.0
+    byte_s: float = 0.0
 
     def __post_init__(self) -> None:
+        _require("link: byte", self.byte_s, "s", 0, 1)
         _require("link: set-up", self.setup_s, "s", 0, 600)
         _require("link: fix rate", self.fix_rate_hz, "Hz", 1e-3)
         _require("link: line limit", self.fix_line_limit_hz, "Hz", 1e-3)

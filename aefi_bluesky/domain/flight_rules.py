@@ -12,10 +12,12 @@ from aefi_bluesky.domain.flight_load import (
     RING_SAMPLES,
     HostLimits,
     document_bytes,
+    line_fix_rate_hz,
+)
+from aefi_bluesky.domain.reading_rates import (
     fastest_reading_s,
     frame_s,
     integration_s,
-    line_fix_rate_hz,
     reading_rate_hz,
     slowest_reading_s,
     uncertain_s,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 from aefi_bluesky.domain.bench import BenchDescription, MotionDescription
 from aefi_bluesky.domain.checks import require_number
@@ -21,14 +20,10 @@ def require_rest(place: Place | None) -> None:
         require_number(f"rest: {name}", value, "mm", -FARTHEST_MM, FARTHEST_MM)
 
 
-def first_way_s(
-    to: Place,
-    bench: BenchDescription,
-    rests_at: Place | None,
-    *,
-    in_steps_of: AxisName | None = None,
-) -> tuple[float, float]:
-    """Return the shortest and the longest time to the first place, in s.
+def first_ways_mm(
+    to: Place, bench: BenchDescription, rests_at: Place | None
+) -> dict[AxisName, float]:
+    """Return how far each axis goes to the first place, in mm.
 
     Parameters
     ----------
@@ -37,9 +32,8 @@ def first_way_s(
     bench
         With its travel.
     rests_at
-        Where the stage rests before; None if it is anywhere in the travel.
-    in_steps_of
-        See `farthest_way_s`.
+        Where the stage rests before; None if it is anywhere in the travel: the ways
+        are then the longest.
     """
     ways: dict[AxisName, float] = {}
     for number, (axis, place) in enumerate(zip(_AXES, to, strict=True)):
@@ -49,35 +43,7 @@ def first_way_s(
             if rests_at is None
             else abs(place - rests_at[number])
         )
-    longest = farthest_way_s(ways, bench, in_steps_of=in_steps_of)
-    return longest if rests_at is not None else 0.0, longest
-
-
-def farthest_way_s(
-    ways_mm: Mapping[AxisName, float],
-    bench: BenchDescription,
-    *,
-    in_steps_of: AxisName | None = None,
-) -> float:
-    """Return the duration of ways that both axes go at once, in s.
-
-    Parameters
-    ----------
-    ways_mm
-        The way of each axis, in mm.
-    bench
-        With its speeds.
-    in_steps_of
-        The axis in whose steps a second both go, as between the lines of a flight;
-        None if each goes its own mm/s.
-    """
-    as_far = ways_mm.items()
-    if in_steps_of is not None:
-        step = bench.axis(in_steps_of).mm_per_step
-        as_far = [
-            (axis, way * step / bench.axis(axis).mm_per_step) for axis, way in as_far
-        ]
-    return way_s(max(way for _, way in as_far), bench)
+    return ways
 
 
 def way_s(way_mm: float, bench: BenchDescription) -> float:
@@ -116,3 +82,26 @@ def move_duration_s(
     acceleration = (speed_mm_per_s - start) / motion.ramp_s
     peak = math.sqrt(start**2 + acceleration * way)
     return 2 * (peak - start) / acceleration
+
+
+def last_half_step_s(
+    speed_mm_per_s: float, mm_per_step: float, motion: MotionDescription
+) -> float:
+    """Return how long the last half step of a move takes, in s.
+
+    The counter shows the target meanwhile, at the end of a ramp (Arcus reference
+    §6.3): long where the start speed is low.
+
+    Parameters
+    ----------
+    speed_mm_per_s
+        Highest speed of the move, in mm/s.
+    mm_per_step
+        Way of a step, in mm.
+    motion
+        Start speed and ramp.
+    """
+    start = min(motion.start_speed_mm_per_s, speed_mm_per_s)
+    gain = (speed_mm_per_s - start) / motion.ramp_s
+    # This form of the root has no division by a gain of zero.
+    return mm_per_step / (start + math.sqrt(start**2 + gain * mm_per_step))

@@ -12,9 +12,9 @@ from aefi_bluesky.domain.checks import require_count, require_number
 from aefi_bluesky.domain.errors import InvalidScanSpecError
 from aefi_bluesky.domain.feasibility import Change, FeasibilityReport, Violation
 from aefi_bluesky.domain.flight_duration import DurationEstimate, flight_duration
-from aefi_bluesky.domain.flight_load import frame_s, integration_s, reading_rate_hz
 from aefi_bluesky.domain.flight_rules import fix_limit_mm_per_s, reading_limit_mm_per_s
 from aefi_bluesky.domain.planning import plan_flight
+from aefi_bluesky.domain.reading_rates import frame_s, integration_s, reading_rate_hz
 from aefi_bluesky.domain.scan_spec import FlyScanSpec
 from aefi_bluesky.domain.speed_rules import flyable_speeds
 from aefi_bluesky.domain.speed_spans import SpeedSpans

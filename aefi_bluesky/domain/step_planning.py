@@ -15,9 +15,10 @@ from aefi_bluesky.domain.flight_duration import (
     NOTICES,
     DurationEstimate,
     setup_duration,
+    switching_off_s,
 )
-from aefi_bluesky.domain.flight_load import detector_rate_hz, passing_readings
-from aefi_bluesky.domain.moves import Place, first_way_s, require_rest, way_s
+from aefi_bluesky.domain.moves import Place, first_ways_mm, require_rest, way_s
+from aefi_bluesky.domain.reading_rates import detector_rate_hz, passing_readings
 from aefi_bluesky.domain.speed_rules import positioning_violations
 from aefi_bluesky.domain.step_points import StepPoint, step_points
 from aefi_bluesky.domain.step_spec import (
@@ -106,8 +107,8 @@ def step_duration(
     """Estimate a step-wise measurement from its start to its end.
 
     The sum of set-up, way to the first point, moves with the link's overhead of
-    each, settling, readings, and muting or changing the frequency. Its error is the
-    sum of
+    each, settling, readings, muting or changing the frequency, and switching off. Its
+    error is the sum of
 
     - the way to the first point and the set-up, as in a flight;
     - for each move its overhead, two position queries, by which rest is noticed, and
@@ -117,7 +118,9 @@ def step_duration(
     """
     link, exchange_s = bench.link, 1 / bench.detector.reading_rate_hz
     setup = setup_duration(bench)
-    shortest, longest = first_way_s(_first_place(spec), bench, rests_at)
+    first_ways = first_ways_mm(_first_place(spec), bench, rests_at)
+    longest = way_s(max(first_ways.values()), bench)
+    shortest = 0.0 if rests_at is None else longest
     moves_s, n_moves = _moves(spec, bench)
     reading_s = 1 / detector_rate_hz(spec, bench)
     periodic = isinstance(spec, TimeSeriesSpec) and spec.period_s > 0
@@ -128,7 +131,8 @@ def step_duration(
         + moves_s
         + n_moves * link.line_overhead_s
         + _measuring_s(spec, bench)
-        + _switches(spec) * exchange_s,
+        + _switches(spec) * exchange_s
+        + switching_off_s(bench),
         setup.error_s
         + (longest - shortest) / 2
         + CLOCK * moves_s

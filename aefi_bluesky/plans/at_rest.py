@@ -12,7 +12,7 @@ from bluesky.utils import MsgGenerator
 
 from aefi_bluesky.devices import ExcitationSource, FieldSensor, StageAxis, StepRecord
 from aefi_bluesky.domain.feasibility import FeasibilityReport
-from aefi_bluesky.domain.flight_load import passing_readings
+from aefi_bluesky.domain.reading_rates import passing_readings
 from aefi_bluesky.domain.spec_format import to_plain
 from aefi_bluesky.domain.step_planning import StepPlan, plan_steps
 from aefi_bluesky.domain.step_points import StepPoint

@@ -21,6 +21,7 @@ from aefi_bluesky.domain.bench import (
 )
 from aefi_bluesky.domain.errors import ConfigurationError
 from aefi_bluesky.domain.flight_load import STATUS_SHARE
+from aefi_bluesky.domain.stage_exchanges import POSITION, POSITIONS, STATUS
 from aefi_bluesky.engine import EngineLinks, RealtimeSettings
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -32,25 +33,26 @@ BAUD_CODES = {9600: 1, 19200: 2, 38400: 3, 57600: 4, 115200: 5}
 SHORTEST_WATCH_MS = 1000
 """A shorter watch on the host would report a resynchronisation, or a pause."""
 
-_STATUS_EXCHANGES_BYTES = 45
-"""``MST`` and ``PP`` with their replies, of usual length (Arcus reference §8.1)."""
+_MOVE_EXCHANGES = 12
+"""Exchanges of a move between two places of measurement beside polling: speeds, moves,
+confirmations."""
 
-_HOT_EXCHANGE_BYTES = 12
-"""``@00PY`` CR and a position of five digits with CR (Arcus reference §8.1)."""
+_STAGE_SETUP_EXCHANGES, _STAGE_SETUP_BYTES, _SETTINGS_SENT = 23, 287, 4
+"""What the stage is asked and told before anything moves, as the engine's
+``preparation`` has it: exchanges, their bytes without the digits of the three settings,
+and how often each of these crosses the line, to and fro for both axes."""
 
-_LINE_EXCHANGES = 12
-"""Exchanges between two lines beside polling: speeds, moves, confirmations."""
-
-_STAGE_SETUP_EXCHANGES, _STAGE_SETUP_BYTES = 23, 14
-"""What the stage is asked and told before anything moves, and how long on average:
-``@00HSX=3000`` and ``OK``, ``@00HSX`` and ``3000``, each with CR."""
+_WATCH_EXCHANGES, _WATCH_BYTES = 2, 27
+"""``@00TOC=5000`` and ``OK``, and ``@00TOC=0`` and ``OK`` when all is over."""
 
 _READING_BYTES = 86
 """``m127*``, its confirmation and eight codes of seven digits (acquisition §2)."""
 
-_REGISTER_EXCHANGES, _REGISTER_BYTES = 40, 14
+_REGISTER_EXCHANGES = ((20, 12), (10, 11), (10, 15))
 """18 registers of converter and generator are selected and written before anything
-moves, two when all is over: ``a62*`` or ``d16384*`` and a line of eight bytes."""
+moves, two when all is over: so many exchanges of so many bytes each. ``a62*``, or a
+value, half of which are as short as ``d0*`` and half as long as ``d16384*``, and a line
+of eight bytes."""
 
 
 class _Table(BaseModel):
@@ -83,6 +85,11 @@ class StageTable(_Table):
     max_speed_steps_per_s: PositiveInt
     x: AxisTable
     y: AxisTable
+
+    @property
+    def byte_s(self) -> float:
+        """Time of a byte on the line, in s: ten bits."""
+        return 10 / self.baud
 
     @pydantic.field_validator("host_watch_ms")
     @classmethod
@@ -118,13 +125,15 @@ class AcquisitionTable(_Table):
 
     def register_setup_s(self) -> float:
         """Return the time that all writes of registers take, in s."""
-        exchange_s, tick_s = (
-            _REGISTER_BYTES * 10 / self.baud,
-            self.latency_tick_ms / 1000,
-        )
-        if tick_s > 0:
-            exchange_s = math.ceil(exchange_s / tick_s) * tick_s
-        return _REGISTER_EXCHANGES * exchange_s
+        tick_s = self.latency_tick_ms / 1000
+        setup_s = 0.0
+        for count, n_bytes in _REGISTER_EXCHANGES:
+            exchange_s = n_bytes * 10 / self.baud
+            if tick_s > 0:
+                exchange_s = math.ceil(exchange_s / tick_s) * tick_s
+            setup_s += count * exchange_s
+        # The first one begins between two ticks.
+        return setup_s - tick_s / 2
 
 
 class RealtimeTable(_Table):
@@ -202,7 +211,7 @@ class BenchConfiguration(_Table):
         """Return what planning and recalibration need."""
         stage, acquisition = self.stage, self.acquisition
         mm_per_step = stage.y.um_per_step / 1000
-        period_s = self._exchange_s(_HOT_EXCHANGE_BYTES)
+        period_s = self._exchanges_s(1, POSITION.n_bytes)
         return BenchDescription(
             name=self.name,
             x=AxisDescription(**stage.x.model_dump()),
@@ -230,14 +239,26 @@ class BenchConfiguration(_Table):
             link=LinkDescription(
                 fix_rate_hz=1 / period_s,
                 fix_line_limit_hz=1 / period_s,
-                line_overhead_s=_LINE_EXCHANGES * period_s,
-                setup_s=_STAGE_SETUP_EXCHANGES * self._exchange_s(_STAGE_SETUP_BYTES),
+                line_overhead_s=_MOVE_EXCHANGES * period_s,
+                setup_s=self._stage_setup_s(),
+                byte_s=stage.byte_s,
             ),
             wiring=WiringDescription(**self.wiring.model_dump()),
         )
 
-    def _exchange_s(self, n_bytes: int) -> float:
-        return n_bytes * 10 / self.stage.baud + self.stage.turnaround_ms / 1000
+    def _exchanges_s(self, count: int, n_bytes: int) -> float:
+        """Return the time of so many exchanges with so many bytes in all, in s."""
+        return n_bytes * self.stage.byte_s + count * self.stage.turnaround_ms / 1000
+
+    def _stage_setup_s(self) -> float:
+        stage = self.stage
+        speeds = stage.positioning_speed_steps_per_s, stage.start_speed_steps_per_s
+        digits = sum(len(str(setting)) for setting in (*speeds, stage.ramp_ms))
+        n_bytes = _STAGE_SETUP_BYTES + _SETTINGS_SENT * digits
+        setup_s = self._exchanges_s(_STAGE_SETUP_EXCHANGES, n_bytes)
+        if stage.host_watch_ms > 0:
+            setup_s += self._exchanges_s(_WATCH_EXCHANGES, _WATCH_BYTES)
+        return setup_s
 
     def links(self, *, paced: bool = True) -> EngineLinks:
         """Return how the engine reaches the bench."""
@@ -259,7 +280,7 @@ class BenchConfiguration(_Table):
 
     def _status_period_ms(self) -> int:
         """Return the period asked for, or a longer one where the line is slow."""
-        both_s = self._exchange_s(_STATUS_EXCHANGES_BYTES) + self._exchange_s(0)
+        both_s = self._exchanges_s(2, STATUS.n_bytes + POSITIONS.n_bytes)
         return max(self.stage.status_period_ms, round(both_s / STATUS_SHARE * 1000))
 
     def on_ports(self, stage: str, acquisition: str) -> BenchConfiguration:

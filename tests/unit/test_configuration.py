@@ -96,10 +96,29 @@ def test_other_ports_leave_the_rest_as_it_is():
     assert moved.description() == bench.description()
 
 
-@pytest.mark.parametrize(("baud", "period_ms"), [(115200, 250), (9600, 978)])
+@pytest.mark.parametrize(("baud", "period_ms"), [(115200, 250), (9600, 1061)])
 def test_status_queries_leave_the_line_to_the_fixes(tmp_path, baud, period_ms):
     bench = load_bench(written(tmp_path, "baud = 115200", f"baud = {baud}"))
     assert bench.links().status_period_ms == period_ms
+
+
+def test_setting_up_the_stage_takes_its_exchanges_and_their_bytes(tmp_path):
+    """23 of 287 bytes; 3000 steps/s, 1000 steps/s and 300 ms: each digit four times."""
+    exchanges_s, bytes_s = 23 * 0.001, (287 + 4 * 11) * 10 / 115200
+    setup_s = load_bench("simulated").description().link.setup_s
+    assert setup_s == pytest.approx(exchanges_s + bytes_s)
+    watched = "status_period_ms = 250\nhost_watch_ms = 5000"
+    bench = load_bench(written(tmp_path, "status_period_ms = 250", watched))
+    added_s = bench.description().link.setup_s - setup_s
+    assert added_s == pytest.approx(2 * 0.001 + 27 * 10 / 115200)
+
+
+@pytest.mark.parametrize(("tick_ms", "setup_s"), [(1.0, 0.0695), (16.0, 0.632)])
+def test_registers_are_written_at_ticks(tick_ms, setup_s):
+    """Ten of 40 exchanges fit into a millisecond; the first begins between ticks."""
+    table = load_bench("simulated").acquisition
+    slow = table.model_copy(update={"baud": 115200, "latency_tick_ms": tick_ms})
+    assert slow.register_setup_s() == pytest.approx(setup_s)
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -13,14 +13,10 @@ from scan_strategies import ANY_SPEED, ANYWHERE, BENCH, TRIGGERS, benches, specs
 from aefi_bluesky.domain.bench import AxisDescription, BenchDescription
 from aefi_bluesky.domain.errors import ConfigurationError
 from aefi_bluesky.domain.feasibility import Change, FeasibilityReport
-from aefi_bluesky.domain.flight_load import (
-    RING_SAMPLES,
-    HostLimits,
-    detector_rate_hz,
-    flight_load,
-)
+from aefi_bluesky.domain.flight_load import RING_SAMPLES, HostLimits, flight_load
 from aefi_bluesky.domain.flight_plan import FlightPlan
 from aefi_bluesky.domain.planning import plan_flight
+from aefi_bluesky.domain.reading_rates import detector_rate_hz
 from aefi_bluesky.domain.scan_spec import FlyScanSpec, Trigger, TriggerKind, Zone
 from aefi_bluesky.domain.speed_spans import WINDOWS, controller_speeds
 from aefi_bluesky.testing.builders import a_bench, a_spec

@@ -15,10 +15,10 @@ from aefi_bluesky.domain.bench import WiringDescription
 from aefi_bluesky.domain.errors import InfeasibleScanError, InvalidScanSpecError
 from aefi_bluesky.domain.feasibility import FeasibilityReport
 from aefi_bluesky.domain.flight_geometry import approach_mm
-from aefi_bluesky.domain.flight_load import reading_rate_hz
 from aefi_bluesky.domain.flight_plan import FlightPlan
 from aefi_bluesky.domain.moves import move_duration_s
 from aefi_bluesky.domain.planning import plan_flight
+from aefi_bluesky.domain.reading_rates import reading_rate_hz
 from aefi_bluesky.domain.scan_spec import (
     Excitation,
     FlyScanSpec,
@@ -347,10 +347,10 @@ def test_steps_are_the_same_speed_on_both_axes():
 def test_setting_up_takes_as_long_as_the_slower_link():
     quick = dataclasses.replace(BENCH.detector, setup_s=0.04)
     link = dataclasses.replace(BENCH.link, setup_s=0.4)
-    # Not known, it is guessed from the readings: 36 exchanges.
+    # Not known, it is guessed from the readings: 36 exchanges, and 4 to switch off.
     for changes, setup_s in (
-        ({}, 36 / 62.5),
-        ({"detector": quick, "link": link}, 0.4),
+        ({}, 40 / 62.5),
+        ({"detector": quick, "link": link}, 0.4 + 0.1 * 0.04),
     ):
         plan = plan_flight(a_spec(), a_bench(**changes), rests_at=(600.0, 600.0))
         moves_only = dataclasses.replace(link, setup_s=1e-9)

@@ -1,0 +1,124 @@
+"""How long a flight takes, counted by hand on a link of round numbers."""
+
+import dataclasses
+
+import pytest
+
+from aefi_bluesky.domain.flight_duration import flight_duration
+from aefi_bluesky.domain.flight_geometry import approach_mm
+from aefi_bluesky.domain.flight_legs import turnarounds_s
+from aefi_bluesky.domain.moves import last_half_step_s, way_s
+from aefi_bluesky.domain.scan_spec import (
+    Excitation,
+    FlyScanSpec,
+    Pattern,
+    Trigger,
+    TriggerKind,
+    Zone,
+)
+from aefi_bluesky.domain.stage_exchanges import POSITION, STATUS
+from aefi_bluesky.testing.builders import MM_PER_STEP, a_bench, a_spec
+
+BENCH = a_bench()
+READING_S = 1 / 62.5
+FIX_S, BYTE_S = 0.02, 0.001
+LINK = dataclasses.replace(BENCH.link, fix_rate_hz=1 / FIX_S, byte_s=BYTE_S)
+HERE = 600.0, 600.0
+
+
+def seconds(spec, **changes):
+    return flight_duration(spec, a_bench(**changes), HERE).seconds
+
+
+def test_exchange_takes_its_bytes_beyond_those_of_a_fix():
+    assert POSITION.duration_s(LINK) == pytest.approx(0.020)
+    assert STATUS.duration_s(LINK) == pytest.approx(0.035)
+    unknown = dataclasses.replace(LINK, byte_s=0.0)
+    assert STATUS.duration_s(unknown) == POSITION.duration_s(unknown)
+
+
+def test_what_has_become_so_is_heard_by_the_next_query_and_told_by_its_reply():
+    """Half an exchange, and what of the next one follows its request."""
+    assert STATUS.notice_s(LINK) == pytest.approx(0.0175 + 0.035 - 0.007)
+
+
+def test_line_that_is_repeated_takes_its_move_and_its_exchanges():
+    """There and back: nothing moves between two serpentine lines in a row."""
+    line = FlyScanSpec.calibration_line(
+        "y",
+        there_and_back=1,
+        from_mm=600.0,
+        to_mm=624.0,
+        at_mm=600.0,
+        n_frames=25,
+        speed_mm_per_s=1000 * MM_PER_STEP,
+        n_avg=10,
+        excitation=Excitation.off(),
+    )
+    twice = dataclasses.replace(line, repeats=2 * line.repeats)
+    added = seconds(twice, link=LINK) - seconds(line, link=LINK)
+    speed = 1000 * MM_PER_STEP
+    margin = 2 * MM_PER_STEP + 2 * speed * FIX_S
+    move_s = (25.0 + 2 * margin) / speed
+    commands_s = 2 * 0.023 + 0.035 + 0.010
+    # The last half step takes half a millisecond, and the query comes meanwhile.
+    notice_s = -0.0005 + (0.010 + 0.020 - 0.006) + 0.035
+    each_s = added / (twice.n_lines - line.n_lines)
+    assert each_s == pytest.approx(
+        commands_s + move_s + notice_s, abs=MM_PER_STEP / speed
+    )
+
+
+def test_both_axes_go_to_the_next_line_one_command_after_the_other():
+    """The fast one is sent last, and here it goes the longer way."""
+    spec = a_spec(pattern=Pattern.RASTER, n_x=2)
+    bench = a_bench(link=LINK)
+    back_s = way_s(9 * 2.5 + 2 * approach_mm(spec, bench), bench)
+    half_step_s = last_half_step_s(65.4, MM_PER_STEP, BENCH.motion)
+    commands_s = 0.021 + 0.010
+    notice_s = -half_step_s + (0.015 + 0.030 - 0.006) + 0.035
+    found = turnarounds_s(spec, bench)
+    assert found == pytest.approx(commands_s + back_s + notice_s, abs=MM_PER_STEP / 65)
+
+
+def test_what_is_shorter_than_its_exchanges_is_told_by_the_first_query():
+    spec = a_spec(n_x=2, zone=Zone(600.0, 600.0 + MM_PER_STEP, 590.0, 610.0))
+    found = turnarounds_s(spec, a_bench(link=LINK))
+    assert found == pytest.approx(0.021 + 0.030 + 0.035)
+
+
+@pytest.mark.parametrize("start_mm_per_s", [21.8, 100.0])
+def test_last_half_step_without_a_ramp_is_flown_at_speed(start_mm_per_s):
+    motion = dataclasses.replace(BENCH.motion, start_speed_mm_per_s=start_mm_per_s)
+    found = last_half_step_s(21.8, MM_PER_STEP, motion)
+    assert found == pytest.approx(MM_PER_STEP / 2 / 21.8)
+
+
+def test_last_half_step_of_a_slow_start_takes_its_time():
+    motion = dataclasses.replace(BENCH.motion, start_speed_mm_per_s=1e-6, ramp_s=0.5)
+    # From rest: t = sqrt(2 s / a).
+    expected = (MM_PER_STEP / (20.0 / 0.5)) ** 0.5
+    assert last_half_step_s(20.0, MM_PER_STEP, motion) == pytest.approx(expected, 1e-3)
+
+
+def test_what_is_left_of_a_reading_or_of_the_wait_for_it_ends_the_flight():
+    free = seconds(a_spec())
+    for periods, left in ((1, 1 / 2), (2, 1 / 2), (4, (1 + 9) / 8)):
+        trigger = Trigger(TriggerKind.PERIODIC, periods * READING_S)
+        added = seconds(a_spec(trigger=trigger)) - free
+        assert added == pytest.approx((left - 1 / 2) * READING_S)
+
+
+@pytest.mark.parametrize(
+    ("kind", "setting_up", "a_line"),
+    [
+        (TriggerKind.SYNC_OUTPUT, 4, 2),
+        (TriggerKind.LATCH, 1, 3),
+    ],
+)
+def test_trigger_by_wire_takes_exchanges_of_its_own(kind, setting_up, a_line):
+    link = dataclasses.replace(LINK, setup_s=2.0)
+    added = seconds(a_spec(trigger=Trigger(kind)), link=link) - seconds(
+        a_spec(), link=link
+    )
+    assert added == pytest.approx((setting_up + 9 * a_line) * FIX_S)
