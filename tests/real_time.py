@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
+import threading
 import time
 from pathlib import Path
 
@@ -47,12 +52,14 @@ class Program:
                 *(sys.executable, "-m", "aefi_bluesky", *command.split()),
                 *("--folder", str(folder), *options),
             ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "TILED_API_KEY": key},
-            **popen,
+            **{
+                "stdin": subprocess.DEVNULL,
+                "stdout": subprocess.PIPE,
+                "stderr": subprocess.PIPE,
+                **popen,
+            },
         )
         self.out = self.err = ""
 
@@ -98,7 +105,42 @@ class Program:
                 self.process.kill()
                 self.process.communicate()
         for stream in (self.process.stdout, self.process.stderr):
-            stream.close()
+            if stream is not None:
+                stream.close()
+
+
+class Terminal:
+    """A terminal of a program's own, and what the program prints to it."""
+
+    def __init__(self):
+        self._ours, self.theirs = pty.openpty()
+        self.text = ""
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self):
+        # Until the last one who has the other end open is gone, or we are.
+        with contextlib.suppress(OSError):
+            while data := os.read(self._ours, 4096):
+                self.text += data.decode(errors="replace")
+
+    def owned(self):
+        """What makes a process of a new session the owner of this terminal."""
+        return {
+            **dict.fromkeys(("stdin", "stdout", "stderr"), self.theirs),
+            "start_new_session": True,
+            "preexec_fn": lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        }
+
+    def type(self, line):
+        os.write(self._ours, f"{line}\r".encode())
+
+    def close(self):
+        """Hang up."""
+        for end in (self.theirs, self._ours):
+            with contextlib.suppress(OSError):
+                os.close(end)
+        self._reader.join()
 
 
 class Demo(Program):

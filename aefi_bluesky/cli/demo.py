@@ -28,7 +28,7 @@ from aefi_bluesky.domain.scan_spec import (
 )
 from aefi_bluesky.domain.study import ScanRole
 from aefi_bluesky.session import Session
-from aefi_bluesky.session.signals import StopOnTermination
+from aefi_bluesky.session.signals import StopOnTermination, ending_signals
 from aefi_bluesky.session.simulated import SimulationSettings
 from aefi_bluesky.session.study_runs import study_service
 from aefi_bluesky.views.maps import save_maps
@@ -118,7 +118,7 @@ def demo(
 
 
 def _fly(session: Session, spec: FlyScanSpec, recorder: Recorder) -> dict[str, Any]:
-    """Fly the one scan of a study; Ctrl-C or SIGTERM closes its run with its cause."""
+    """Fly the one scan of a study; a signal closes its run with its cause."""
     engine, progress = session.RE, FlightProgress()
     stops: list[Any] = []
     engine.subscribe(lambda _name, doc: stops.append(doc), "stop")
@@ -131,8 +131,7 @@ def _fly(session: Session, spec: FlyScanSpec, recorder: Recorder) -> dict[str, A
     # One map alone is no object scan: it has no reference to be compared with.
     service.add_scan(study, ScanId("map"), spec, ScanRole.PRE_SCAN)
     before = time.monotonic()
-    signals = (signal.SIGINT, signal.SIGTERM)
-    with StopOnTermination(engine, signals) as interruption:
+    with StopOnTermination(engine, (signal.SIGINT, *ending_signals())) as interruption:
         try:
             service.execute_next_scan(study, recorder)
         except Exception as err:

@@ -1,8 +1,10 @@
-"""What ends a run from outside: SIGTERM always, Ctrl-C where it is wanted."""
+"""What ends a run from outside: SIGTERM and a closed terminal, and Ctrl-C if wanted."""
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import signal
 import sys
 import threading
@@ -80,8 +82,32 @@ def request_pause(engine: RunEngine) -> None:
         logger.info("no pause: %s", err)
 
 
+def ending_signals() -> tuple[signal.Signals, ...]:
+    """Return what asks a program to end: SIGTERM, and SIGHUP of a closed terminal.
+
+    Not the latter under ``nohup``, nor where the system has none.
+    """
+    hang_up: signal.Signals | None = getattr(signal, "SIGHUP", None)
+    if hang_up is None or signal.getsignal(hang_up) is signal.SIG_IGN:
+        return (signal.SIGTERM,)
+    return signal.SIGTERM, hang_up
+
+
+def _let_go_of_a_closed_terminal() -> None:
+    """Send to nowhere what is printed to a terminal that is gone: it would raise."""
+    import termios  # there are hang-ups, so it is a Unix
+
+    for stream in (1, 2):
+        try:
+            termios.tcgetattr(stream)
+        except termios.error as err:
+            if err.args[0] == errno.EIO:
+                with open(os.devnull, "wb") as nowhere:
+                    os.dup2(nowhere.fileno(), stream)
+
+
 class StopOnTermination:
-    """While entered, SIGTERM pauses a run at once, and ends the program without one.
+    """While entered, a signal pauses a run at once, and ends the program without one.
 
     A paused run's motion is stopped. Whoever called the RunEngine gets
     `RunEngineInterrupted` and ends the run: its plan closes it and hands its data
@@ -96,14 +122,14 @@ class StopOnTermination:
     engine
         Its run is ended.
     signals
-        The signals that do so.
+        The signals that do so; those of `ending_signals` if None.
     """
 
     def __init__(
-        self, engine: RunEngine, signals: tuple[signal.Signals, ...] = (signal.SIGTERM,)
+        self, engine: RunEngine, signals: tuple[signal.Signals, ...] | None = None
     ) -> None:
         self._engine = engine
-        self._signals = signals
+        self._signals = ending_signals() if signals is None else signals
         self._before: dict[signal.Signals, Handler] = {}
         self._managers: list[Any] | None = None
         self.received: signal.Signals | None = None
@@ -139,6 +165,8 @@ class StopOnTermination:
             self._engine.context_managers = self._managers
 
     def _take(self, number: int, frame: FrameType | None) -> None:
+        if signal.Signals(number).name == "SIGHUP":
+            _let_go_of_a_closed_terminal()
         is_first = self.received is None
         state: Any = self._engine.state  # a str that also knows its states
         self.received = signal.Signals(number)

@@ -11,7 +11,14 @@ import threading
 import bluesky.plan_stubs as bps
 import pytest
 from bluesky.utils import RunEngineInterrupted
-from real_time import LINE_SPEED, is_in_second_line, opens_exclusively, wait_until
+from real_time import (
+    LINE_SPEED,
+    Program,
+    Terminal,
+    is_in_second_line,
+    opens_exclusively,
+    wait_until,
+)
 from simulator_log import SimulatorLog
 
 from aefi_bluesky.domain.errors import DeviceTimeoutError
@@ -84,6 +91,33 @@ def test_interrupted_run_is_read_from_a_server_started_again(start_demo):
             check_ended_run(client.values().last())
         finally:
             client.context.close()
+
+
+@pytest.fixture
+def terminal():
+    terminal = Terminal()
+    yield terminal
+    terminal.close()
+
+
+def test_a_closed_terminal_stops_the_stage_and_ends_the_session(terminal, tmp_path):
+    folder = tmp_path / "data"
+    shell = Program("shell", folder, "--sim", **terminal.owned())
+    try:
+        shell.wait_until(lambda: "In [" in terminal.text, "the prompt")
+        terminal.type("RE(fly_map(flyer, 600, 650, 11, 590, 630, 9))")
+        shell.wait_for_second_line()
+        terminal.close()
+        assert shell.process.wait(60) is not None
+    finally:
+        shell.close()
+    check_stopped(SimulatorLog.read(shell.truth))
+    assert shell.children() == []
+    log = (folder / "session.log").read_text()
+    assert "session closes" in log
+    assert "may be on" not in log
+    # All is in Tiled, the run's end too: nothing waits to be recovered.
+    assert list((folder / "backup").iterdir()) == []
 
 
 def test_ctrl_c_while_waiting_for_a_move_stops_the_stage(pty_bench):

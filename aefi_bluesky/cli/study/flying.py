@@ -15,11 +15,9 @@ from aefi_bluesky.domain.events import StudyId
 from aefi_bluesky.domain.planned_scan import PlannedScanState
 from aefi_bluesky.session import Session
 from aefi_bluesky.session.bench_devices import BenchKind
-from aefi_bluesky.session.signals import StopOnTermination
+from aefi_bluesky.session.signals import StopOnTermination, ending_signals
 from aefi_bluesky.session.study_runs import study_service
 from aefi_bluesky.views.console import FlightConsole, StepConsole, StudyConsole
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _STORING_PATIENCE_S = 60.0
 
@@ -54,7 +52,7 @@ def fly_scans(
     -------
     int
         0 if all that was flown is completed, 128 and the signal's number after
-        Ctrl-C or SIGTERM, else 1.
+        Ctrl-C, SIGTERM or SIGHUP, else 1.
     """
     with Session.open(
         kind=cast(BenchKind, kind),
@@ -65,8 +63,9 @@ def fly_scans(
     ) as session:
         console = StudyConsole()
         service = study_service(session, handlers=(console,))
+        signals = (signal.SIGINT, *ending_signals())
         try:
-            with StopOnTermination(session.RE, _SIGNALS) as interruption:
+            with StopOnTermination(session.RE, signals) as interruption:
                 completed = _fly(service, study_id, console, every=every)
         finally:
             # A signal may fall between a flight's end and its record.
