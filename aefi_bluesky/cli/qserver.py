@@ -40,15 +40,15 @@ def qserver(
         )
     from aefi_bluesky.session.queue_server import QueueServer, install_profile
     from aefi_bluesky.session.redis_server import RedisServer, require_redis
+    from aefi_bluesky.session.signals import ending_signals
 
     folders = SessionFolders.below(folder or user_folder())
-    install_profile(folders.queue)
-    # As Ctrl-C, so that everything that was started is ended.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    # A terminal that is closed ends it so, too, but for one under nohup.
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
+        stack.enter_context(folders.queue_held())
+        install_profile(folders.queue)
+        # As Ctrl-C, so that everything that was started is ended.
+        for number in ending_signals():
+            signal.signal(number, signal.default_int_handler)
         if redis_address is None:
             redis_address = stack.enter_context(RedisServer(folders.queue)).address
         else:

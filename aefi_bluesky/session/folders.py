@@ -72,6 +72,22 @@ class SessionFolders:
             ),
         )
 
+    def queue_held(self) -> AbstractContextManager[None]:
+        """Be the only queue server of the folder, inside the context.
+
+        Raises
+        ------
+        SessionBusyError
+            If another one is; names its process, user and command.
+        """
+        return held(
+            self.root / "qserver.lock",
+            lambda holder: SessionBusyError(
+                f"the queue server of data folder {self.root} is {holder}; end that "
+                "one, or choose another folder"
+            ),
+        )
+
     @property
     def raw(self) -> Path:
         """Sample files."""

@@ -18,8 +18,8 @@ from aefi_bluesky.domain.scan_results import (
 from aefi_bluesky.domain.step_planning import StepPlan
 
 
-class FlightConsole:
-    """A `ScanObserver` that prints a line of text for each line flown.
+class _Console:
+    """Prints lines of text.
 
     Parameters
     ----------
@@ -29,11 +29,24 @@ class FlightConsole:
 
     def __init__(self, out: TextIO | None = None) -> None:
         self._out = out or sys.stdout
-        self._planned = 0
-        self._done = 0
 
     def _print(self, text: str) -> None:
         print(text, file=self._out, flush=True)
+
+
+class FlightConsole(_Console):
+    """A `ScanObserver` that prints a line of text for each line flown.
+
+    Parameters
+    ----------
+    out
+        Where it is printed; standard output by default.
+    """
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        super().__init__(out)
+        self._planned = 0
+        self._done = 0
 
     def flight_started(self, plan: FlightPlan) -> None:
         """Print what is about to be flown."""
@@ -80,7 +93,7 @@ class FlightConsole:
             self._print("the excitation is not known to be off")
 
 
-class StepConsole:
+class StepConsole(_Console):
     """A `StepObserver` that prints a line of text for each tenth that is measured.
 
     Parameters
@@ -88,9 +101,6 @@ class StepConsole:
     out
         Where it is printed; standard output by default.
     """
-
-    def __init__(self, out: TextIO | None = None) -> None:
-        self._out = out or sys.stdout
 
     def state_changed(self, state: ScanState) -> None:
         """Print nothing: who pauses knows."""
@@ -106,11 +116,8 @@ class StepConsole:
         elif done * 10 // planned > (done - 1) * 10 // planned:
             self._print(f"{done} of {planned} measured")
 
-    def _print(self, text: str) -> None:
-        print(text, file=self._out, flush=True)
 
-
-class StudyConsole:
+class StudyConsole(_Console):
     """A `StudyEventHandler` that prints the start and the end of each scan.
 
     Parameters
@@ -120,7 +127,7 @@ class StudyConsole:
     """
 
     def __init__(self, out: TextIO | None = None) -> None:
-        self._out = out or sys.stdout
+        super().__init__(out)
         self.last_end: ScanEnded | None = None
 
     def handle(self, event: StudyEvent) -> None:
@@ -133,6 +140,3 @@ class StudyConsole:
             cause = f": {event.cause}" if event.cause else ""
             run = f", run {event.run_uid}" if event.run_uid else ""
             self._print(f"scan {event.scan_id} {event.state}{run}{cause}")
-
-    def _print(self, text: str) -> None:
-        print(text, file=self._out, flush=True)

@@ -11,7 +11,7 @@ from aefi_bluesky.domain.scan_results import ScanState
 from aefi_bluesky.domain.scan_spec import Zone
 from aefi_bluesky.engine import RustScanAdapter, VirtualConnection
 from aefi_bluesky.session.configuration import load_bench
-from aefi_bluesky.session.signals import StopMotion, StopOnTermination
+from aefi_bluesky.session.signals import StopMotion, StopOnTermination, ending_signals
 from aefi_bluesky.session.simulated import SimulationSettings, simulated_bench
 from aefi_bluesky.testing.builders import a_plan
 from aefi_bluesky.views.recorder import Recorder
@@ -121,6 +121,15 @@ def test_flight_that_somebody_waits_for_is_ended_by_a_handled_signal(
     assert results.cause == "stop requested"
 
 
+def test_program_that_is_to_outlast_its_terminal_does():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        assert ending_signals() == (signal.SIGTERM,)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert ending_signals() == (signal.SIGTERM, signal.SIGHUP)
+
+
 def test_termination_stops_at_once_and_an_interrupt_where_it_ends_the_run(
     port, new_run_engine
 ):
@@ -130,9 +139,10 @@ def test_termination_stops_at_once_and_an_interrupt_where_it_ends_the_run(
     with StopOnTermination(engine):
         handler, stop = engine.context_managers
         assert handler is SigintHandler
-        assert stop == StopMotion(port, (signal.SIGTERM,), (signal.SIGINT,))
+        assert {*stop.at_once} == {signal.SIGTERM, signal.SIGHUP}
+        assert stop.on_second == (signal.SIGINT,)
         with StopOnTermination(engine, (signal.SIGINT, signal.SIGTERM)):
             (stop,) = engine.context_managers
-            assert {*stop.at_once} == {signal.SIGINT, signal.SIGTERM}
+            assert {*stop.at_once} >= {signal.SIGINT, signal.SIGTERM}
             assert stop.on_second == ()
     assert engine.context_managers == before

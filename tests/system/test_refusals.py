@@ -71,6 +71,15 @@ def test_second_shell_is_refused_before_it_touches_the_profile(refusal, tmp_path
     assert list(profile.iterdir()) == []
 
 
+def test_second_queue_server_is_refused_before_it_touches_the_log(refusal, tmp_path):
+    folders = SessionFolders.below(tmp_path)
+    with folders.queue_held():
+        sentence = refusal("qserver", "--folder", str(tmp_path))
+    assert "the queue server of data folder" in sentence
+    assert f"process {os.getpid()} of " in sentence
+    assert not folders.queue.exists()
+
+
 def test_unknown_bench_of_the_environment_is_refused_by_name(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", "import aefi_bluesky.startup"],
