@@ -8,6 +8,8 @@ What is built is chosen by environment variables, which ``aefi shell`` and
 ``AEFI_BENCH_FILE``
     Bench file, or a shipped bench's name; ``aefi`` for a real bench and
     ``simulated`` for the others where it is not set.
+``AEFI_SIMULATED_OBJECT``
+    ``yes`` (default) or ``no``: whether the simulated bench has an object.
 ``AEFI_FOLDER``
     Where data go; a folder of the user's where it is not set.
 ``AEFI_TILED_URI``, ``TILED_API_KEY``
@@ -56,9 +58,10 @@ from aefi_bluesky.plans import (
     time_series,
 )
 from aefi_bluesky.session import Session
-from aefi_bluesky.session.bench_devices import bench_kind
+from aefi_bluesky.session.bench_devices import bench_kind, yes_or_no
 from aefi_bluesky.session.folders import user_folder
 from aefi_bluesky.session.run_links import RunLinks
+from aefi_bluesky.session.simulated import SimulationSettings
 from aefi_bluesky.session.spec_files import read_spec
 from aefi_bluesky.session.study_runs import scan_runs, study_service
 from aefi_bluesky.views.line_table import LineTable
@@ -77,6 +80,9 @@ session = _stack.enter_context(
         kind=_kind,
         folder=Path(os.environ.get("AEFI_FOLDER", user_folder())),
         bench=os.environ.get("AEFI_BENCH_FILE", _shipped),
+        simulation=SimulationSettings(
+            has_object=yes_or_no("AEFI_SIMULATED_OBJECT", default=True)
+        ),
         tiled_uri=os.environ.get("AEFI_TILED_URI"),
         tiled_key=os.environ.get("TILED_API_KEY"),
     )

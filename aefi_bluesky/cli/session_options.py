@@ -15,6 +15,9 @@ _OPTIONS = (
     click.option(
         "--virtual", "kind", flag_value="virtual", help="On the same in virtual time."
     ),
+    click.option(
+        "--no-object", is_flag=True, help="The simulated bench without its object."
+    ),
     click.option("--bench", help="Bench file, or a shipped bench's name."),
     click.option(
         "--folder",
@@ -27,7 +30,7 @@ _OPTIONS = (
 
 
 def session_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options ``kind``, ``bench``, ``folder``, ``tiled_uri``."""
+    """Give a command what `session_variables` takes, and ``folder``."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -43,12 +46,34 @@ def session_variables(
     folders
         Where data go.
     chosen
-        ``kind``, ``bench`` and ``tiled_uri`` as they were given.
+        ``kind``, ``no_object``, ``bench`` and ``tiled_uri`` as they were given.
+
+    Raises
+    ------
+    click.UsageError
+        If a real bench is to be without an object.
     """
+    require_simulated(chosen["kind"], no_object=chosen["no_object"])
     variables = {
         "AEFI_BENCH": chosen["kind"] or "real",
+        "AEFI_SIMULATED_OBJECT": "no" if chosen["no_object"] else None,
         "AEFI_BENCH_FILE": chosen["bench"],
         "AEFI_FOLDER": str(folders.root),
         "AEFI_TILED_URI": chosen["tiled_uri"],
     }
     return {name: value for name, value in variables.items() if value}
+
+
+def require_simulated(kind: str | None, *, no_object: bool) -> None:
+    """Refuse to take the object of a real bench away: a person must.
+
+    Raises
+    ------
+    click.UsageError
+        If the bench is real and is to have none.
+    """
+    if no_object and kind is None:
+        raise click.UsageError(
+            "--no-object is for the simulated bench, with --sim or --virtual; on the "
+            "real one take the object away by hand"
+        )

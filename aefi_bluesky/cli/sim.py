@@ -27,6 +27,7 @@ from aefi_bluesky.storage.server_process import end_with_parent
 @click.option("--tick-us", default=16_000, help="The same of the acquisition's.")
 @click.option("--lag-s", type=float, help="Time constant of the lock-in, s.")
 @click.option("--noise-v", type=float, help="Noise of a reading, V.")
+@click.option("--no-object", is_flag=True, help="Nothing there to be measured.")
 @click.option("--unpaced", is_flag=True, help="No wire time at all: not physical.")
 @click.option(
     "--truth",
@@ -54,6 +55,7 @@ def sim(
     tick_us: int,
     lag_s: float | None,
     noise_v: float | None,
+    no_object: bool,
     unpaced: bool,
     truth: Path | None,
     links: Path | None,
@@ -77,6 +79,7 @@ def sim(
         tick_us=tick_us,
         lag_s=lag_s,
         noise_v=noise_v,
+        has_object=not no_object,
     )
     server = bench_server(load_bench(bench), settings, truth=truth, links=links)
     ports = {

@@ -759,6 +759,8 @@ class SimulatedBench:
         Time constant of the lock-in detection, in s.
     noise_v
         Standard deviation of one conversion's noise, in V.
+    has_object
+        Whether there is an object to be measured.
     keep_conversions
         False leaves the conversions out of the truth, which they make grow.
     encoder_pulses_per_count
@@ -785,6 +787,7 @@ class SimulatedBench:
         start_steps: tuple[float, float] = ...,
         lag_s: float = 0.010,
         noise_v: float = 60e-6,
+        has_object: bool = True,
         keep_conversions: bool = True,
         encoder_pulses_per_count: float = 0.0,
         script: str = "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,20 @@ def bench_kind(name: str, asked_by: str) -> BenchKind:
             return kind
     kinds = ", ".join(map(repr, get_args(BenchKind)))
     raise ConfigurationError(f"{asked_by} must be one of {kinds}, was {name!r}")
+
+
+def yes_or_no(variable: str, *, default: bool) -> bool:
+    """Return whether a variable of the environment says yes.
+
+    Raises
+    ------
+    ConfigurationError
+        If it says neither yes nor no.
+    """
+    word = os.environ.get(variable, "yes" if default else "no")
+    if word not in ("yes", "no"):
+        raise ConfigurationError(f"{variable} must be 'yes' or 'no', was {word!r}")
+    return word == "yes"
 
 
 class Calibrated(Protocol):

@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from aefi_bluesky.domain.bench import BenchDescription
 from aefi_bluesky.domain.errors import ConfigurationError, DeviceUnavailableError
@@ -45,6 +45,8 @@ class SimulationSettings:
         Time constant of the lock-in, in s; None for the simulator's own, 10 ms.
     noise_v
         Standard deviation of a reading's noise, in V; None for 60 uV.
+    has_object
+        Whether there is an object to be measured; without, it is a reference.
     """
 
     seed: int = 0
@@ -58,6 +60,7 @@ class SimulationSettings:
     keep_conversions: bool = True
     lag_s: float | None = None
     noise_v: float | None = None
+    has_object: bool = True
 
     def of_bench(self, bench: BenchConfiguration) -> BenchConfiguration:
         """Return `bench` with the lines chosen here.
@@ -88,9 +91,13 @@ class SimulationSettings:
             }
         )
 
-    def field(self) -> dict[str, float]:
+    def field(self) -> dict[str, Any]:
         """Return what is chosen of the field."""
-        chosen = {"lag_s": self.lag_s, "noise_v": self.noise_v}
+        chosen = {
+            "lag_s": self.lag_s,
+            "noise_v": self.noise_v,
+            "has_object": self.has_object,
+        }
         return {name: value for name, value in chosen.items() if value is not None}
 
     def options(self) -> list[str]:
@@ -111,7 +118,8 @@ class SimulationSettings:
             if value is not None
             for word in (name, str(value))
         ]
-        return words if self.paced else [*words, "--unpaced"]
+        flags = {"--unpaced": not self.paced, "--no-object": not self.has_object}
+        return [*words, *(flag for flag, is_set in flags.items() if is_set)]
 
 
 def simulated_bench(

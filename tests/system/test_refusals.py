@@ -5,9 +5,12 @@ import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
 from simulator_log import SimulatorLog
 
-from aefi_bluesky.cli import main
+from aefi_bluesky.cli import aefi, main
+from aefi_bluesky.domain.errors import ConfigurationError
+from aefi_bluesky.session.bench_devices import yes_or_no
 from aefi_bluesky.session.folders import SessionFolders
 
 
@@ -92,6 +95,23 @@ def test_unknown_bench_of_the_environment_is_refused_by_name(tmp_path):
     sentence = f"ConfigurationError: AEFI_BENCH must be one of {kinds}, was 'virtuel'"
     assert done.stderr.endswith(f"{sentence}\n")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_word_of_the_environment_that_is_none_is_refused(monkeypatch):
+    monkeypatch.setenv("AEFI_SIMULATED_OBJECT", "maybe")
+    message = "AEFI_SIMULATED_OBJECT must be 'yes' or 'no', was 'maybe'"
+    with pytest.raises(ConfigurationError, match=message):
+        yes_or_no("AEFI_SIMULATED_OBJECT", default=True)
+
+
+@pytest.mark.parametrize(
+    "words", [("shell",), ("qserver",), ("study", "run", "ball")], ids=" ".join
+)
+def test_object_of_the_real_bench_is_taken_away_by_hand(tmp_path, words):
+    asked = [*words, "--no-object", "--folder", str(tmp_path / "data")]
+    done = CliRunner().invoke(aefi, asked)
+    assert done.exit_code == 2
+    assert "on the real one take the object away by hand" in done.output
 
 
 def test_unknown_log_level_is_refused(refusal, tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """A tutorial is true: what it says to type gives what it says comes out."""
 
+import contextlib
 import doctest
 import json
 import os
@@ -7,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +30,9 @@ COMMAND = re.compile(r"^\$ (?P<words>.*)\n(?P<shown>(?:(?!\$ ).*\n)*)", re.MULTI
 
 DRESS = re.compile(r"^Out\[\d+\]: |\x1b\[[0-9;]*m", re.MULTILINE)
 """What IPython puts before a value, and its colours."""
+
+SHELL = re.compile(r"(?:^|`)aefi (shell [^\n`]*)", re.MULTILINE)
+"""A session to be opened, in a block or in the text."""
 
 LEAVE = "exit\n"
 
@@ -81,9 +86,12 @@ class Desk:
     ----------
     home
         The home folder, where commands are run.
+    shells
+        What the page says to open each session by, in order.
     """
 
     home: Path
+    shells: Iterator[str]
     prompt: Prompt | None = None
 
     def command(self, *words):
@@ -104,7 +112,7 @@ class Desk:
         if self.prompt is None:
             self.prompt = Prompt(
                 subprocess.Popen(
-                    self.command("shell", "--virtual", "-c", HOST),
+                    self.command(*in_virtual_time(next(self.shells)), "-c", HOST),
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     text=True,
@@ -122,7 +130,7 @@ class Desk:
         program, *words = (w.replace("~", str(self.home)) for w in shlex.split(line))
         assert program == "aefi", "commands of a tutorial are ours"
         done = subprocess.run(
-            self.command(*("--virtual" if w == "--sim" else w for w in words)),
+            self.command(*in_virtual_time(shlex.join(words))),
             capture_output=True,
             text=True,
             cwd=self.home,
@@ -137,18 +145,15 @@ class Desk:
             self.prompt.leave()
 
 
+def in_virtual_time(line):
+    return ["--virtual" if word == "--sim" else word for word in shlex.split(line)]
+
+
 def check(typed, wanted, got):
     """Compare; ``...`` stands for anything, one blank for any number of them."""
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     same = doctest.OutputChecker().check_output(wanted.strip(), got.strip(), flags)
     assert same, f"{typed}\nshows:\n{got}\nthe page says:\n{wanted}"
-
-
-@pytest.fixture
-def desk(tmp_path):
-    desk = Desk(tmp_path)
-    yield desk
-    desk.close()
 
 
 @pytest.mark.parametrize(
@@ -158,12 +163,14 @@ def desk(tmp_path):
         for path in sorted(ROOT.glob("docs/tutorials/*.md"))
     ],
 )
-def test_what_a_tutorial_says_comes_out(page, desk):
-    steps = list(STEP.finditer(page.read_text(encoding="utf-8")))
+def test_what_a_tutorial_says_comes_out(page, tmp_path):
+    text = page.read_text(encoding="utf-8")
+    steps = list(STEP.finditer(text))
     assert steps
-    for step in steps:
-        if step["cell"] is not None:
-            desk.type(step["cell"], step["shown"])
-            continue
-        for command in COMMAND.finditer(step["console"]):
-            desk.enter(command["words"], command["shown"])
+    with contextlib.closing(Desk(tmp_path, iter(SHELL.findall(text)))) as desk:
+        for step in steps:
+            if step["cell"] is not None:
+                desk.type(step["cell"], step["shown"])
+                continue
+            for command in COMMAND.finditer(step["console"]):
+                desk.enter(command["words"], command["shown"])

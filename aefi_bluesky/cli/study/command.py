@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from aefi_bluesky.cli.session_options import require_simulated
 from aefi_bluesky.cli.study import store, tables
 from aefi_bluesky.domain.events import ScanId, StudyId
 from aefi_bluesky.domain.measured_object import MeasuredObject
@@ -188,6 +189,9 @@ def cancel(study_id: str, folder: Path, scan_id: str, cause: str) -> None:
 @click.option(
     "--virtual", "kind", flag_value="virtual", help="On the same in virtual time."
 )
+@click.option(
+    "--no-object", is_flag=True, help="The simulated bench without its object."
+)
 @click.option("--bench", help="Bench file, or a shipped bench's name.")
 @click.option(
     "--tiled",
@@ -200,6 +204,7 @@ def run(
     folder: Path,
     every: bool,
     kind: str | None,
+    no_object: bool,
     bench: str | None,
     tiled_uri: str | None,
 ) -> None:
@@ -208,6 +213,7 @@ def run(
     With --all it ends at the first scan that does not complete. The exit status is 0
     only if all that was flown is completed.
     """
+    require_simulated(kind, no_object=no_object)
     # Refused here, nothing has to be started first.
     service = store.planning(folder)
     with SessionFolders(folder.absolute()).held():
@@ -219,6 +225,7 @@ def run(
         StudyId(study_id),
         folder=folder,
         kind=kind or "real",
+        has_object=not no_object,
         bench=bench,
         tiled_uri=tiled_uri,
         every=every,

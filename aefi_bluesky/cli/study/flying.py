@@ -16,6 +16,7 @@ from aefi_bluesky.domain.planned_scan import PlannedScanState
 from aefi_bluesky.session import Session
 from aefi_bluesky.session.bench_devices import BenchKind
 from aefi_bluesky.session.signals import StopOnTermination, ending_signals
+from aefi_bluesky.session.simulated import SimulationSettings
 from aefi_bluesky.session.study_runs import study_service
 from aefi_bluesky.views.console import FlightConsole, StepConsole, StudyConsole
 
@@ -27,6 +28,7 @@ def fly_scans(
     *,
     folder: Path,
     kind: str,
+    has_object: bool,
     bench: str | None,
     tiled_uri: str | None,
     every: bool,
@@ -41,6 +43,8 @@ def fly_scans(
         The data folder.
     kind
         ``real``, ``ptys`` or ``virtual``, see `Session.open`.
+    has_object
+        Whether a simulated bench has an object.
     bench
         Bench file, or a shipped name; the kind's own if None.
     tiled_uri
@@ -58,6 +62,7 @@ def fly_scans(
         kind=cast(BenchKind, kind),
         folder=folder,
         bench=bench or ("aefi" if kind == "real" else "simulated"),
+        simulation=SimulationSettings(has_object=has_object),
         tiled_uri=tiled_uri,
         tiled_key=os.environ.get("TILED_API_KEY"),
     ) as session:

@@ -38,7 +38,7 @@ impl SimulatedBench {
     #[new]
     #[pyo3(signature = (*, seed=0, baud_code=1, paced=true, stage_turnaround_us=1000,
                         stage_tick_us=0, acquisition_baud=1_500_000, tick_us=16000,
-                        start_steps=(0.0, 0.0), lag_s=0.010, noise_v=60e-6,
+                        start_steps=(0.0, 0.0), lag_s=0.010, noise_v=60e-6, has_object=true,
                         keep_conversions=true, encoder_pulses_per_count=0.0, script=""))]
     #[allow(clippy::too_many_arguments)]
     fn new(
@@ -52,6 +52,7 @@ impl SimulatedBench {
         start_steps: (f64, f64),
         lag_s: f64,
         noise_v: f64,
+        has_object: bool,
         keep_conversions: bool,
         encoder_pulses_per_count: f64,
         script: &str,
@@ -84,6 +85,9 @@ impl SimulatedBench {
         settings.acquisition.keep_conversions = keep_conversions;
         settings.field.lag_s = lag_s;
         settings.field.noise_v = noise_v;
+        if !has_object {
+            settings.field.object_contrast = 0.0;
+        }
         let bench =
             sim::SimulatedBench::starting_at(settings.clone(), &faults(script)?, Nanos::ZERO);
         Ok(Self {
