@@ -47,8 +47,10 @@ test-loom:  ## the engine's atomics, in every order of its threads
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom CARGO_PROFILE_TEST_OPT_LEVEL=0 \
 		cargo test --package aefi-scan-engine --locked --test loom
 
+# What takes real time on ptys is judged by it: alone, and one after the other.
 test-python: $(BUILT) redis
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m 'not realtime' -n auto --dist loadfile
+	$(BIN)/python -m pytest -m realtime
 
 # Its tests start a Redis of their own; where it is missing, only root can get it.
 redis:
