@@ -225,17 +225,20 @@ def _aimed_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
     return max(1 / detector_rate_hz(spec, bench), (slowest_s + tick_s / 2) / 1.25)
 
 
-def uncertain_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
+def uncertain_s(
+    spec: FlyScanSpec, bench: BenchDescription, *, lost_ticks: int = 0
+) -> float:
     """Return how long the middle of a reading's integration may have been, in s.
 
     It lies between request and reply, and the integration as a whole does, beside
-    the bytes: what waits for a tick may have had few.
+    the bytes: what waits for a tick may have had few. A reply that is followed by the
+    next request may have lost so many ticks.
     """
     detector = bench.detector
     taken_s = slowest_reading_s(spec, bench)
     if spec.trigger.kind not in (TriggerKind.POSITIONS, TriggerKind.PERIODIC):
-        # The next one follows at a tick, and one may be lost.
-        taken_s = 1 / detector_rate_hz(spec, bench) + detector.latency_tick_s
+        lost_s = lost_ticks * detector.latency_tick_s
+        taken_s = 1 / detector_rate_hz(spec, bench) + lost_s
     least = _LEAST_BYTES if detector.latency_tick_s else 1.0
     known_s = integration_s(spec, bench) + least * detector.exchange_s
     return max(taken_s - known_s, 0.0)

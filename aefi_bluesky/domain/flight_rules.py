@@ -75,7 +75,7 @@ def broken_rules(
 
 def reading_limit_mm_per_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
     """Return the speed at which a frame meets just enough readings."""
-    limit = _room_mm(spec, bench) / readings_s(spec, bench)
+    limit = _reading_room_mm(spec, bench) / readings_s(spec, bench)
     return whole_up_to(limit, spec, bench)
 
 
@@ -83,14 +83,37 @@ def fix_limit_mm_per_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
     """Return the speed at which just enough fixes tell the frame of a reading."""
     fixes_s = FIXES_PER_FRAME / bench.link.fix_rate_hz
     room_mm = _room_mm(spec, bench, VAGUE_STEPS)
-    return whole_up_to(room_mm / (uncertain_s(spec, bench) + fixes_s), spec, bench)
+    lost, usual = (
+        room_mm / (uncertain_s(spec, bench, lost_ticks=ticks) + fixes_s)
+        for ticks in (1, 0)
+    )
+    limit = max(lost, min(usual, _sparing_mm_per_s(spec, bench)))
+    return whole_up_to(limit, spec, bench)
 
 
-def _room_mm(spec: FlyScanSpec, bench: BenchDescription, steps: int = 1) -> float:
-    """Return the way in a frame less so many steps, in mm.
+def _sparing_mm_per_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
+    """Return up to which speed a frame can spare the reading that lost a tick."""
+    readings = spec.min_readings_per_frame + 1
+    spared_s = readings / reading_rate_hz(spec, bench) + bench.detector.latency_tick_s
+    return _reading_room_mm(spec, bench) / spared_s
 
-    Its edges are known to half a step each.
+
+def _reading_room_mm(spec: FlyScanSpec, bench: BenchDescription) -> float:
+    """Return the way in a frame for its readings, in mm."""
+    return _room_mm(spec, bench, _reading_steps(spec))
+
+
+def _reading_steps(spec: FlyScanSpec) -> int:
+    """Return the steps that a frame's readings may be off by.
+
+    Its edges are known to half a step each, a place that is aimed at to one.
     """
+    is_aimed = spec.trigger.kind is TriggerKind.POSITIONS
+    return 1 + (spec.min_readings_per_frame if is_aimed else 0)
+
+
+def _room_mm(spec: FlyScanSpec, bench: BenchDescription, steps: int) -> float:
+    """Return the way in a frame less so many steps, in mm."""
     fast = spec.effective_fast_axis
     return max(spec.pitch_mm(fast) - steps * bench.axis(fast).mm_per_step, 0.0)
 
@@ -108,27 +131,28 @@ def _travel_violations(
 def _reading_violations(
     spec: FlyScanSpec, bench: BenchDescription
 ) -> Iterator[Violation]:
-    """Yield that too few readings are certain to lie in a frame.
-
-    Its edges are known to half a step each.
-    """
+    """Yield that too few readings are certain to lie in a frame."""
     speed, needed_s = flown_mm_per_s(spec, bench), readings_s(spec, bench)
-    needed, room_s = spec.min_readings_per_frame, _room_mm(spec, bench) / speed
+    needed, room_s = spec.min_readings_per_frame, _reading_room_mm(spec, bench) / speed
     pitch = spec.pitch_mm(spec.effective_fast_axis)
-    found = room_s / needed_s * needed
+    found, steps = room_s / needed_s * needed, _reading_steps(spec)
     if found < needed * (1 - _ROUNDING):
-        hopeless_s = _hopeless_s(spec, bench) - _step_s(spec, bench)
+        hopeless_s = _hopeless_s(spec, bench) - (pitch / speed - room_s)
         yield Violation(
             "readings per frame",
             found,
             needed,
             "readings",
             f"{found:.3g} readings are sure to fall into a frame of {pitch:g} mm at "
-            f"{spec.speed_mm_per_s:g} mm/s, a step taken off; {needed} may take "
-            f"{needed_s:.3g} s",
+            f"{spec.speed_mm_per_s:g} mm/s, {_in_words(steps)} "
+            f"taken off; {needed} may take {needed_s:.3g} s",
             slower(reading_limit_mm_per_s(spec, bench), spec, bench),
             guard=needed * (1 - hopeless_s / needed_s),
         )
+
+
+def _in_words(steps: int) -> str:
+    return "a step" if steps == 1 else f"{steps} steps"
 
 
 def _hopeless_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
@@ -246,10 +270,11 @@ def _fix_violations(spec: FlyScanSpec, bench: BenchDescription) -> Iterator[Viol
     A reading counts if the interval of its place is narrower than a frame. What is
     known of its instant is the request's and the reply's, less the integration; what
     is known of the place at these, the fixes around them, to two steps and to what
-    passes in an exchange.
+    passes in an exchange. One that has lost a tick may be spared.
     """
-    uncertain, rate = uncertain_s(spec, bench), bench.link.fix_rate_hz
-    speed = flown_mm_per_s(spec, bench)
+    speed, rate = flown_mm_per_s(spec, bench), bench.link.fix_rate_hz
+    spares = speed <= _sparing_mm_per_s(spec, bench) * (1 + _ROUNDING)
+    uncertain = uncertain_s(spec, bench, lost_ticks=0 if spares else 1)
     pitch = spec.pitch_mm(spec.effective_fast_axis)
     blur_s = uncertain + VAGUE_STEPS * _step_s(spec, bench)
     found = (pitch / speed - blur_s) * rate
