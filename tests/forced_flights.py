@@ -171,8 +171,8 @@ def _kept_the_period(flown: Flown, case: Case) -> bool:
     trigger = case.spec.trigger
     if trigger.kind is not TriggerKind.PERIODIC or len(flown.conversions) < 3:
         return True
-    apart_s = np.median(np.diff(flown.conversions)) * 1e-9
-    return bool(abs(apart_s - trigger.period_s) <= 1e-3 * trigger.period_s)
+    apart_s = np.diff(flown.conversions) * 1e-9
+    return bool(np.all(np.abs(apart_s - trigger.period_s) <= 1e-3 * trigger.period_s))
 
 
 def _gave_all_pulses(flown: Flown, case: Case) -> bool:

@@ -7,9 +7,14 @@ from typing import Any
 
 from aefi_bluesky.domain.bench import BenchDescription
 from aefi_bluesky.domain.feasibility import Change, FeasibilityReport
+from aefi_bluesky.domain.flight_load import HostLimits
+from aefi_bluesky.domain.planning import plan_flight
 from aefi_bluesky.domain.scan_spec import FlyScanSpec, Trigger, TriggerKind
 
 Planned = tuple[FlyScanSpec, BenchDescription]
+
+ROUNDS = 12
+"""One change may ask for another, but not without an end."""
 
 
 def changed(spec: FlyScanSpec, bench: BenchDescription, change: Change) -> Planned:
@@ -49,6 +54,27 @@ def all_changed(
             return None
         spec, bench = changed(spec, bench, change)
     return spec, bench
+
+
+def followed(
+    spec: FlyScanSpec, bench: BenchDescription, host: HostLimits | None = None
+) -> Planned | None:
+    """Follow all suggestions again and again; return what they lead to, if to a plan.
+
+    Raises
+    ------
+    AssertionError
+        If they have no end.
+    """
+    for _ in range(ROUNDS):
+        planned = plan_flight(spec, bench, host=host)
+        if not isinstance(planned, FeasibilityReport):
+            return spec, bench
+        better = all_changed(spec, bench, planned)
+        if better is None:
+            return None
+        spec, bench = better
+    raise AssertionError(f"no end of suggestions: {planned}")
 
 
 def _by_speed(change: Change | str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -29,6 +30,10 @@ from aefi_bluesky.session.configuration import (
     load_bench,
 )
 from aefi_bluesky.session.simulated import SimulationSettings
+
+BLOCKS = 10
+SPECS = int(os.environ.get("AEFI_SPECS", "1000"))
+"""Random specs flown, accepted or not, in so many blocks; a night's worth is 10 000."""
 
 _SHIPPED = load_bench("simulated")
 

@@ -8,9 +8,10 @@ from aefi_bluesky.domain.scan_spec import FlyScanSpec, TriggerKind
 MARGIN_STEPS = 2
 """Room between ramp and window, in steps, beside the way of some fix periods."""
 
-SETTLING_FIXES = 12
+SETTLING_FIXES = 16
 """Fixes at speed after which the engine predicts the way well enough to aim by it: its
-filter follows a cruise within a step after ten."""
+filter follows a cruise within a step after ten, and a status and a full position query
+may take the time of four."""
 
 AIMED = TriggerKind.POSITIONS, TriggerKind.DIGITAL_OUTPUT
 """Triggers that the host aims by a prediction of the way."""

@@ -12,27 +12,32 @@ from aefi_bluesky.domain.flight_load import (
     RING_SAMPLES,
     HostLimits,
     document_bytes,
-    line_fix_rate_hz,
 )
 from aefi_bluesky.domain.reading_rates import (
     fastest_reading_s,
-    frame_s,
     integration_s,
     reading_rate_hz,
+    readings_s,
     slowest_reading_s,
     uncertain_s,
 )
 from aefi_bluesky.domain.scan_spec import FlyScanSpec, TriggerKind
 from aefi_bluesky.domain.speed_rules import (
+    flown_mm_per_s,
     positioning_violations,
     ramp_violations,
     slower,
     speed_violations,
+    whole_up_to,
 )
 from aefi_bluesky.domain.travel_rules import travel_violations
 
-FIXES_PER_FRAME = 2
-"""Fixes that must fall into a frame beside the time that a reading is uncertain by."""
+FIXES_PER_FRAME = 1
+"""Fixes that must fall into a frame beside the time that a reading is uncertain by: the
+counter is latched at some instant of an exchange."""
+
+VAGUE_STEPS = 2
+"""Steps that fixes tell a place to at worst: a counter's rounding on either side."""
 
 AIM_STEPS = 4
 """Steps between two places to aim at: what is off by a quarter of this way is late, and
@@ -41,12 +46,12 @@ a prediction may be off by a step."""
 _ROUNDING = 1e-8
 """Relative difference of numbers that mean the same: what is suggested is rounded."""
 
-_PULSE_EXCHANGES = {TriggerKind.SYNC_OUTPUT: 9, TriggerKind.DIGITAL_OUTPUT: 6}
+_PULSE_EXCHANGES = {TriggerKind.SYNC_OUTPUT: 9, TriggerKind.DIGITAL_OUTPUT: 3}
 """Time that a frame's pulse takes on the link, in times of a position query.
 
-Off, count, on, status, and queries to see the centre passed; or on, off, a span kept
-free before, and queries to predict from. The engine's tests fly frames as short as
-these (``rust/aefi-scan-engine/tests/wires.rs``).
+Off, count, on, status, and queries to see the centre passed; or on, off and a query,
+or the same time kept free. The commands of the former are longer than a query, which
+matters on a slow line.
 """
 
 
@@ -72,17 +77,47 @@ def broken_rules(
 
 def reading_limit_mm_per_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
     """Return the speed at which a frame meets just enough readings."""
-    fast = spec.effective_fast_axis
-    room_mm = max(spec.pitch_mm(fast) - bench.axis(fast).mm_per_step, 0.0)
-    return room_mm * reading_rate_hz(spec, bench) / _readings_needed(spec)
+    limit = _reading_room_mm(spec, bench) / readings_s(spec, bench)
+    return whole_up_to(limit, spec, bench)
 
 
 def fix_limit_mm_per_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
     """Return the speed at which just enough fixes tell the frame of a reading."""
+    fixes_s = FIXES_PER_FRAME / bench.link.fix_rate_hz
+    room_mm = _room_mm(spec, bench, VAGUE_STEPS)
+    lost, usual = (
+        room_mm / (uncertain_s(spec, bench, lost_ticks=ticks) + fixes_s)
+        for ticks in (1, 0)
+    )
+    limit = max(lost, min(usual, _sparing_mm_per_s(spec, bench)))
+    return whole_up_to(limit, spec, bench)
+
+
+def _sparing_mm_per_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
+    """Return up to which speed a frame can spare the reading that lost a tick."""
+    readings = spec.min_readings_per_frame + 1
+    spared_s = readings / reading_rate_hz(spec, bench) + bench.detector.latency_tick_s
+    return _reading_room_mm(spec, bench) / spared_s
+
+
+def _reading_room_mm(spec: FlyScanSpec, bench: BenchDescription) -> float:
+    """Return the way in a frame for its readings, in mm."""
+    return _room_mm(spec, bench, _reading_steps(spec))
+
+
+def _reading_steps(spec: FlyScanSpec) -> int:
+    """Return the steps that a frame's readings may be off by.
+
+    Its edges are known to half a step each, a place that is aimed at to one.
+    """
+    is_aimed = spec.trigger.kind is TriggerKind.POSITIONS
+    return 1 + (spec.min_readings_per_frame if is_aimed else 0)
+
+
+def _room_mm(spec: FlyScanSpec, bench: BenchDescription, steps: int) -> float:
+    """Return the way in a frame less so many steps, in mm."""
     fast = spec.effective_fast_axis
-    fixes_s = FIXES_PER_FRAME / line_fix_rate_hz(bench)
-    room_mm = max(spec.pitch_mm(fast) - bench.axis(fast).mm_per_step, 0.0)
-    return room_mm / (uncertain_s(spec, bench) + fixes_s)
+    return max(spec.pitch_mm(fast) - steps * bench.axis(fast).mm_per_step, 0.0)
 
 
 def _travel_violations(
@@ -98,35 +133,32 @@ def _travel_violations(
 def _reading_violations(
     spec: FlyScanSpec, bench: BenchDescription
 ) -> Iterator[Violation]:
-    """Yield that too few readings are told to lie in a frame.
-
-    Its edges are known to half a step each.
-    """
-    fast = spec.effective_fast_axis
-    pitch, rate = spec.pitch_mm(fast), reading_rate_hz(spec, bench)
-    per_mm = rate / spec.speed_mm_per_s
-    found = (pitch - bench.axis(fast).mm_per_step) * per_mm
-    needed = _readings_needed(spec)
+    """Yield that too few readings are certain to lie in a frame."""
+    speed, needed_s = flown_mm_per_s(spec, bench), readings_s(spec, bench)
+    needed, room_s = spec.min_readings_per_frame, _reading_room_mm(spec, bench) / speed
+    pitch = spec.pitch_mm(spec.effective_fast_axis)
+    found, steps = room_s / needed_s * needed, _reading_steps(spec)
     if found < needed * (1 - _ROUNDING):
-        hopeless = (
-            _hopeless_readings(spec, bench) - bench.axis(fast).mm_per_step * per_mm
-        )
+        hopeless_s = _hopeless_s(spec, bench) - (pitch / speed - room_s)
         yield Violation(
             "readings per frame",
             found,
             needed,
             "readings",
-            f"{max(found, 0.0):.3g} readings fall into a frame of {pitch:g} mm at "
-            f"{spec.speed_mm_per_s:g} mm/s and {rate:.3g} readings/s, a step "
-            f"taken off; {needed:g} are needed for {spec.min_readings_per_frame} "
-            "whole ones",
+            f"{found:.3g} readings are sure to fall into a frame of {pitch:g} mm at "
+            f"{spec.speed_mm_per_s:g} mm/s, {_in_words(steps)} "
+            f"taken off; {needed} may take {needed_s:.3g} s",
             slower(reading_limit_mm_per_s(spec, bench), spec, bench),
-            guard=needed - hopeless,
+            guard=needed * (1 - hopeless_s / needed_s),
         )
 
 
-def _hopeless_readings(spec: FlyScanSpec, bench: BenchDescription) -> float:
-    """Return how few readings are certain to be too few.
+def _in_words(steps: int) -> str:
+    return "a step" if steps == 1 else f"{steps} steps"
+
+
+def _hopeless_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
+    """Return how short a frame is certain to have too few readings, in s.
 
     A window of n frames has at most one reading more than fit into it, and each may
     come as early as its conversions end.
@@ -135,18 +167,7 @@ def _hopeless_readings(spec: FlyScanSpec, bench: BenchDescription) -> float:
     fastest_s = fastest_reading_s(spec, bench)
     if spec.trigger.kind is TriggerKind.PERIODIC:
         fastest_s = max(fastest_s, spec.trigger.period_s)
-    share = min(reading_rate_hz(spec, bench) * fastest_s, 1.0)
-    return (spec.min_readings_per_frame - 1 / n_frames) * share
-
-
-def _readings_needed(spec: FlyScanSpec) -> float:
-    """Return how many readings must fit into a frame for enough whole ones."""
-    if spec.trigger.kind is TriggerKind.POSITIONS:
-        # Each is aimed, and the slowest exchange takes twice the usual one: its reply
-        # just misses a tick of the adapter.
-        return 2 * spec.min_readings_per_frame
-    # One more than asked for: the first may begin before the frame does.
-    return spec.min_readings_per_frame + 1
+    return (spec.min_readings_per_frame - 1 / n_frames) * fastest_s
 
 
 def _missing_wiring(kind: TriggerKind, wiring: WiringDescription) -> list[str]:
@@ -209,15 +230,13 @@ def _trigger_violations(
 def _pulse_violations(
     spec: FlyScanSpec, bench: BenchDescription
 ) -> Iterator[Violation]:
-    kind, fast = spec.trigger.kind, spec.effective_fast_axis
+    kind, speed = spec.trigger.kind, flown_mm_per_s(spec, bench)
     exchanges = _PULSE_EXCHANGES.get(kind, 0)
     exchange_s = 1 / bench.link.fix_rate_hz
-    unseen_mm = _unseen_steps(kind, bench) * bench.axis(fast).mm_per_step
-    pitch = spec.pitch_mm(fast)
-    found_s = (pitch - unseen_mm) / spec.speed_mm_per_s
-    needed_s = exchanges * exchange_s
+    pitch, seen = spec.pitch_mm(spec.effective_fast_axis), _seen_mm(spec, bench)
+    found_s, needed_s = seen / speed, exchanges * exchange_s
     if found_s < needed_s * (1 - _ROUNDING):
-        hopeless_s = _LEAST_EXCHANGES * exchange_s - unseen_mm / spec.speed_mm_per_s
+        hopeless_s = _LEAST_EXCHANGES * exchange_s - (pitch - seen) / speed
         yield Violation(
             "time for pulses",
             found_s,
@@ -226,20 +245,25 @@ def _pulse_violations(
             f"a frame of {pitch:g} mm leaves {max(found_s, 0.0):.3g} s at "
             f"{spec.speed_mm_per_s:g} mm/s; its pulse by {kind.value} "
             f"needs {needed_s:.3g} s on the link",
-            slower(max(pitch - unseen_mm, 0.0) / needed_s, spec, bench),
+            slower(max(seen, 0.0) / needed_s, spec, bench),
             guard=needed_s - hopeless_s,
         )
 
 
-def _unseen_steps(kind: TriggerKind, bench: BenchDescription) -> float:
-    """Return what of a frame passes before its pulse is known to be over, in steps.
+def _seen_mm(spec: FlyScanSpec, bench: BenchDescription) -> float:
+    """Return what of a frame is left when its pulse is known to be over, in mm.
 
-    A position is known to a step, a pulse stands at a whole count, and it has passed
-    half a count and a step behind.
+    A position is known to a step, two pulses stand whole counts apart, and one has
+    passed half a count and a step behind.
     """
-    if kind is not TriggerKind.SYNC_OUTPUT:
-        return 0.0
-    return 3 + 1.5 * bench.wiring.encoder_pulses_per_count
+    fast = spec.effective_fast_axis
+    step, pitch = bench.axis(fast).mm_per_step, spec.pitch_mm(fast)
+    if spec.trigger.kind is not TriggerKind.SYNC_OUTPUT:
+        return pitch
+    steps, count = pitch / step, bench.wiring.encoder_pulses_per_count
+    if count:
+        steps = math.floor(steps / count + _ROUNDING) * count
+    return (steps - 3 - count / 2) * step
 
 
 def _fix_violations(spec: FlyScanSpec, bench: BenchDescription) -> Iterator[Violation]:
@@ -247,13 +271,15 @@ def _fix_violations(spec: FlyScanSpec, bench: BenchDescription) -> Iterator[Viol
 
     A reading counts if the interval of its place is narrower than a frame. What is
     known of its instant is the request's and the reply's, less the integration; what
-    is known of the place at these, the fixes around them, to a step: one on either
-    side, and between two of them no more than a period passes.
+    is known of the place at these, the fixes around them, to two steps and to what
+    passes in an exchange. One that has lost a tick may be spared.
     """
-    fast = spec.effective_fast_axis
-    uncertain, rate = uncertain_s(spec, bench), line_fix_rate_hz(bench)
-    blur_s = uncertain + bench.axis(fast).mm_per_step / spec.speed_mm_per_s
-    found = (frame_s(spec) - blur_s) * rate
+    speed, rate = flown_mm_per_s(spec, bench), bench.link.fix_rate_hz
+    spares = speed <= _sparing_mm_per_s(spec, bench) * (1 + _ROUNDING)
+    uncertain = uncertain_s(spec, bench, lost_ticks=0 if spares else 1)
+    pitch = spec.pitch_mm(spec.effective_fast_axis)
+    blur_s = uncertain + VAGUE_STEPS * _step_s(spec, bench)
+    found = (pitch / speed - blur_s) * rate
     if found < FIXES_PER_FRAME * (1 - _ROUNDING):
         hopeless = (_least_uncertain_s(spec, bench) - blur_s) * rate
         yield Violation(
@@ -261,13 +287,18 @@ def _fix_violations(spec: FlyScanSpec, bench: BenchDescription) -> Iterator[Viol
             found,
             FIXES_PER_FRAME,
             "fixes",
-            f"{max(found, 0.0):.3g} fixes fall into a frame of {spec.pitch_mm(fast):g} "
-            f"mm at {spec.speed_mm_per_s:g} mm/s and {rate:.4g} fixes/s, beside a step "
+            f"{max(found, 0.0):.3g} fixes fall into a frame of {pitch:g} mm at "
+            f"{spec.speed_mm_per_s:g} mm/s and {rate:.4g} fixes/s, beside two steps "
             f"and the {uncertain * 1000:.3g} ms that a reading's instant is uncertain "
-            f"by; {FIXES_PER_FRAME} are needed to tell its frame",
+            f"by; {FIXES_PER_FRAME} is needed to tell its frame",
             slower(fix_limit_mm_per_s(spec, bench), spec, bench),
             guard=FIXES_PER_FRAME - hopeless,
         )
+
+
+def _step_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
+    fast = spec.effective_fast_axis
+    return bench.axis(fast).mm_per_step / flown_mm_per_s(spec, bench)
 
 
 def _least_uncertain_s(spec: FlyScanSpec, bench: BenchDescription) -> float:

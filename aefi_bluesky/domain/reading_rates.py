@@ -11,6 +11,12 @@ from aefi_bluesky.domain.scan_spec import FlyScanSpec, TriggerKind
 _ROUNDING = 1e-9
 """Relative difference of times that mean the same."""
 
+_LEAST_BYTES = 1 / 3
+"""Share of a reading's bytes that it has at least: eight codes of a digit each."""
+
+_CLOCKS = 1.0001
+"""The clock of an adapter and that of the host, at most."""
+
 
 class Averaging(Protocol):
     """What says how many conversions are averaged into a reading."""
@@ -76,12 +82,51 @@ def slowest_reading_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
     return max(1 / detector_rate_hz(spec, bench), longest_s)
 
 
-def uncertain_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
+def readings_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
+    """Return what the readings that a frame needs may take at most, in s.
+
+    Each as the engine sees it: in the middle of what it may have integrated over.
+    """
+    n = spec.min_readings_per_frame
+    mean_s = n / reading_rate_hz(spec, bench)
+    match spec.trigger.kind:
+        case TriggerKind.POSITIONS:
+            return n * _aimed_s(spec, bench)
+        case TriggerKind.PERIODIC:
+            # Replies wait for a tick that is none of the period's; half of the wait
+            # shifts the middle.
+            return (mean_s + _at_tick_s(mean_s * _CLOCKS, bench)) / 2
+        case _:
+            # One of them may lose a tick, which shifts its middle by half of it, and
+            # those behind it by all.
+            return mean_s + bench.detector.latency_tick_s / (2 if n == 1 else 1)
+
+
+def _aimed_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
+    """Return how far readings that are aimed must lie apart, in s.
+
+    A quarter of the distance is late. The next is due when a reply may just have missed
+    a tick, and the second of a flight half a tick earlier, when the first has told the
+    lead. One that is late leaves at a tick.
+    """
+    slowest_s, tick_s = slowest_reading_s(spec, bench), bench.detector.latency_tick_s
+    return max(1 / detector_rate_hz(spec, bench), (slowest_s + tick_s / 2) / 1.25)
+
+
+def uncertain_s(
+    spec: FlyScanSpec, bench: BenchDescription, *, lost_ticks: int = 0
+) -> float:
     """Return how long the middle of a reading's integration may have been, in s.
 
-    It lies between request and reply, and the integration as a whole does.
+    It lies between request and reply, and the integration as a whole does, beside
+    the bytes: what waits for a tick may have had few. A reply that is followed by the
+    next request may have lost so many ticks.
     """
-    taken_s = 1 / detector_rate_hz(spec, bench)
-    if spec.trigger.kind in (TriggerKind.POSITIONS, TriggerKind.PERIODIC):
-        taken_s = slowest_reading_s(spec, bench)
-    return taken_s - integration_s(spec, bench)
+    detector = bench.detector
+    taken_s = slowest_reading_s(spec, bench)
+    if spec.trigger.kind not in (TriggerKind.POSITIONS, TriggerKind.PERIODIC):
+        lost_s = lost_ticks * detector.latency_tick_s
+        taken_s = 1 / detector_rate_hz(spec, bench) + lost_s
+    least = _LEAST_BYTES if detector.latency_tick_s else 1.0
+    known_s = integration_s(spec, bench) + least * detector.exchange_s
+    return max(taken_s - known_s, 0.0)

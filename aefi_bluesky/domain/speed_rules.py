@@ -39,23 +39,36 @@ def flyable_speeds(spec: FlyScanSpec, bench: BenchDescription) -> SpeedSpans:
     return controller_speeds(motion, step).within(low, high)
 
 
-def speed_violations(spec: FlyScanSpec, bench: BenchDescription) -> Iterator[Violation]:
-    """Yield that the speed is out of the bench's range, as asked or as it is flown."""
-    asked, motion = spec.speed_mm_per_s, bench.motion
+def flown_mm_per_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
+    """Return the speed that is flown, in mm/s: whole steps/s, one at least."""
     step = _mm_per_step(spec, bench)
+    return max(whole_speed(spec.speed_mm_per_s, step), step)
+
+
+def whole_up_to(
+    speed_mm_per_s: float, spec: FlyScanSpec, bench: BenchDescription
+) -> float:
+    """Return the highest speed up to this one that is flown as it is, in mm/s."""
+    step = _mm_per_step(spec, bench)
+    return math.floor(speed_mm_per_s / step + _WHOLE) * step
+
+
+def speed_violations(spec: FlyScanSpec, bench: BenchDescription) -> Iterator[Violation]:
+    """Yield that the speed, as it is flown, is out of the bench's range."""
+    asked, motion = spec.speed_mm_per_s, bench.motion
+    speed = whole_speed(asked, _mm_per_step(spec, bench))
     low, high = motion.min_speed_mm_per_s, motion.max_speed_mm_per_s
-    for speed, guard in ((asked, step / 2), (whole_speed(asked, step), 0.0)):
-        if speed not in SpeedSpans(((low, high),)):
-            yield Violation(
-                "speed",
-                speed,
-                low if speed < low else high,
-                "mm/s",
-                f"speed {speed:g} mm/s is outside {low:g} to {high:g} mm/s",
-                _fly_at(flyable_speeds(spec, bench).nearest(asked)),
-                guard=guard,
-            )
-            return
+    allowed = SpeedSpans(((low, high),))
+    if speed not in allowed:
+        told = speed if asked in allowed else asked
+        yield Violation(
+            "speed",
+            speed,
+            low if speed < low else high,
+            "mm/s",
+            f"speed {told:g} mm/s is outside {low:g} to {high:g} mm/s",
+            _fly_at(flyable_speeds(spec, bench).nearest(asked)),
+        )
 
 
 def ramp_violations(spec: FlyScanSpec, bench: BenchDescription) -> Iterator[Violation]:
@@ -124,8 +137,9 @@ def slower(
 ) -> Change | str:
     """Suggest the highest speed up to this one that breaks no rule of speeds."""
     speeds = flyable_speeds(spec, bench)
+    whole = whole_up_to(speed_mm_per_s, spec, bench)
     # Rounded down to what people write, unless only the very speed fits.
-    for speed in (_floored(speed_mm_per_s), speed_mm_per_s):
+    for speed in (_floored(whole), whole):
         highest = speeds.highest_up_to(speed)
         if highest is not None:
             return _fly_at(highest, " at most")

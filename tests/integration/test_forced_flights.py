@@ -1,6 +1,7 @@
 """What is accepted flies within all limits; what is refused for certain fails.
 
-The judge is the simulated bench's truth (`forced_flights`), not the rules.
+The judge is the simulated bench's truth (`forced_flights`), not the rules. What is
+refused within a guard band is `test_guard_bands`' matter.
 """
 
 import dataclasses
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from forced_flights import broken_promises, fly, resting_place
-from random_cases import Case, random_cases
+from random_cases import BLOCKS, SPECS, Case, random_cases
 
 from aefi_bluesky.domain.feasibility import FeasibilityReport
 from aefi_bluesky.domain.flight_load import HostLimits
@@ -21,10 +22,6 @@ from aefi_bluesky.domain.scan_spec import Pattern, Trigger, TriggerKind, Zone
 from aefi_bluesky.session.configuration import load_bench
 from aefi_bluesky.session.simulated import SimulationSettings
 from aefi_bluesky.testing.builders import a_spec
-
-BLOCKS = 10
-SPECS = int(os.environ.get("AEFI_SPECS", "1000"))
-"""Random specs flown, accepted or not; a night's worth is 10 000."""
 
 EVIDENCE = {
     "speed": {"speed"},
@@ -39,8 +36,8 @@ EVIDENCE = {
 }
 """Rule to what a flight shows of it, beside that engine or controller refuse it.
 
-``aim`` is a guard band as a whole; what does not fit into memory or a ring is no
-flight for a test (`test_domain_feasibility` does the sums).
+``aim`` is a guard band as a whole (`test_guard_bands`); what does not fit into memory
+or a ring is no flight for a test (`test_domain_feasibility` does the sums).
 """
 
 

@@ -146,8 +146,8 @@ def test_too_few_readings_per_frame_says_how_fast_at_most():
     report = plan_flight(a_spec(min_readings_per_frame=5), BENCH)
     assert isinstance(report, FeasibilityReport)
     (violation,) = report.violations
-    assert violation.limit == 6
-    assert violation.suggestion == "fly at 25.81 mm/s at most"
+    assert violation.limit == 5
+    assert violation.suggestion == "fly at 30.95 mm/s at most"
 
 
 @pytest.mark.parametrize("kind", ["sync-output", "digital-output", "latch"])
@@ -190,22 +190,23 @@ def test_an_encoder_alone_is_no_sync_output():
 
 
 @pytest.mark.parametrize(
-    ("kind", "exchanges", "unseen_steps"),
-    [("sync-output", 9, 3 + 1.5 * 0.390625), ("digital-output", 6, 0)],
+    ("kind", "exchanges", "seen_steps"),
+    # 117 whole counts of a frame's 45.9 steps, less three steps and half a count.
+    [("sync-output", 9, 116.5 * 0.390625 - 3), ("digital-output", 3, 1.0 / 0.0218)],
 )
 def test_frames_too_short_for_their_pulses_say_how_fast_at_most(
-    kind, exchanges, unseen_steps
+    kind, exchanges, seen_steps
 ):
-    link = dataclasses.replace(BENCH.link, fix_rate_hz=74.1)
+    link = dataclasses.replace(BENCH.link, fix_rate_hz=8.233 * exchanges)
     bench = a_bench(wiring=WiringDescription(**WIRINGS[kind]), link=link)
     trigger = Trigger(TriggerKind(kind))
     spec = a_spec(trigger=trigger, n_y=21, speed_mm_per_s=22.2)
     report = plan_flight(spec, bench)
     assert isinstance(report, FeasibilityReport)
     violation = next(v for v in report.violations if v.rule == "time for pulses")
-    room_mm = 1.0 - unseen_steps * 0.0218
-    assert violation.found == pytest.approx(room_mm / 22.2)
-    assert violation.limit == pytest.approx(exchanges / 74.1)
+    # 22.2 mm/s are flown as 1018 steps/s.
+    assert violation.found == pytest.approx(seen_steps / 1018)
+    assert violation.limit == pytest.approx(1 / 8.233)
     assert f"needs {violation.limit:.3g} s on the link" in str(violation)
     speed = float(violation.suggestion.split()[2])
     slower = dataclasses.replace(spec, speed_mm_per_s=speed)
@@ -221,21 +222,49 @@ def test_period_shorter_than_a_reading_is_refused():
 
 
 def test_period_decides_how_many_readings_meet_a_frame():
-    trigger = Trigger(TriggerKind.PERIODIC, 0.05)
-    report = plan_flight(a_spec(trigger=trigger), BENCH)
-    assert isinstance(report, FeasibilityReport)
-    assert [v.rule for v in report.violations] == ["readings per frame"]
+    # A frame less a step takes 75.8 ms.
+    for period_s, is_met in ((0.075, True), (0.076, False)):
+        spec = a_spec(trigger=Trigger(TriggerKind.PERIODIC, period_s))
+        planned = plan_flight(spec, BENCH)
+        assert isinstance(planned, FlightPlan) is is_met
 
 
-def test_aimed_readings_leave_room_for_the_slowest_exchange():
-    wanted = {"min_readings_per_frame": 3, "speed_mm_per_s": 30.0}
-    assert isinstance(plan_flight(a_spec(**wanted), BENCH), FlightPlan)
-    trigger = Trigger(TriggerKind.POSITIONS)
-    report = plan_flight(a_spec(**wanted, trigger=trigger), BENCH)
+def on_a_tick(**changes):
+    """Plan a map of 75.8 ms a frame, less a step, with replies at ticks of 16 ms."""
+    detector = dataclasses.replace(
+        BENCH.detector, exchange_s=0.0006, latency_tick_s=0.016
+    )
+    return plan_flight(a_spec(**changes), a_bench(detector=detector))
+
+
+@pytest.mark.parametrize(
+    ("readings", "kind", "period_s", "needed_s"),
+    [
+        # One of them loses a tick; a single one is then half a tick late.
+        (1, "free-running", 0.0, 0.024),
+        (4, "free-running", 0.0, 0.080),
+        # Half of what a reply waits for a tick; the adapter's clock is another one.
+        (2, "periodic", 0.040, (0.080 + 0.096) / 2),
+        (2, "periodic", 0.041, (0.082 + 0.096) / 2),
+        # 10 ms, its bytes, a tick, half a tick: but for a quarter that may be late.
+        (4, "positions", 0.0, 4 * 0.0346 / 1.25),
+    ],
+)
+def test_readings_of_a_frame_come_at_ticks(readings, kind, period_s, needed_s):
+    trigger = Trigger(TriggerKind(kind), period_s)
+    report = on_a_tick(
+        min_readings_per_frame=readings,
+        trigger=trigger,
+        zone=Zone(590.0, 610.0, 600.0, 602.0),
+        speed_mm_per_s=32.7,
+    )
     assert isinstance(report, FeasibilityReport)
-    assert report.violations[0].limit == 6
-    slower = a_spec(**{**wanted, "speed_mm_per_s": 25.0}, trigger=trigger)
-    assert isinstance(plan_flight(slower, BENCH), FlightPlan)
+    few = next(each for each in report.violations if each.rule == "readings per frame")
+    # What is aimed at is known to a step, beside the edges of the frame.
+    steps = 1 + (readings if kind == "positions" else 0)
+    room_s = (0.25 - steps * 0.0218) / 32.7
+    assert few.found == pytest.approx(readings * room_s / needed_s, rel=1e-3)
+    assert few.limit == readings
 
 
 def test_ramp_that_the_controller_would_shorten_is_refused():
@@ -261,15 +290,15 @@ def test_ramp_beyond_the_highest_speed_is_left_out():
 
 
 def test_no_speed_above_the_highest_is_suggested_for_more_readings():
-    report = plan_flight(a_spec(speed_mm_per_s=100.0), BENCH)
+    report = plan_flight(a_spec(speed_mm_per_s=100.0, min_readings_per_frame=2), BENCH)
     assert isinstance(report, FeasibilityReport)
-    # 2.5 mm at 62.5 readings/s allow 78.1 mm/s, which the stage cannot fly.
+    # A frame at 62.5 readings/s allows 77.4 mm/s for two, which the stage cannot fly.
     suggestions = [violation.suggestion for violation in report.violations]
     assert suggestions == ["fly at 65.4 mm/s", "fly at 65.4 mm/s at most"]
 
 
 def test_speed_is_not_lowered_into_a_ramp_that_is_refused():
-    pitch_mm = 22.0 * 2 / 62.5 + 0.0218
+    pitch_mm = 22.0 / 62.5 + 0.0218
     zone = Zone(590.0, 610.0, 600.0, 600.0 + 8 * pitch_mm)
     report = plan_flight(a_spec(zone=zone), BENCH)
     assert isinstance(report, FeasibilityReport)
@@ -366,7 +395,7 @@ def test_setting_up_takes_as_long_as_the_slower_link():
 def test_aimed_lines_have_run_up_for_a_prediction():
     aimed = a_spec(trigger=Trigger(TriggerKind.POSITIONS))
     more = approach_mm(aimed, BENCH) - approach_mm(a_spec(), BENCH)
-    assert more == pytest.approx(10 * 32.7 / 200)
+    assert more == pytest.approx(14 * 32.7 / 200)
 
 
 @given(st.floats(*SPEEDS))
