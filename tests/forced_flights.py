@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,7 +64,7 @@ def fly(case: Case, folder: Path) -> Flown | str:
     try:
         flight = port.start_scan(plan, recorder)
         while not flight.is_over:
-            time.sleep(5e-4)
+            flight.wait(5e-4)  # a long flight fills its rings
         results = flight.wait()
     except (InvalidScanSpecError, ScanPortError, ValueError) as refusal:
         return str(refusal)
