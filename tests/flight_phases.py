@@ -1,8 +1,9 @@
 """The same scan in other phases: what a rule promises, it promises for all of them.
 
 A single flight of a small map meets one phase between detector, fixes and frames. These
-variations have the bench description of the scan, so that planning says the same of
-them: what is accepted has to survive each, what is refused need fail in one only.
+variations have the bench description of the scan, but for the time of a byte, which no
+rule asks for; so planning says the same of them: what is accepted has to survive each,
+what is refused need fail in one only.
 """
 
 from __future__ import annotations
