@@ -129,8 +129,14 @@ class Terminal:
         return {
             **dict.fromkeys(("stdin", "stdout", "stderr"), self.theirs),
             "start_new_session": True,
-            "preexec_fn": lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            "preexec_fn": self._own,
         }
+
+    @staticmethod
+    def _own():
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        # Ignored by what is run under nohup, as these tests may be.
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
     def type(self, line):
         os.write(self._ours, f"{line}\r".encode())

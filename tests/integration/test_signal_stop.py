@@ -121,15 +121,22 @@ def test_flight_that_somebody_waits_for_is_ended_by_a_handled_signal(
     assert results.cause == "stop requested"
 
 
+@pytest.fixture
+def in_a_terminal():
+    """These tests may run under nohup themselves."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("in_a_terminal")
 def test_program_that_is_to_outlast_its_terminal_does():
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
-    try:
-        assert ending_signals() == (signal.SIGTERM,)
-    finally:
-        signal.signal(signal.SIGHUP, before)
     assert ending_signals() == (signal.SIGTERM, signal.SIGHUP)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    assert ending_signals() == (signal.SIGTERM,)
 
 
+@pytest.mark.usefixtures("in_a_terminal")
 def test_termination_stops_at_once_and_an_interrupt_where_it_ends_the_run(
     port, new_run_engine
 ):
