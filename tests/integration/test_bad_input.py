@@ -40,7 +40,7 @@ INFEASIBLE = [
     ({"y_min_mm": 1.0, "y_max_mm": 41.0}, "with run-up and run-down is outside"),
     ({"speed_mm_per_s": 500.0}, r"speed 500 mm/s is outside 1\.09 to 109 mm/s"),
     ({"speed_mm_per_s": 0.5}, r"speed 0\.5 mm/s is outside 1\.09 to 109 mm/s"),
-    ({"n_y": 81}, r"readings fall into a frame of 0\.5 mm at 32\.7 mm/s"),
+    ({"n_y": 81}, r"readings are sure to fall into a frame of 0\.5 mm at 32\.7 mm/s"),
 ]
 
 
