@@ -51,7 +51,8 @@ _PULSE_EXCHANGES = {TriggerKind.SYNC_OUTPUT: 9, TriggerKind.DIGITAL_OUTPUT: 3}
 
 Off, count, on, status, and queries to see the centre passed; or on, off and a query,
 or the same time kept free. The commands of the former are longer than a query, which
-matters on a slow line.
+matters on a slow line. The engine's tests fly frames as short as these
+(``rust/aefi-scan-engine/tests/wires.rs``).
 """
 
 

@@ -144,10 +144,11 @@ fn each_frame_has_one_pulse_of_the_output_where_it_was_predicted() {
 /// times of the hot query; twice as long ones are aimed at better.
 #[test]
 fn the_shortest_frames_that_are_planned_have_their_pulses() {
-    let whole_counts = (115.0 - 3.0 - PULSES_PER_COUNT / 2.0).div_euclid(PULSES_PER_COUNT);
+    let whole_counts = 115.0_f64.div_euclid(PULSES_PER_COUNT) * PULSES_PER_COUNT;
+    let seen = whole_counts - 3.0 - PULSES_PER_COUNT / 2.0;
     for (baud_code, hot_query_s) in [(1, 13.5e-3), (3, 4.125e-3), (5, 2.042e-3)] {
         for (trigger, room, exchanges, tolerance) in [
-            (SYNC, whole_counts * PULSES_PER_COUNT, 9.0, PULSES_PER_COUNT),
+            (SYNC, seen, 9.0, PULSES_PER_COUNT),
             (OUTPUT, 115.0, 3.0, LATE_STEPS),
             (OUTPUT, 115.0, 6.0, 2.0 * AIM_STEPS),
         ] {
