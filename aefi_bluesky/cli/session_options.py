@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import click
 
 from aefi_bluesky.session.folders import SessionFolders
 
-_OPTIONS = (
+_BENCH_OPTIONS = (
     click.option("--sim", "kind", flag_value="ptys", help="On the simulated bench."),
     click.option(
         "--virtual", "kind", flag_value="virtual", help="On the same in virtual time."
@@ -19,6 +19,10 @@ _OPTIONS = (
         "--no-object", is_flag=True, help="The simulated bench without its object."
     ),
     click.option("--bench", help="Bench file, or a shipped bench's name."),
+)
+
+_OPTIONS = (
+    *_BENCH_OPTIONS,
     click.option(
         "--folder",
         type=click.Path(path_type=Path),
@@ -29,9 +33,20 @@ _OPTIONS = (
 )
 
 
+def bench_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options ``kind``, ``no_object`` and ``bench``."""
+    return _with(command, _BENCH_OPTIONS)
+
+
 def session_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command what `session_variables` takes, and ``folder``."""
-    for option in reversed(_OPTIONS):
+    return _with(command, _OPTIONS)
+
+
+def _with(
+    command: Callable[..., None], options: Sequence[Callable[..., Any]]
+) -> Callable[..., None]:
+    for option in reversed(options):
         command = option(command)
     return command
 

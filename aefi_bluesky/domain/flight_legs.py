@@ -14,7 +14,7 @@ from aefi_bluesky.domain.moves import (
     move_duration_s,
 )
 from aefi_bluesky.domain.scan_spec import FlyScanSpec
-from aefi_bluesky.domain.speed_spans import whole_speed
+from aefi_bluesky.domain.speed_spans import flown_speed, whole_speed
 from aefi_bluesky.domain.stage_exchanges import (
     ARMING,
     DISARMING,
@@ -123,7 +123,7 @@ def _leg_s(
     follows, and the status until it is idle.
     """
     link, motion = bench.link, bench.motion
-    speed = max(whole_speed(speed_mm_per_s, mm_per_step), mm_per_step)
+    speed = flown_speed(speed_mm_per_s, mm_per_step)
     sent = rest = 0.0
     for way in ways_mm:
         if way > 0:

@@ -11,6 +11,7 @@ from aefi_bluesky.domain.scan_spec import FlyScanSpec
 from aefi_bluesky.domain.speed_spans import (
     SpeedSpans,
     controller_speeds,
+    flown_speed,
     ramp_range_s,
     whole_speed,
 )
@@ -41,8 +42,7 @@ def flyable_speeds(spec: FlyScanSpec, bench: BenchDescription) -> SpeedSpans:
 
 def flown_mm_per_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
     """Return the speed that is flown, in mm/s: whole steps/s, one at least."""
-    step = _mm_per_step(spec, bench)
-    return max(whole_speed(spec.speed_mm_per_s, step), step)
+    return flown_speed(spec.speed_mm_per_s, _mm_per_step(spec, bench))
 
 
 def whole_up_to(

@@ -106,6 +106,11 @@ def whole_speed(speed_mm_per_s: float, mm_per_step: float) -> float:
     return round(speed_mm_per_s / mm_per_step) * mm_per_step
 
 
+def flown_speed(speed_mm_per_s: float, mm_per_step: float) -> float:
+    """Return the same, one step/s at least: slower ones are flown as it."""
+    return max(whole_speed(speed_mm_per_s, mm_per_step), mm_per_step)
+
+
 def _start_steps_per_s(motion: MotionDescription, mm_per_step: float) -> int:
     return round(motion.start_speed_mm_per_s / mm_per_step)
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from aefi_bluesky.cli.session_options import require_simulated
+from aefi_bluesky.cli.session_options import bench_options, require_simulated
 from aefi_bluesky.cli.study import store, tables
 from aefi_bluesky.domain.events import ScanId, StudyId
 from aefi_bluesky.domain.measured_object import MeasuredObject
@@ -185,14 +185,7 @@ def cancel(study_id: str, folder: Path, scan_id: str, cause: str) -> None:
 @study.command()
 @_of_study
 @click.option("--all", "every", is_flag=True, help="All that are left, in order.")
-@click.option("--sim", "kind", flag_value="ptys", help="On the simulated bench.")
-@click.option(
-    "--virtual", "kind", flag_value="virtual", help="On the same in virtual time."
-)
-@click.option(
-    "--no-object", is_flag=True, help="The simulated bench without its object."
-)
-@click.option("--bench", help="Bench file, or a shipped bench's name.")
+@bench_options
 @click.option(
     "--tiled",
     "tiled_uri",
