@@ -69,6 +69,27 @@ class BenchCalibration(Device):
         """What is used now."""
         return self._current
 
+    def check_value(self, value: Mapping[str, Any]) -> None:
+        """Refuse constants that can't be.
+
+        Raises
+        ------
+        ConfigurationError
+            If one of them is unknown or out of range.
+        """
+        self._changed(value)
+
+    def _changed(self, measured: Mapping[str, Any]) -> Calibration:
+        values = dict(measured)
+        run = values.pop("run", "")
+        return self._current.measured(run, **values)
+
+    def locate(self) -> dict[str, dict[str, Any]]:
+        """Return the constants that are used, as `set` takes them."""
+        plain = self._current.to_plain()
+        used = {name: plain[name] for name in _UNITS if plain[name] is not None}
+        return {"setpoint": used, "readback": used}
+
     def set(self, measured: Mapping[str, Any]) -> DeviceStatus:
         """Save constants, with the uid of their ``run``, and use them from now on.
 
@@ -81,9 +102,7 @@ class BenchCalibration(Device):
         PortBusyError
             In flight.
         """
-        values = dict(measured)
-        run = values.pop("run", "")
-        changed = self._current.measured(run, **values)
+        changed = self._changed(measured)
         self._use(changed)
         try:
             self._store.save(changed)

@@ -9,13 +9,13 @@ import time
 from typing import Any
 
 import numpy as np
-from ophyd import Component, Device, Signal
+from ophyd import Component, Device
 from ophyd.status import DeviceStatus
 
 from aefi_bluesky.devices.background_status import in_background
 from aefi_bluesky.devices.data_keys import numeric_key
+from aefi_bluesky.devices.setting import Setting, count, number
 from aefi_bluesky.domain.bench import BenchDescription
-from aefi_bluesky.domain.checks import require_count
 from aefi_bluesky.domain.errors import IllegalTransitionError
 from aefi_bluesky.domain.ports import Acquisition, StageMotion
 from aefi_bluesky.domain.scan_results import CHANNELS
@@ -48,13 +48,15 @@ class BenchMeter(Device):
         Name of the device.
     """
 
-    n_avg = Component(Signal, value=10, kind="config")
+    n_avg = Component(Setting, take=count(1, 127), value=10, kind="config")
     """Conversions averaged into a reading, 1 to 127."""
-    n_readings = Component(Signal, value=200, kind="config")
+    n_readings = Component(Setting, take=count(10), value=200, kind="config")
     """Readings, at least 10."""
-    n_discarded = Component(Signal, value=30, kind="config")
+    n_discarded = Component(Setting, take=count(0), value=30, kind="config")
     """Readings that go by before: half a second as the bench is wired."""
-    polling_s = Component(Signal, value=2.0, kind="config")
+    polling_s = Component(
+        Setting, take=number("s", 0.05, 600), value=2.0, kind="config"
+    )
     """How long positions are asked for, in s."""
 
     def __init__(
@@ -86,19 +88,11 @@ class BenchMeter(Device):
         return self._values
 
     def trigger(self) -> DeviceStatus:
-        """Measure; the status fails by name if a link does.
-
-        Raises
-        ------
-        InvalidScanSpecError
-            If there are too few readings.
-        """
+        """Measure; the status fails by name if a link does."""
         n_avg: Any = self.n_avg.get()
         n_readings: Any = self.n_readings.get()
         n_discarded: Any = self.n_discarded.get()
         polling_s: Any = self.polling_s.get()
-        require_count("readings to measure noise and rate by", n_readings, 10)
-        require_count("readings that go by", n_discarded, 0)
 
         def measure() -> None:
             self._values = {

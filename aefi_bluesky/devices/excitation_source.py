@@ -11,11 +11,12 @@ import threading
 import time
 from typing import Any, Literal
 
-from ophyd import Component, Device, Signal
+from ophyd import Component, Device
 from ophyd.status import DeviceStatus
 
 from aefi_bluesky.devices.background_status import in_background
 from aefi_bluesky.devices.flyer import AefiFlyer
+from aefi_bluesky.devices.setting import Setting, number
 from aefi_bluesky.domain.errors import InvalidScanSpecError
 from aefi_bluesky.domain.plain_values import member
 from aefi_bluesky.domain.ports import Acquisition
@@ -26,20 +27,22 @@ logger = logging.getLogger(__name__)
 _State = Literal["on", "off", "unknown"]
 
 
-class _Setting(Signal):
+class _DrivenBy(Setting):
     """A number or word of the excitation, applied at once while it is on."""
 
     def put(self, value: Any, **kwargs: Any) -> None:
-        """Take a value over.
-
-        Raises
-        ------
-        InvalidScanSpecError
-            If the excitation can't have it; nothing has changed.
-        """
+        """Take a value over, and drive with it; see `Setting`."""
+        self.check_value(value)
         if self.parent is not None and hasattr(self.parent, "apply"):
             self.parent.apply(self.attr_name, value)
         super().put(value, **kwargs)
+
+
+def _mode(name: str, value: object) -> str:
+    return member(name, ExcitationMode, value).value
+
+
+_LEVEL = number("%", 0, 100)
 
 
 class ExcitationSource(Device):
@@ -65,13 +68,17 @@ class ExcitationSource(Device):
         Name of the device.
     """
 
-    mode = Component(_Setting, value=ExcitationMode.X_DIR.value, kind="config")
+    mode = Component(
+        _DrivenBy, take=_mode, value=ExcitationMode.X_DIR.value, kind="config"
+    )
     """Phase between the sphere pairs; see `ExcitationMode`."""
-    level_s1s2 = Component(_Setting, value=50.0, kind="config")
+    level_s1s2 = Component(_DrivenBy, take=_LEVEL, value=50.0, kind="config")
     """Level of the first sphere pair, 0 to 100 %."""
-    level_s3s4 = Component(_Setting, value=50.0, kind="config")
+    level_s3s4 = Component(_DrivenBy, take=_LEVEL, value=50.0, kind="config")
     """Level of the second one."""
-    frequency = Component(_Setting, value=1000.0, kind="config")
+    frequency = Component(
+        _DrivenBy, take=number("Hz", 1, 8e6), value=1000.0, kind="config"
+    )
     """Frequency, 1 Hz to 8 MHz."""
 
     def __init__(
@@ -130,6 +137,24 @@ class ExcitationSource(Device):
             self._state = "off" if self._flyer.excitation_off else "unknown"
         return self._state
 
+    def check_value(self, value: str) -> None:
+        """Refuse what is neither on nor off.
+
+        Raises
+        ------
+        InvalidScanSpecError
+            If it is another word.
+        """
+        if value not in ("on", "off"):
+            raise InvalidScanSpecError(
+                f"{self.name} must be set to 'on' or 'off', was {value!r}"
+            )
+
+    def locate(self) -> dict[str, str]:
+        """Return what it was switched to last, and what it is: ``unknown`` too."""
+        setpoint = "on" if self._may_be_on else "off"
+        return {"setpoint": setpoint, "readback": self.state()}
+
     def set(self, state: Literal["on", "off"]) -> DeviceStatus:
         """Switch on or off; done when the device has acknowledged every write.
 
@@ -138,10 +163,7 @@ class ExcitationSource(Device):
         InvalidScanSpecError
             If it is another word, or the settings are no excitation.
         """
-        if state not in ("on", "off"):
-            raise InvalidScanSpecError(
-                f"{self.name} must be set to 'on' or 'off', was {state!r}"
-            )
+        self.check_value(state)
         self._was_on = False
         if self.state() == state and not self._flyer.is_flying:
             status = DeviceStatus(self)

@@ -12,14 +12,14 @@ import time
 from typing import Any
 
 import numpy as np
-from ophyd import Component, Device, Signal
+from ophyd import Component, Device
 from ophyd.status import DeviceStatus
 
 from aefi_bluesky.devices.background_status import in_background
 from aefi_bluesky.devices.bench_constants import described_constants, stamped_constants
 from aefi_bluesky.devices.data_keys import FRAME_UNITS, numeric_key
+from aefi_bluesky.devices.setting import Setting, count
 from aefi_bluesky.domain.bench import BenchDescription
-from aefi_bluesky.domain.checks import require_count
 from aefi_bluesky.domain.errors import IllegalTransitionError, ScanAbortedError
 from aefi_bluesky.domain.ports import Acquisition, SampleBatch
 from aefi_bluesky.domain.scan_results import CHANNELS
@@ -50,13 +50,13 @@ class FieldSensor(Device):
         Name of the device.
     """
 
-    n_avg = Component(Signal, value=10, kind="config")
+    n_avg = Component(Setting, take=count(1, 127), value=10, kind="config")
     """Conversions averaged into a reading, 1 to 127."""
 
-    n_readings = Component(Signal, value=1, kind="config")
+    n_readings = Component(Setting, take=count(1), value=1, kind="config")
     """Readings a trigger takes."""
 
-    n_discarded = Component(Signal, value=0, kind="config")
+    n_discarded = Component(Setting, take=count(0), value=0, kind="config")
     """Readings that a trigger lets go by before: while the lock-in settles."""
 
     def __init__(
@@ -93,8 +93,6 @@ class FieldSensor(Device):
         n_avg: Any = self.n_avg.get()
         n_readings: Any = self.n_readings.get()
         n_discarded: Any = self.n_discarded.get()
-        require_count(f"{self.name}: readings", n_readings, 1)
-        require_count(f"{self.name}: readings that go by", n_discarded, 0)
 
         def take() -> None:
             try:

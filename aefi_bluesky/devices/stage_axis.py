@@ -6,15 +6,17 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from typing import Any, Literal
 
-from ophyd import Component, Device, Signal, SignalRO
+from ophyd import Component, Device, SignalRO
 from ophyd.positioner import PositionerBase
 from ophyd.status import MoveStatus
 
 from aefi_bluesky.devices.data_keys import numeric_key
+from aefi_bluesky.devices.setting import Setting, number
 from aefi_bluesky.domain.bench import BenchDescription
 from aefi_bluesky.domain.errors import InvalidScanSpecError, ScanAbortedError
 from aefi_bluesky.domain.ports import StageMotion
@@ -47,7 +49,7 @@ class StageAxis(Device, PositionerBase):
         Speed on the way home, in mm/s; the home input overshoots with it.
     """
 
-    velocity = Component(Signal, value=0.0, kind="config")
+    velocity = Component(Setting, take=number("mm/s", 0), value=0.0, kind="config")
     """Speed of the next moves, in mm/s."""
 
     user_offset = Component(SignalRO, value=0.0, kind="omitted")
@@ -101,6 +103,27 @@ class StageAxis(Device, PositionerBase):
         """Where the axis is, in mm: as asked last, or expected in flight."""
         return self._stage.positions_mm()["xy".index(self._axis)]
 
+    def locate(self) -> dict[str, float]:
+        """Return where the axis was sent, ``setpoint``, and where it is, ``readback``.
+
+        Relative moves begin at the setpoint: a readback is a whole number of steps, and
+        what is less than half a step would be lost each time. Where the axis is not
+        where it was sent (stopped, homed, flown), the setpoint is where it is.
+
+        Returns
+        -------
+        dict
+            Both in mm.
+        """
+        position = self.position
+        setpoint = self._nominal if self._goes_where_sent() else position
+        return {"setpoint": setpoint, "readback": position}
+
+    def _goes_where_sent(self) -> bool:
+        if math.isnan(self._nominal):
+            return False
+        return self._moving or self._stage.is_at(self._axis, self._nominal)
+
     def check_value(self, pos: float) -> None:
         """Refuse what is no position inside the travel.
 
@@ -109,7 +132,10 @@ class StageAxis(Device, PositionerBase):
         InvalidScanSpecError
             With the travel.
         """
-        self._travel.require_inside(f"{self.name}: target", pos)
+        self._target_mm(pos)
+
+    def _target_mm(self, position: object) -> float:
+        return self._travel.require_inside(f"{self.name}: target", position)
 
     # -- moves ---------------------------------------------------------------
 
@@ -131,8 +157,7 @@ class StageAxis(Device, PositionerBase):
         IllegalTransitionError
             If the axis is moving.
         """
-        target = _as_float(position)
-        self.check_value(target)
+        target = self._target_mm(position)
         if self._stage.is_at(self._axis, target):
             return self._stay(target)
         speed: Any = self.velocity.get()
@@ -279,7 +304,7 @@ class StageAxis(Device, PositionerBase):
         now, position = time.time(), self.position
         half = self._travel.um_per_step / 2000
         axis = self._axis
-        nominal = self._nominal if self._nominal == self._nominal else position
+        nominal = position if math.isnan(self._nominal) else self._nominal
         values = {
             axis: position,
             f"{axis}_nominal": nominal,
@@ -308,8 +333,3 @@ class StageAxis(Device, PositionerBase):
     def hints(self) -> dict[str, Any]:
         """Where it is: what stock plans plot against."""
         return {"fields": [self._axis]}
-
-
-def _as_float(position: Any) -> Any:
-    """Return numpy's numbers as Python's; what is none is refused later, by name."""
-    return position.item() if hasattr(position, "item") else position

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from aefi_bluesky.domain.checks import require_count, require_number
+from aefi_bluesky.domain.checks import keep_count, keep_number, require_number
 from aefi_bluesky.domain.errors import ConfigurationError
 from aefi_bluesky.domain.plain_values import known_fields, require_member
 from aefi_bluesky.domain.zone import AxisName
@@ -18,11 +18,19 @@ OVERSAMPLING_RATIOS = (
 )
 """What the converter (ADS131A04) can be set to, by its register code."""
 
+WHOLE_STEP = 1e-6
+"""An end of the travel that should be a whole step may miss it by this, in steps."""
 
-def _require(
-    what: str, value: float, unit: str, low: float = 0, high: float = 1e12
+
+def _keep(
+    owner: object,
+    field: str,
+    what: str,
+    unit: str,
+    low: float = 0,
+    high: float = 1e12,
 ) -> None:
-    require_number(what, value, unit, low, high, error=ConfigurationError)
+    keep_number(owner, field, what, unit, low, high, error=ConfigurationError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,29 +50,42 @@ class AxisDescription:
     um_per_step: float
 
     def __post_init__(self) -> None:
-        _require("axis: micrometres per step", self.um_per_step, "um", 1e-3, 1e4)
-        _require("axis: travel min", self.travel_min_mm, "mm", -1e6, 1e6)
-        _require("axis: travel max", self.travel_max_mm, "mm", -1e6, 1e6)
+        _keep(self, "um_per_step", "axis: micrometres per step", "um", 1e-3, 1e4)
+        _keep(self, "travel_min_mm", "axis: travel min", "mm", -1e6, 1e6)
+        _keep(self, "travel_max_mm", "axis: travel max", "mm", -1e6, 1e6)
         if not self.travel_min_mm < self.travel_max_mm:
             raise ConfigurationError(
                 f"axis: travel max must be above {self.travel_min_mm:g} mm, "
                 f"was {self.travel_max_mm!r} mm"
             )
 
-    def require_inside(self, what: str, position_mm: float) -> None:
-        """Refuse what is no position in mm inside the travel.
+    def require_inside(self, what: str, position_mm: object) -> float:
+        """Return a position in mm as a float; refuse what is outside the travel.
 
         Raises
         ------
         InvalidScanSpecError
             With the travel.
         """
-        require_number(what, position_mm, "mm", self.travel_min_mm, self.travel_max_mm)
+        ends_mm = self.travel_min_mm, self.travel_max_mm
+        return require_number(what, position_mm, "mm", *ends_mm)
 
     @property
     def mm_per_step(self) -> float:
         """Way of one motor step, in mm."""
         return self.um_per_step / 1000
+
+    def stop_mm(self, position_mm: float) -> float:
+        """Return where the axis stops that is sent to a position: at a step, in mm."""
+        stop_mm = round(position_mm / self.mm_per_step) * self.mm_per_step
+        for end_mm in (self.travel_min_mm, self.travel_max_mm):
+            if abs(stop_mm - end_mm) <= WHOLE_STEP * self.mm_per_step:
+                return end_mm
+        return stop_mm
+
+    def holds(self, position_mm: float) -> bool:
+        """Return whether a position in mm is inside the travel."""
+        return self.travel_min_mm <= position_mm <= self.travel_max_mm
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +113,7 @@ class MotionDescription:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             unit = "s" if field.name == "ramp_s" else "mm/s"
-            _require(f"motion: {field.name}", getattr(self, field.name), unit, 1e-6)
+            _keep(self, field.name, f"motion: {field.name}", unit, 1e-6)
         if self.min_speed_mm_per_s > self.max_speed_mm_per_s:
             raise ConfigurationError(
                 f"motion: minimum speed must not be above the maximum, was "
@@ -148,17 +169,16 @@ class DetectorDescription:
     setup_s: float = 0.0
 
     def __post_init__(self) -> None:
-        _require("detector: exchange", self.exchange_s, "s", 0, 60)
-        _require("detector: latency tick", self.latency_tick_s, "s", 0, 60)
-        _require("detector: set-up", self.setup_s, "s", 0, 600)
-        _require("detector: reading rate", self.reading_rate_hz, "Hz", 1e-3)
-        _require("detector: reference voltage", self.vref_v, "V", 1e-3, 10)
-        _require("detector: conversion rate", self.conversion_rate_hz, "Hz", 1)
-        _require("detector: lag", self.lag_s, "s", 0, 10)
-        require_count("detector: gain", self.gain, 1, 16, error=ConfigurationError)
-        require_count(
-            "detector: oversampling ratio", self.osr, 1, error=ConfigurationError
-        )
+        _keep(self, "exchange_s", "detector: exchange", "s", 0, 60)
+        _keep(self, "latency_tick_s", "detector: latency tick", "s", 0, 60)
+        _keep(self, "setup_s", "detector: set-up", "s", 0, 600)
+        _keep(self, "reading_rate_hz", "detector: reading rate", "Hz", 1e-3)
+        _keep(self, "vref_v", "detector: reference voltage", "V", 1e-3, 10)
+        _keep(self, "conversion_rate_hz", "detector: conversion rate", "Hz", 1)
+        _keep(self, "lag_s", "detector: lag", "s", 0, 10)
+        error = ConfigurationError
+        keep_count(self, "gain", "detector: gain", 1, 16, error=error)
+        keep_count(self, "osr", "detector: oversampling ratio", 1, error=error)
         if self.osr not in OVERSAMPLING_RATIOS:
             raise ConfigurationError(
                 f"detector: oversampling ratio must be one of "
@@ -197,11 +217,11 @@ class LinkDescription:
     byte_s: float = 0.0
 
     def __post_init__(self) -> None:
-        _require("link: byte", self.byte_s, "s", 0, 1)
-        _require("link: set-up", self.setup_s, "s", 0, 600)
-        _require("link: fix rate", self.fix_rate_hz, "Hz", 1e-3)
-        _require("link: line limit", self.fix_line_limit_hz, "Hz", 1e-3)
-        _require("link: overhead of a line", self.line_overhead_s, "s", 0, 60)
+        _keep(self, "byte_s", "link: byte", "s", 0, 1)
+        _keep(self, "setup_s", "link: set-up", "s", 0, 600)
+        _keep(self, "fix_rate_hz", "link: fix rate", "Hz", 1e-3)
+        _keep(self, "fix_line_limit_hz", "link: line limit", "Hz", 1e-3)
+        _keep(self, "line_overhead_s", "link: overhead of a line", "s", 0, 60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,12 +247,13 @@ class WiringDescription:
     latch: bool = False
 
     def __post_init__(self) -> None:
-        pulses, output = self.encoder_pulses_per_count, self.digital_output
-        if not _is_zero(pulses):
-            _require("wiring: steps for each encoder count", pulses, "", 1e-3, 1e4)
-        if not _is_zero(output):
-            what = "wiring: digital output"
-            require_count(what, output, 5, 8, error=ConfigurationError)
+        pulses, output = "encoder_pulses_per_count", "digital_output"
+        # Zero is for none.
+        least = 1e-3 if self.encoder_pulses_per_count != 0 else 0
+        _keep(self, pulses, "wiring: steps for each encoder count", "", least, 1e4)
+        lowest = 5 if self.digital_output != 0 else 0
+        what, error = "wiring: digital output", ConfigurationError
+        keep_count(self, output, what, lowest, 8, error=error)
         for name in ("sync_output", "latch"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigurationError(
@@ -248,11 +269,6 @@ class WiringDescription:
     def has_encoders(self) -> bool:
         """Whether there is an encoder on each axis."""
         return self.encoder_pulses_per_count > 0
-
-
-def _is_zero(value: float) -> bool:
-    # False equals zero, and is no number.
-    return value == 0 and not isinstance(value, bool)
 
 
 @dataclass(frozen=True, slots=True)

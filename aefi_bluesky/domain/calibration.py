@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from aefi_bluesky.domain.bench import BenchDescription
-from aefi_bluesky.domain.checks import require_count, require_number
+from aefi_bluesky.domain.checks import keep_count, keep_number, require_number
 from aefi_bluesky.domain.errors import ConfigurationError
-from aefi_bluesky.domain.plain_values import known_fields
+from aefi_bluesky.domain.plain_values import known_fields, known_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +47,26 @@ class Calibration:
     runs: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
+        error = ConfigurationError
         for name, unit, low, high in (
             ("lag_s", "s", 0, 10),
             ("reading_rate_hz", "Hz", 1e-3, 1e6),
             ("fix_rate_hz", "Hz", 1e-3, 1e6),
             ("turnaround_s", "s", 0, 1),
         ):
-            value = getattr(self, name)
-            if value is not None:
+            if getattr(self, name) is not None:
                 what = f"calibration: {name}"
-                require_number(what, value, unit, low, high, error=ConfigurationError)
-        for value in self.noise_v or ():
+                keep_number(self, name, what, unit, low, high, error=error)
+        if self.noise_v is not None:
             what = "calibration: noise of a reading"
-            require_number(what, value, "V", 0, 10, error=ConfigurationError)
+            noise = (
+                require_number(what, each, "V", 0, 10, error=error)
+                for each in self.noise_v
+            )
+            object.__setattr__(self, "noise_v", tuple(noise))
         if self.noise_n_avg is not None:
             what = "calibration: conversions averaged"
-            require_count(what, self.noise_n_avg, 1, 127, error=ConfigurationError)
+            keep_count(self, "noise_n_avg", what, 1, 127, error=error)
 
     def measured(self, run: str, **values: Any) -> Self:
         """Return the same with some constants as measured in a run.
@@ -72,6 +76,9 @@ class Calibration:
         ConfigurationError
             If one of them can't be.
         """
+        names = [each.name for each in dataclasses.fields(self)]
+        what, error = "calibration", ConfigurationError
+        values = known_keys(what, values, names, optional=names, error=error)
         runs = {**self.runs, **dict.fromkeys(values, run)}
         return replace(self, **values, runs=runs)
 

@@ -1,10 +1,15 @@
-"""Checks of bare numbers, with one way of saying what is wrong with them."""
+"""Checks of bare numbers, with one way of saying what is wrong with them.
+
+Numbers enter here: what comes out is Python's own float or int, whoever wrote 610,
+610.0 or one of numpy's, so that no digest, file or table depends on it.
+"""
 
 from __future__ import annotations
 
 import math
 import sys
 from collections.abc import Callable
+from numbers import Integral, Real
 
 from aefi_bluesky.domain.errors import AefiError, InvalidScanSpecError
 
@@ -19,15 +24,17 @@ def require_number(
     high: float = math.inf,
     *,
     error: ErrorType = InvalidScanSpecError,
-) -> None:
-    """Refuse what is no finite number from `low` to `high`, ends included."""
+) -> float:
+    """Return a number as a float; refuse what is not from `low` to `high`, ends too."""
+    value = _bare(value)
     if (
         isinstance(value, bool)
-        or not isinstance(value, (int, float))
+        or not isinstance(value, Real)
         # NaN is in no range; a whole number may be too large for a float.
         or not (low <= value <= high and abs(value) <= sys.float_info.max)
     ):
         raise error(f"{what} must be {_range(low, high)} {unit}, was {value!r}".strip())
+    return float(value)
 
 
 def require_count(
@@ -37,15 +44,51 @@ def require_count(
     high: int | None = None,
     *,
     error: ErrorType = InvalidScanSpecError,
-) -> None:
-    """Refuse what is no whole number from `low` to `high`, ends included."""
+) -> int:
+    """Return a whole number as an int; refuse what is not from `low` to `high`."""
+    value = _bare(value)
     if (
         isinstance(value, bool)
-        or not isinstance(value, int)
+        or not isinstance(value, Integral)
         or not (low <= value and (high is None or value <= high))
     ):
         allowed = f"from {low} to {high}" if high is not None else f"at least {low}"
         raise error(f"{what} must be a whole number, {allowed}, was {value!r}")
+    return int(value)
+
+
+def keep_number(
+    owner: object,
+    field: str,
+    what: str,
+    unit: str,
+    low: float = -math.inf,
+    high: float = math.inf,
+    *,
+    error: ErrorType = InvalidScanSpecError,
+) -> None:
+    """Make a field of a frozen record what `require_number` returns."""
+    value = require_number(what, getattr(owner, field), unit, low, high, error=error)
+    object.__setattr__(owner, field, value)
+
+
+def keep_count(
+    owner: object,
+    field: str,
+    what: str,
+    low: int,
+    high: int | None = None,
+    *,
+    error: ErrorType = InvalidScanSpecError,
+) -> None:
+    """Make a field of a frozen record what `require_count` returns."""
+    value = require_count(what, getattr(owner, field), low, high, error=error)
+    object.__setattr__(owner, field, value)
+
+
+def _bare(value: object) -> object:
+    """Return what an array without axes holds: numpy's, or xarray's of a run."""
+    return value.item() if getattr(value, "shape", None) == () else value  # pyright: ignore
 
 
 def _range(low: float, high: float) -> str:

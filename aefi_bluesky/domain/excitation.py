@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
 
-from aefi_bluesky.domain.checks import require_number
+from aefi_bluesky.domain.checks import keep_number
 from aefi_bluesky.domain.plain_values import (
     from_known_fields,
     member_of,
@@ -46,9 +46,9 @@ class Excitation:
     def __post_init__(self) -> None:
         require_member("excitation mode", ExcitationMode, self.mode)
         for pair in ("s1s2", "s3s4"):
-            level = getattr(self, f"level_{pair}_percent")
-            require_number(f"excitation: level {pair}", level, "%", 0, 100)
-        require_number("excitation: frequency", self.frequency_hz, "Hz", 1, 8e6)
+            field = f"level_{pair}_percent"
+            keep_number(self, field, f"excitation: level {pair}", "%", 0, 100)
+        keep_number(self, "frequency_hz", "excitation: frequency", "Hz", 1, 8e6)
 
     @classmethod
     def off(cls) -> Self:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aefi_bluesky.domain.bench import BenchDescription
-from aefi_bluesky.domain.checks import require_number
+from aefi_bluesky.domain.checks import keep_number
 from aefi_bluesky.domain.errors import ConfigurationError
 from aefi_bluesky.domain.flight_duration import flight_duration
 from aefi_bluesky.domain.reading_rates import frame_s, reading_rate_hz
@@ -51,8 +51,8 @@ class HostLimits:
 
     def __post_init__(self) -> None:
         error = ConfigurationError
-        require_number("host: memory", self.memory_bytes, "B", 1, 1e15, error=error)
-        require_number("host: stall", self.stall_s, "s", 1e-3, 1e6, error=error)
+        keep_number(self, "memory_bytes", "host: memory", "B", 1, 1e15, error=error)
+        keep_number(self, "stall_s", "host: stall", "s", 1e-3, 1e6, error=error)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,18 @@ from aefi_bluesky.domain.errors import InvalidScanSpecError
 from aefi_bluesky.domain.scan_spec import AxisName, FlyScanSpec
 
 _AXES: tuple[AxisName, AxisName] = ("x", "y")
-_ARRAYS = ("frame_x_mm", "frame_y_mm", "frame_ix", "frame_iy")
+_ARRAYS = {
+    **dict.fromkeys(("frame_x_mm", "frame_y_mm"), np.float64),
+    **dict.fromkeys(("frame_ix", "frame_iy"), np.int64),
+}
+_NUMBERS = (
+    "speed_mm_per_s",
+    "positioning_speed_mm_per_s",
+    "start_speed_mm_per_s",
+    "ramp_s",
+    "duration_s",
+    "duration_error_s",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +38,11 @@ class Line:
     index
         Place in the order of flight, from 0.
     slow_mm
-        Position of the slow axis, at rest during the line, in mm.
+        Where the slow axis is sent, to rest during the line, in mm; the step next to
+        it where that is outside the travel by less than half a step.
     start_mm, end_mm
-        Where the fast axis rests before the run-up and after the run-down, in mm.
+        Where the fast axis rests before the run-up and after the run-down, in mm: the
+        places of whole steps.
     window_start_mm, window_stop_mm
         The ends of the window in the order they are passed, in mm; half a pitch
         outside the first and the last frame's centre.
@@ -50,6 +63,13 @@ class Line:
     first_frame: int
     n_frames: int
     muted: bool = False
+
+    def __post_init__(self) -> None:
+        for name in _PLACES:
+            object.__setattr__(self, name, float(getattr(self, name)))
+
+
+_PLACES = ("slow_mm", "start_mm", "window_start_mm", "window_stop_mm", "end_mm")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,8 +120,13 @@ class FlightPlan:
     duration_error_s: float
 
     def __post_init__(self) -> None:
-        for name in _ARRAYS:
-            getattr(self, name).setflags(write=False)
+        # A plan is what its digest says, whether somebody wrote 610 or 610.0.
+        for name in _NUMBERS:
+            object.__setattr__(self, name, float(getattr(self, name)))
+        for name, kind in _ARRAYS.items():
+            array = np.asarray(getattr(self, name), dtype=kind)
+            array.setflags(write=False)
+            object.__setattr__(self, name, array)
 
     @property
     def n_frames(self) -> int:

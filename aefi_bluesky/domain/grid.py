@@ -10,7 +10,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from aefi_bluesky.domain.checks import require_count
+from aefi_bluesky.domain.checks import keep_count
 from aefi_bluesky.domain.errors import InvalidScanSpecError
 from aefi_bluesky.domain.plain_values import Reader, member_of, require_member
 from aefi_bluesky.domain.zone import MOST_FRAMES, OTHER_AXIS, AxisName, Zone
@@ -57,8 +57,8 @@ class Grid:
     def __post_init__(self) -> None:
         require_member("zone", Zone, self.zone)
         require_member("pattern", Pattern, self.pattern)
-        require_count("frames along x", self.n_x, 1, MOST_FRAMES)
-        require_count("frames along y", self.n_y, 1, MOST_FRAMES)
+        keep_count(self, "n_x", "frames along x", 1, MOST_FRAMES)
+        keep_count(self, "n_y", "frames along y", 1, MOST_FRAMES)
         if self.n_x * self.n_y > MOST_FRAMES:
             raise InvalidScanSpecError(
                 f"a map has at most {MOST_FRAMES} frames, {self.n_x} along x by "

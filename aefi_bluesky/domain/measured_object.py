@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
 
-from aefi_bluesky.domain.checks import require_number
+from aefi_bluesky.domain.checks import keep_number, require_number
 from aefi_bluesky.domain.errors import StudyFormatError, StudyRuleError
 from aefi_bluesky.domain.plain_values import known_fields, require_member
 from aefi_bluesky.domain.study_rules import StudyRule
@@ -53,21 +53,19 @@ class MeasuredObject:
             require_member(f"object: {name}", str, getattr(self, name), error=_refuse)
         if not self.reference:
             raise _refuse("object: reference must not be empty")
-        self._require_size()
+        self._keep_size()
         for name in ("depth", "lift_off"):
-            value = getattr(self, f"{name}_mm")
-            if value is not None:
-                require_number(
-                    f"object: {name}", value, "mm", 0, LARGEST_MM, error=_refuse
-                )
+            field, what = f"{name}_mm", f"object: {name}"
+            if getattr(self, field) is not None:
+                keep_number(self, field, what, "mm", 0, LARGEST_MM, error=_refuse)
 
-    def _require_size(self) -> None:
+    def _keep_size(self) -> None:
         if self.size_mm is None:
             return
         require_member("object: size", tuple, self.size_mm, error=_refuse)
         if len(self.size_mm) != 3:
             raise _refuse(f"object: size must be three extents, was {self.size_mm!r}")
-        for axis, extent in zip("xyz", self.size_mm, strict=True):
+        size = (
             require_number(
                 f"object: size along {axis}",
                 extent,
@@ -76,6 +74,9 @@ class MeasuredObject:
                 LARGEST_MM,
                 error=_refuse,
             )
+            for axis, extent in zip("xyz", self.size_mm, strict=True)
+        )
+        object.__setattr__(self, "size_mm", tuple(size))
 
     def to_plain(self) -> dict[str, Any]:
         """Return the object as plain JSON values."""

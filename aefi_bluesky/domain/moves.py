@@ -14,10 +14,15 @@ Place = tuple[float, float]
 """Positions of x and y, in mm."""
 
 
-def require_rest(place: Place | None) -> None:
-    """Refuse what is no place to rest at; None is one that is not known."""
-    for name, value in zip(("x", "y"), place or (), strict=False):
+def require_rest(place: Place | None) -> Place | None:
+    """Return a place to rest at as floats; None is one that is not known."""
+    if place is None:
+        return None
+    x, y = (
         require_number(f"rest: {name}", value, "mm", -FARTHEST_MM, FARTHEST_MM)
+        for name, value in zip(_AXES, place, strict=True)
+    )
+    return x, y
 
 
 def first_ways_mm(

@@ -74,7 +74,7 @@ def compile_flight(
     """
     require_rest(rests_at)
     order = tuple(traverses(spec, spec.repeats, differential=spec.differential))
-    lines = tuple(_lines(spec, order, approach_mm(spec, bench)))
+    lines = tuple(_lines(spec, order, bench))
     frames = frame_indices(spec, order)
     motion = bench.motion
     duration = flight_duration(spec, bench, rests_at)
@@ -97,13 +97,18 @@ def compile_flight(
 
 
 def _lines(
-    spec: FlyScanSpec, order: Sequence[Traverse], approach: float
+    spec: FlyScanSpec, order: Sequence[Traverse], bench: BenchDescription
 ) -> Iterator[Line]:
     fast = spec.effective_fast_axis
+    axis, approach = bench.axis(fast), approach_mm(spec, bench)
     low, high = spec.zone.along(fast)
     half = spec.pitch_mm(fast) / 2
     n_frames = spec.count_along(fast)
-    rows_mm = spec.centres_mm(spec.slow_axis).tolist()
+    slow = bench.axis(spec.slow_axis)
+    rows_mm = [
+        row if slow.holds(row) else slow.stop_mm(row)
+        for row in spec.centres_mm(spec.slow_axis).tolist()
+    ]
     for line in order:
         first, last, sign = low - half, high + half, 1.0
         if line.descends:
@@ -111,10 +116,10 @@ def _lines(
         yield Line(
             index=line.index,
             slow_mm=rows_mm[line.row],
-            start_mm=first - sign * approach,
+            start_mm=axis.stop_mm(first - sign * approach),
             window_start_mm=first,
             window_stop_mm=last,
-            end_mm=last + sign * approach,
+            end_mm=axis.stop_mm(last + sign * approach),
             first_frame=line.index * n_frames,
             n_frames=n_frames,
             muted=line.muted,

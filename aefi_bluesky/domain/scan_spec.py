@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from aefi_bluesky.domain.checks import require_count, require_number
+from aefi_bluesky.domain.checks import keep_count, keep_number, require_count
 from aefi_bluesky.domain.errors import InvalidScanSpecError
 from aefi_bluesky.domain.excitation import Excitation, ExcitationMode
 from aefi_bluesky.domain.grid import GRID_READERS, Grid, Pattern
@@ -85,12 +85,15 @@ class FlyScanSpec(Grid):
         Grid.__post_init__(self)
         require_member("excitation", Excitation, self.excitation)
         require_member("trigger", Trigger, self.trigger)
-        require_number("speed", self.speed_mm_per_s, "mm/s", 1e-6, 1e6)
-        require_count("conversions averaged", self.n_avg, 1, 127)
-        require_count("readings per frame", self.min_readings_per_frame, 1, 1_000_000)
-        require_count("allowed bad frames", self.allowed_bad_frames, 0, MOST_FRAMES)
-        require_count("gap fill passes", self.gap_fill_passes, 0, 10)
-        require_count("repeats of a line", self.repeats, 1, MOST_FRAMES)
+        keep_number(self, "speed_mm_per_s", "speed", "mm/s", 1e-6, 1e6)
+        for field, what, least, most in (
+            ("n_avg", "conversions averaged", 1, 127),
+            ("min_readings_per_frame", "readings per frame", 1, 1_000_000),
+            ("allowed_bad_frames", "allowed bad frames", 0, MOST_FRAMES),
+            ("gap_fill_passes", "gap fill passes", 0, 10),
+            ("repeats", "repeats of a line", 1, MOST_FRAMES),
+        ):
+            keep_count(self, field, what, least, most)
         require_member("differential", bool, self.differential)
         fast = self.effective_fast_axis
         if self.count_along(fast) < 2:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from aefi_bluesky.domain.bench import BenchDescription
-from aefi_bluesky.domain.checks import require_count, require_number
+from aefi_bluesky.domain.checks import keep_count, require_count, require_number
 from aefi_bluesky.domain.errors import InvalidScanSpecError
 from aefi_bluesky.domain.feasibility import Change, FeasibilityReport, Violation
 from aefi_bluesky.domain.flight_duration import DurationEstimate, flight_duration
@@ -47,9 +47,10 @@ class ReadingNoise:
 
     def __post_init__(self) -> None:
         require_count("noise: channels", len(self.volts), 1)
-        for value in self.volts:
-            require_number("noise of a reading", value, "V", 1e-12, 1e3)
-        require_count("noise: conversions averaged", self.n_avg, 1, 127)
+        what = "noise of a reading"
+        volts = (require_number(what, each, "V", 1e-12, 1e3) for each in self.volts)
+        object.__setattr__(self, "volts", tuple(volts))
+        keep_count(self, "n_avg", "noise: conversions averaged", 1, 127)
 
     def of_reading(self, n_avg: int) -> tuple[float, ...]:
         """Return the noise of a reading of another average: white, so 1/sqrt(n)."""

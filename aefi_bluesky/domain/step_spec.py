@@ -6,7 +6,12 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Self
 
-from aefi_bluesky.domain.checks import require_count, require_number
+from aefi_bluesky.domain.checks import (
+    keep_count,
+    keep_number,
+    require_count,
+    require_number,
+)
 from aefi_bluesky.domain.errors import InvalidScanSpecError
 from aefi_bluesky.domain.excitation import Excitation
 from aefi_bluesky.domain.grid import Grid
@@ -61,8 +66,8 @@ class StepMapSpec(Grid):
     def __post_init__(self) -> None:
         # super() does not find a class that slots made anew.
         Grid.__post_init__(self)
-        _require_reading(self.n_avg, self.excitation, self.settle_s)
-        _require_readings(self.readings_per_point)
+        _keep_reading(self)
+        _keep_readings(self, "readings_per_point")
         require_member("differential", bool, self.differential)
         _require_measurements(self.n_measurements)
 
@@ -91,10 +96,11 @@ class _AtRest:
     n_avg: int
     excitation: Excitation
 
-    def _require_place(self, settle_s: float) -> None:
-        for axis, value in (("x", self.x_mm), ("y", self.y_mm)):
-            require_number(f"place: {axis}", value, "mm", -FARTHEST_MM, FARTHEST_MM)
-        _require_reading(self.n_avg, self.excitation, settle_s)
+    def _keep_place(self) -> None:
+        for axis in ("x", "y"):
+            what = f"place: {axis}"
+            keep_number(self, f"{axis}_mm", what, "mm", -FARTHEST_MM, FARTHEST_MM)
+        _keep_reading(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +133,8 @@ class PointSpec(_AtRest):
     differential: bool = False
 
     def __post_init__(self) -> None:
-        self._require_place(self.settle_s)
-        _require_readings(self.readings)
+        self._keep_place()
+        _keep_readings(self, "readings")
         require_member("differential", bool, self.differential)
 
     @property
@@ -167,9 +173,9 @@ class TimeSeriesSpec(_AtRest):
     settle_s: float = 0.0
 
     def __post_init__(self) -> None:
-        self._require_place(self.settle_s)
-        require_count("time series: readings", self.count, 1, MOST_FRAMES)
-        require_number("time series: period", self.period_s, "s", 0, 86_400)
+        self._keep_place()
+        keep_count(self, "count", "time series: readings", 1, MOST_FRAMES)
+        keep_number(self, "period_s", "time series: period", "s", 0, 86_400)
 
     @classmethod
     def lasting(cls, duration_s: float, period_s: float, **more: Any) -> Self:
@@ -229,13 +235,13 @@ class FrequencySequenceSpec(_AtRest):
     differential: bool = False
 
     def __post_init__(self) -> None:
-        self._require_place(self.settle_s)
-        _require_readings(self.readings)
+        self._keep_place()
+        _keep_readings(self, "readings")
         require_member("differential", bool, self.differential)
         require_member("frequencies", tuple, self.frequencies_hz)
         require_count("number of frequencies", len(self.frequencies_hz), 1, 10_000)
-        for frequency in self.frequencies_hz:
-            self.excitation_at(frequency)
+        frequencies = (self.excitation_at(f).frequency_hz for f in self.frequencies_hz)
+        object.__setattr__(self, "frequencies_hz", tuple(frequencies))
 
     def excitation_at(self, frequency_hz: float) -> Excitation:
         """Return the excitation at one of the frequencies, in Hz."""
@@ -251,14 +257,14 @@ StepSpec = StepMapSpec | PointSpec | TimeSeriesSpec | FrequencySequenceSpec
 """What is measured at rest."""
 
 
-def _require_reading(n_avg: int, excitation: Excitation, settle_s: float) -> None:
-    require_count("conversions averaged", n_avg, 1, 127)
-    require_member("excitation", Excitation, excitation)
-    require_number("settling", settle_s, "s", 0, _LONGEST_SETTLE_S)
+def _keep_reading(spec: Any) -> None:
+    keep_count(spec, "n_avg", "conversions averaged", 1, 127)
+    require_member("excitation", Excitation, spec.excitation)
+    keep_number(spec, "settle_s", "settling", "s", 0, _LONGEST_SETTLE_S)
 
 
-def _require_readings(readings: int) -> None:
-    require_count("readings of a measurement", readings, 1, _MOST_READINGS)
+def _keep_readings(spec: object, field: str) -> None:
+    keep_count(spec, field, "readings of a measurement", 1, _MOST_READINGS)
 
 
 def _require_measurements(count: int) -> None:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from aefi_bluesky.domain.bench import AxisDescription, BenchDescription
+from aefi_bluesky.domain.bench import WHOLE_STEP, AxisDescription, BenchDescription
 from aefi_bluesky.domain.feasibility import Change, Violation
 from aefi_bluesky.domain.zone import AxisName
 
 _ROUNDING = 1e-8
 """Of a step: what two sums of the same numbers may differ by."""
-
-_WHOLE = 1e-6
-"""An end of the travel that should be a whole step may miss it by this, in steps."""
 
 
 def travel_violations(
@@ -47,8 +44,7 @@ def travel_violations(
         (ends_mm[0] - outside_mm, first, -1),
         (ends_mm[1] + outside_mm, last, 1),
     ):
-        # Where the axis really stops: at the step next to it.
-        found = round(wanted / description.mm_per_step) * description.mm_per_step
+        found = description.stop_mm(wanted)
         if side * (found - limit) > _ROUNDING * description.mm_per_step:
             yield Violation(
                 "travel",
@@ -63,8 +59,8 @@ def travel_violations(
 def _whole_steps(axis: AxisDescription) -> tuple[float, float]:
     """Return the first and the last step of the travel, in mm."""
     step = axis.mm_per_step
-    first = math.ceil(axis.travel_min_mm / step - _WHOLE)
-    last = math.floor(axis.travel_max_mm / step + _WHOLE)
+    first = math.ceil(axis.travel_min_mm / step - WHOLE_STEP)
+    last = math.floor(axis.travel_max_mm / step + WHOLE_STEP)
     return first * step, last * step
 
 

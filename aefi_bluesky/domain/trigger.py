@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
 
-from aefi_bluesky.domain.checks import require_number
+from aefi_bluesky.domain.checks import keep_number
 from aefi_bluesky.domain.errors import InvalidScanSpecError
 from aefi_bluesky.domain.plain_values import (
     from_known_fields,
@@ -55,12 +55,14 @@ class Trigger:
     def __post_init__(self) -> None:
         require_member("trigger", TriggerKind, self.kind)
         if self.kind is TriggerKind.PERIODIC:
-            require_number("trigger: period", self.period_s, "s", 1e-6, 60)
-        elif self.period_s != 0:
+            keep_number(self, "period_s", "trigger: period", "s", 1e-6, 60)
+            return
+        if self.period_s != 0:
             raise InvalidScanSpecError(
                 f"trigger: only 'periodic' has a period, {self.kind.value!r} was given "
                 f"{self.period_s!r} s"
             )
+        keep_number(self, "period_s", "trigger: period", "s")
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:

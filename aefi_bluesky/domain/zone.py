@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from aefi_bluesky.domain.checks import require_count, require_number
+from aefi_bluesky.domain.checks import keep_number, require_count, require_number
 from aefi_bluesky.domain.errors import InvalidScanSpecError
 from aefi_bluesky.domain.plain_values import from_known_fields
 
@@ -44,11 +44,10 @@ class Zone:
 
     def __post_init__(self) -> None:
         for axis in ("x", "y"):
+            for end in ("min", "max"):
+                field, what = f"{axis}_{end}_mm", f"zone: {axis} {end}"
+                keep_number(self, field, what, "mm", -FARTHEST_MM, FARTHEST_MM)
             low, high = self.along(axis)
-            for end, value in (("min", low), ("max", high)):
-                require_number(
-                    f"zone: {axis} {end}", value, "mm", -FARTHEST_MM, FARTHEST_MM
-                )
             if low > high:
                 raise InvalidScanSpecError(
                     f"zone: {axis} min must not be above {axis} max, "

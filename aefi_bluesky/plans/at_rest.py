@@ -11,6 +11,7 @@ import bluesky.preprocessors as bpp
 from bluesky.utils import MsgGenerator
 
 from aefi_bluesky.devices import ExcitationSource, FieldSensor, StageAxis, StepRecord
+from aefi_bluesky.devices.setting import Setting
 from aefi_bluesky.domain.feasibility import FeasibilityReport
 from aefi_bluesky.domain.reading_rates import passing_readings
 from aefi_bluesky.domain.spec_format import to_plain
@@ -55,7 +56,7 @@ class AtRest:
         return passing_readings(spec, self.x.bench, spec.settle_s)
 
     @property
-    def settings(self) -> list[Any]:
+    def settings(self) -> list[Setting]:
         """Settings that a plan changes, and puts back."""
         sensor, source = self.sensor, self.source
         return [
@@ -120,8 +121,28 @@ def measure(
 
     measured = bpp.finalize_wrapper(by_name(run()), dark)
     in_a_run = bpp.run_wrapper(measured, md=start)
-    put_back = bpp.reset_positions_wrapper(in_a_run, bench.settings)
+    put_back = _with_settings_put_back(in_a_run, bench.settings)
     return (yield from bpp.stage_wrapper(put_back, [bench.sensor, bench.source, taken]))
+
+
+def _with_settings_put_back(
+    plan: MsgGenerator[str], settings: list[Setting]
+) -> MsgGenerator[str]:
+    """Carry out a plan, then set settings to what they were before.
+
+    bluesky's own wrapper sets what it does not know to 0, as where nothing is carried
+    out, which `check_limits` then refuses.
+    """
+    before: list[Any] = []
+    for setting in settings:
+        location = yield from bps.locate(setting)
+        before += [] if location is None else [setting, location["setpoint"]]
+
+    def put_back() -> MsgGenerator[None]:
+        if before:
+            yield from bps.mv(*before)
+
+    return (yield from bpp.finalize_wrapper(plan, put_back))
 
 
 def _start_document(bench: AtRest, plan: StepPlan) -> dict[str, Any]:

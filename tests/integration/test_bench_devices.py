@@ -403,3 +403,53 @@ def test_a_setting_does_not_drive_what_is_being_switched_off(bench):
     stopping.join(5)
     assert calls == ["off"]
     assert bench.excitation.state() == "off"
+
+
+# -- where an axis was sent, and where it is ---------------------------------
+
+
+@pytest.mark.parametrize(("count", "by_mm"), [(100, 0.01), (30, 0.1), (40, -0.003)])
+def test_relative_moves_add_up(bench, count, by_mm):
+    run(bench, bps.mv(bench.x, 600))
+
+    def steps():
+        for _ in range(count):
+            yield from bps.mvr(bench.x, by_mm)
+
+    run(bench, steps())
+    wanted = 600 + count * by_mm
+    assert bench.x.locate()["setpoint"] == pytest.approx(wanted, abs=1e-9)
+    assert bench.x.position == pytest.approx(wanted, abs=STEP_MM / 2)
+
+
+def test_a_relative_move_begins_where_a_stopped_axis_stands(bench):
+    run(bench, bps.mv(bench.x, 600))
+    status = bench.x.set(1000)
+    bench.x.stop()
+    with pytest.raises(ScanAbortedError):
+        status.wait(10.0)
+    stands = bench.x.position
+    assert bench.x.locate() == {"setpoint": stands, "readback": stands}
+    run(bench, bps.mvr(bench.x, 5.0))
+    assert bench.x.position == pytest.approx(stands + 5.0, abs=STEP_MM)
+
+
+def test_a_relative_move_begins_where_a_flight_has_left_the_axis(bench):
+    run(bench, bps.mv(bench.x, 600, bench.y, 600))
+    bench.fly()
+    for axis in (bench.x, bench.y):
+        position = axis.position
+        assert axis.locate() == {"setpoint": position, "readback": position}
+
+
+def test_an_axis_that_was_homed_is_where_it_is(bench):
+    run(bench, bps.mv(bench.y, 20))
+    bench.y.home(wait=True)
+    assert bench.y.locate()["setpoint"] == bench.y.position
+
+
+def test_positions_of_a_scan_are_floats_whoever_wrote_them(bench):
+    for start in (630, np.int64(630), np.float32(630), np.array(630)):
+        run(bench, bp.list_scan([bench.sensor], bench.x, [start, 630.5]))
+        assert column(bench, "x_nominal") == [630.0, 630.5]
+        assert {type(each) for each in column(bench, "x_nominal")} == {float}
