@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ from aefi_bluesky.session import SessionFolders
 from aefi_bluesky.session.recovery import (
     ClosedRun,
     RecoveredSpool,
+    StoredRun,
     close_runs,
     recover_spools,
     store_runs,
@@ -29,25 +31,39 @@ def recover(folder: Path) -> None:
     the runs in FOLDER/backup that have no end, and stores all runs of FOLDER/backup
     in the folder's Tiled. Spools are left as they are. Doing it again changes
     nothing.
+
+    An item that fails does not keep the others from being recovered. The exit status
+    is 1 if any item failed.
     """
     folders = SessionFolders(folder.absolute())
     spools: list[RecoveredSpool] = []
-    said = False
+    failures: list[bool] = []
     for spool in recover_spools(folders):
         spools.append(spool)
+        failures.append(spool.failed)
         click.echo(_sentence(spool))
     for run in close_runs(folders, spools):
-        said = True
+        failures.append(run.failed)
         click.echo(_closed(run))
     for stored in store_runs(folders):
-        said = True
-        if stored.uid is None:
-            click.echo(f"{stored.journal.name}: not stored: {stored.remark}")
-        else:
-            command = f"aefi tiled {folder} {stored.uid}"
-            click.echo(f"run {stored.uid}: stored in Tiled; to see it: {command}")
-    if not (said or spools):
+        failures.append(stored.uid is None)
+        click.echo(_stored(stored, folder))
+    if not failures:
         click.echo("Nothing to recover.")
+    if any(failures):
+        click.echo(
+            f"aefi: {sum(failures)} of the {len(failures)} items above could not be "
+            f"recovered; their files stay in {folder}",
+            err=True,
+        )
+        sys.exit(1)
+
+
+def _stored(run: StoredRun, folder: Path) -> str:
+    if run.uid is None:
+        return f"{run.journal.name}: not stored: {run.remark}"
+    command = f"aefi tiled {folder} {run.uid}"
+    return f"run {run.uid}: stored in Tiled; to see it: {command}"
 
 
 def _closed(run: ClosedRun) -> str:

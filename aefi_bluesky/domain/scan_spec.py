@@ -86,14 +86,14 @@ class FlyScanSpec(Grid):
         require_member("excitation", Excitation, self.excitation)
         require_member("trigger", Trigger, self.trigger)
         keep_number(self, "speed_mm_per_s", "speed", "mm/s", 1e-6, 1e6)
-        for field, what, least, most in (
+        for name, what, least, most in (
             ("n_avg", "conversions averaged", 1, 127),
             ("min_readings_per_frame", "readings per frame", 1, 1_000_000),
             ("allowed_bad_frames", "allowed bad frames", 0, MOST_FRAMES),
             ("gap_fill_passes", "gap fill passes", 0, 10),
             ("repeats", "repeats of a line", 1, MOST_FRAMES),
         ):
-            keep_count(self, field, what, least, most)
+            keep_count(self, name, what, least, most)
         require_member("differential", bool, self.differential)
         fast = self.effective_fast_axis
         if self.count_along(fast) < 2:

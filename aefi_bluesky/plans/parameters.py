@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import numpy as np
+
 from aefi_bluesky.domain.scan_spec import (
     Excitation,
     ExcitationMode,
@@ -41,11 +43,14 @@ def plan_arguments(parameters: Mapping[str, Any]) -> dict[str, Any]:
         The plan's ``locals()``, before it has any other: a device is told by its
         name, ``md`` is not told.
     """
-    return {
-        name: getattr(value, "name", value)
-        for name, value in parameters.items()
-        if name != "md"
-    }
+    return {name: _told(value) for name, value in parameters.items() if name != "md"}
+
+
+def _told(value: Any) -> Any:
+    """Return a device's name, and numpy's numbers as Python's: documents are JSON."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    return getattr(value, "name", value)
 
 
 def how_to_fly(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,12 @@ from aefi_bluesky.session.folders import SessionFolders
 from aefi_bluesky.session.log_file import log_to
 from aefi_bluesky.session.run_metadata import run_metadata
 from aefi_bluesky.session.run_spools import RunSpools
-from aefi_bluesky.session.signals import StopMotion, StopOnTermination
+from aefi_bluesky.session.signals import (
+    CtrlC,
+    StopMotion,
+    StopOnTermination,
+    WaitForRun,
+)
 from aefi_bluesky.session.simulated import SimulationSettings
 from aefi_bluesky.storage.document_writer import DocumentWriter
 from aefi_bluesky.storage.tiled_client import connect
@@ -177,9 +182,13 @@ def _run_engine(
     md: MutableMapping[str, Any], stack: contextlib.ExitStack, port: RustScanAdapter
 ) -> RunEngine:
     # bluesky asks for a dict, and takes any mapping that can be changed.
-    engine = RunEngine(md, call_returns_result=True)  # pyright: ignore[reportArgumentType]
+    engine = RunEngine(
+        md,  # pyright: ignore[reportArgumentType]
+        call_returns_result=True,
+        context_managers=[CtrlC, StopMotion(port)],
+        during_task=WaitForRun(),
+    )
     engine.md.setdefault("versions", {}).update({"bluesky": bluesky.__version__})
-    engine.context_managers.append(StopMotion(port))
     stack.callback(_end_run_engine, engine)
     stack.enter_context(StopOnTermination(engine))
     return engine

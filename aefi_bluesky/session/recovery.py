@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,7 @@ from aefi_bluesky.devices.data_keys import (
 )
 from aefi_bluesky.devices.flight_log import FlightLog
 from aefi_bluesky.devices.streams import MapStream
-from aefi_bluesky.domain.errors import StorageError
+from aefi_bluesky.domain.errors import AefiError, StorageError
 from aefi_bluesky.domain.scan_results import FRAME_STATES
 from aefi_bluesky.engine import SPOOL_SUFFIX, SpooledFlight
 from aefi_bluesky.session.folders import SessionFolders
@@ -42,6 +43,8 @@ from aefi_bluesky.storage.run_completion import (
 from aefi_bluesky.storage.run_file import RunFile
 from aefi_bluesky.storage.tiled_client import connect
 from aefi_bluesky.storage.tiled_server import TiledServer
+
+logger = logging.getLogger(__name__)
 
 _UNITS: Mapping[str, Mapping[str, str]] = {
     "primary": {name: unit for name, unit in FRAME_UNITS.items() if unit},
@@ -70,12 +73,15 @@ class RecoveredSpool:
         Where its columns are now; None if nowhere.
     remark
         Why there is no such file, or that it was there before; empty else.
+    failed
+        Whether something is left in the spool that is nowhere else.
     """
 
     path: Path
     summary: dict[str, Any]
     file: Path | None
     remark: str = ""
+    failed: bool = False
 
     @property
     def run_uid(self) -> str | None:
@@ -86,33 +92,41 @@ class RecoveredSpool:
 def recover_spools(folders: SessionFolders) -> Iterator[RecoveredSpool]:
     """Write each spool's columns to an HDF5 file, once; spools are left as they are.
 
-    Beside ``<name>.h5`` goes the summary, ``<name>.json``. A flight under way, and a
-    spool that can't be read, are told and passed over.
+    Beside ``<name>.h5`` goes the summary, ``<name>.json``. A flight under way is told
+    and passed over, as is a spool that can't be read or written to a file.
 
     Parameters
     ----------
     folders
         Where spools are and files go.
-
-    Raises
-    ------
-    StorageError
-        If a file can't be written.
     """
     for path in sorted(folders.spool.glob(f"*{SPOOL_SUFFIX}")):
+        summary: dict[str, Any] = {}
         try:
             flight = SpooledFlight.read(path)
-        except StorageError as err:
-            yield RecoveredSpool(path, {}, None, str(err))
-            continue
-        file = folders.recovered / f"{path.stem}.h5"
-        if flight.is_growing:
-            yield RecoveredSpool(path, _summary(flight), None, "in flight")
-        elif file.exists():
-            yield RecoveredSpool(path, _summary(flight), file, "as before")
+            summary = _summary(flight)
+            file, remark = _recovered(flight, folders.recovered / f"{path.stem}.h5")
+        except Exception as err:
+            yield RecoveredSpool(path, summary, None, _told(path, err), failed=True)
         else:
-            _write(flight, file)
-            yield RecoveredSpool(path, _summary(flight), file)
+            yield RecoveredSpool(path, summary, file, remark)
+
+
+def _recovered(flight: SpooledFlight, file: Path) -> tuple[Path | None, str]:
+    if flight.is_growing:
+        return None, "in flight"
+    if file.exists():
+        return file, "as before"
+    _write(flight, file)
+    return file, ""
+
+
+def _told(path: Path, err: Exception) -> str:
+    """Return an error of one item in one sentence: the others must go on after it."""
+    if isinstance(err, AefiError):
+        return str(err)
+    logger.error("%s cannot be recovered", path, exc_info=err)
+    return f"it cannot be understood ({type(err).__name__}: {err})"
 
 
 def _summary(flight: SpooledFlight) -> dict[str, Any]:
@@ -175,6 +189,8 @@ class ClosedRun:
         Rows that its documents lacked, by stream.
     remark
         What could not be done; empty else.
+    failed
+        Whether the run has no end yet, or lacks what a spool has.
     """
 
     journal: Path
@@ -182,6 +198,7 @@ class ClosedRun:
     kept: Path | None
     added: Mapping[str, int] = field(default_factory=dict[str, int])
     remark: str = ""
+    failed: bool = False
 
 
 def close_runs(
@@ -200,10 +217,18 @@ def close_runs(
         completion = _Completion(spools)
         try:
             uid, kept = close_journal(journal, completion)
-        except StorageError as err:
-            yield ClosedRun(journal, None, None, remark=str(err))
+        except Exception as err:
+            remark = _told(journal, err)
+            yield ClosedRun(journal, None, None, remark=remark, failed=True)
         else:
-            yield ClosedRun(journal, uid, kept, completion.added, completion.remark)
+            yield ClosedRun(
+                journal,
+                uid,
+                kept,
+                completion.added,
+                completion.remark,
+                failed=completion.failed,
+            )
 
 
 class _Completion:
@@ -219,6 +244,7 @@ class _Completion:
         self._spools = spools
         self.added: Mapping[str, int] = {}
         self.remark = ""
+        self.failed = False
 
     def __call__(self, documents: Documents) -> Documents:
         """Return the documents, with what they lack."""
@@ -231,14 +257,15 @@ class _Completion:
         if len(own) != 1:
             # Frames of two flights have the same names: which are the run's?
             count = len(own) or "no"
+            self.failed = bool(own)
             self.remark = f"{count} spools of this run: its documents are as they were"
             return documents
         ((spool, file),) = own
         try:
             flight = SpooledFlight.read(spool)
             whole = completed(documents, _recovered_run(flight, file, documents))
-        except StorageError as err:
-            self.remark = str(err)
+        except Exception as err:
+            self.remark, self.failed = _told(spool, err), True
             return documents
         before, after = rows_told(documents), rows_told(whole)
         self.added = {name: n - before.get(name, 0) for name, n in after.items()}
@@ -371,6 +398,6 @@ def store_runs(folders: SessionFolders) -> Iterator[StoredRun]:
 def _stored(journal: Path, server: TiledServer) -> StoredRun:
     try:
         uid = upload_journal(journal, lambda: connect(server.uri, server.api_key))
-    except StorageError as err:
-        return StoredRun(journal, None, str(err))
+    except Exception as err:
+        return StoredRun(journal, None, _told(journal, err))
     return StoredRun(journal, uid)

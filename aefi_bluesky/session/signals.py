@@ -15,13 +15,50 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 from bluesky import RunEngine
-from bluesky.utils import SigintHandler
+from bluesky.utils import DefaultDuringTask, SigintHandler
 
 from aefi_bluesky.engine import RustScanAdapter
 
 logger = logging.getLogger(__name__)
 
 Handler = Callable[[int, FrameType | None], Any] | int | None
+
+
+def in_main_thread() -> bool:
+    """Return whether this is the main thread: Python has signals nowhere else."""
+    return threading.current_thread() is threading.main_thread()
+
+
+class CtrlC(SigintHandler):
+    """bluesky's handler of Ctrl-C, in the main thread; elsewhere nothing.
+
+    A worker thread of a window's program calls the RunEngine too. bluesky's own would
+    fail there before the plan begins.
+    """
+
+    def __enter__(self) -> Any:
+        self._is_entered = in_main_thread()
+        return super().__enter__() if self._is_entered else self
+
+    def __exit__(self, *raised: Any) -> None:
+        if self._is_entered:
+            super().__exit__(*raised)
+
+
+class WaitForRun(DefaultDuringTask):
+    """How the caller of the RunEngine waits for the end of a run.
+
+    In the main thread as bluesky does: Qt's windows are served meanwhile. A worker
+    thread only waits. Qt's loop is not its own, and what another window's slot raises
+    there must not end the run.
+    """
+
+    def block(self, blocking_event: threading.Event) -> None:
+        """Return when the event is set."""
+        if in_main_thread():
+            super().block(blocking_event)
+        else:
+            blocking_event.wait()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +86,7 @@ class StopMotion:
 
     def __call__(self, engine: RunEngine) -> AbstractContextManager[None]:
         """Return the context of one call of `engine`."""
-        if _qt_waits():
+        if in_main_thread() and _qt_waits():
             # bluesky gives the descriptor to Qt, which has to wake up for Ctrl-C.
             logger.warning(
                 "with matplotlib on Qt, signals stop the motion only when Python runs"
@@ -106,6 +143,10 @@ def _let_go_of_a_closed_terminal() -> None:
                     os.dup2(nowhere.fileno(), stream)
 
 
+def _handles_ctrl_c(manager: Any) -> bool:
+    return isinstance(manager, type) and issubclass(manager, SigintHandler)
+
+
 class StopOnTermination:
     """While entered, a signal pauses a run at once, and ends the program without one.
 
@@ -135,7 +176,7 @@ class StopOnTermination:
         self.received: signal.Signals | None = None
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
+        if in_main_thread():
             for number in self._signals:
                 self._before[number] = signal.signal(number, self._take)
             self._managers = list(self._engine.context_managers)
@@ -146,7 +187,7 @@ class StopOnTermination:
         kept = [
             each
             for each in managers
-            if each is not SigintHandler or signal.SIGINT not in self._signals
+            if not _handles_ctrl_c(each) or signal.SIGINT not in self._signals
         ]
         return [
             each.also_at_once(self._signals) if isinstance(each, StopMotion) else each

@@ -64,12 +64,31 @@ class SortedDocument:
         Plain Python values.
     count
         How many documents it was.
+    number
+        Place of the last of them in the run, from 1.
     """
 
     run: str
     name: str
     document: dict[str, Any]
     count: int = 1
+    number: int = 0
+
+
+def sorted_run(
+    run: str, documents: Iterable[tuple[str, dict[str, Any]]]
+) -> Iterator[SortedDocument]:
+    """Yield all documents of one run, with their places in it.
+
+    Parameters
+    ----------
+    run
+        Uid of the run.
+    documents
+        All of them, from its start.
+    """
+    for number, (name, document) in enumerate(documents, start=1):
+        yield SortedDocument(run, name, document, number=number)
 
 
 def merged(documents: Iterable[SortedDocument]) -> Iterator[SortedDocument]:
@@ -119,4 +138,5 @@ def _joined(first: SortedDocument, second: SortedDocument) -> SortedDocument:
         name=first.name,
         document={**second.document, **ranges},
         count=first.count + second.count,
+        number=second.number,
     )

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from aefi_bluesky.storage import consolidator
 from aefi_bluesky.storage.document_sorting import RunSorter, SortedDocument, merged
 from aefi_bluesky.storage.plain_documents import plain
 from aefi_bluesky.storage.run_journal import RunJournal
-from aefi_bluesky.storage.run_upload import ClientFactory, RunUpload
+from aefi_bluesky.storage.run_upload import ClientFactory, DocumentSource, RunUpload
 
 MAX_WAITING = 100_000
 """Documents that may wait before a run is no longer sent to Tiled."""
@@ -54,6 +54,15 @@ class WriterHealth:
     using_backup: bool
     alive: bool
     backup_files: tuple[Path, ...]
+
+
+@dataclass(slots=True)
+class _Run:
+    """A run under way: where it is kept, and how it goes to Tiled."""
+
+    journal: RunJournal
+    upload: RunUpload
+    is_reported: bool = False
 
 
 class DocumentWriter:
@@ -108,7 +117,7 @@ class DocumentWriter:
         # Journals and their runs; held by the thread that takes documents in.
         self._intake = threading.RLock()
         self._sorter = RunSorter()
-        self._uploads: dict[str, RunUpload] = {}
+        self._runs: dict[str, _Run] = {}
         self._thread = threading.Thread(
             target=self._work, name="aefi document writer", daemon=True
         )
@@ -213,67 +222,77 @@ class DocumentWriter:
     def _journaled(self, name: str, doc: Mapping[str, Any]) -> SortedDocument:
         document = plain(doc)
         uid = self._sorter.run_of(name, document) or _NO_RUN
-        upload = self._uploads.get(uid)
-        if upload is None:
+        run = self._runs.get(uid)
+        if run is None:
             journal = RunJournal(self._backup_folder, uid)
-            upload = RunUpload(uid, journal, self._open_client)
-            self._uploads[uid] = upload
+            upload = RunUpload(uid, self._documents_of(journal), self._open_client)
+            run = self._runs[uid] = _Run(journal, upload)
         with self._noting_errors(f"run {uid} has no backup"):
-            upload.journal.append(name, document)
-        return SortedDocument(uid, name, document)
+            run.journal.append(name, document)
+        return SortedDocument(uid, name, document, number=run.journal.count)
+
+    def _documents_of(self, journal: RunJournal) -> DocumentSource:
+        def documents() -> Sequence[tuple[str, dict[str, Any]]]:
+            with self._intake:  # nobody writes to it meanwhile
+                return journal.documents()
+
+        return documents
 
     def _store(self, item: SortedDocument) -> bool:
-        upload = self._uploads[item.run]
+        run = self._runs[item.run]
         if self.health.queued > self._max_waiting:
-            upload.give_up(f"more than {self._max_waiting} documents wait for Tiled")
-        stored = upload.send(item)
+            waiting = f"more than {self._max_waiting} documents wait for Tiled"
+            run.upload.give_up(waiting)
+        stored = run.upload.send(item)
         with self._intake:
-            self._report(upload)
+            self._report(run)
             if item.name == "stop":
-                self._end(upload)
+                self._end(run)
         if stored and item.name == "stop":
             with self._noting_errors(f"run {item.run} is stored, but not told so"):
                 self._on_stored(item.run)
         return stored
 
-    def _report(self, upload: RunUpload) -> None:
+    def _report(self, run: _Run) -> None:
         """Keep the journal of a run that failed, and say so once."""
+        upload = run.upload
         if not upload.failure:
             self._using_backup = False
             return
-        if upload.is_reported:
+        if run.is_reported:
             return
-        upload.is_reported = self._using_backup = True
-        path = upload.journal.path
+        run.is_reported = self._using_backup = True
+        path = run.journal.path
         with self._noting_errors(f"run {upload.uid} has no backup"):
-            path = upload.journal.keep()
+            path = run.journal.keep()
         self._backup_files.append(path)
         self._note_error(
             f"run {upload.uid} is not in Tiled ({upload.failure}); "
             f"its documents are kept in {path}"
         )
 
-    def _end(self, upload: RunUpload) -> None:
+    def _end(self, run: _Run) -> None:
+        upload, journal = run.upload, run.journal
         with self._noting_errors(f"the connection of run {upload.uid} stays open"):
             upload.close()
         with self._noting_errors(f"the journal of run {upload.uid} stays"):
             if upload.failure:
-                upload.journal.close()
+                journal.close()
             else:
-                upload.journal.discard()
-        self._uploads.pop(upload.uid, None)
+                journal.discard()
+        self._runs.pop(upload.uid, None)
         self._sorter.forget(upload.uid)
 
     def _leave_rest(self, reason: str) -> None:
         """Journal what is queued and send no run any further."""
         with self._intake:
             rest = self._take_in()
-            for upload in self._uploads.values():
-                upload.give_up(reason)
-                self._report(upload)
+            for run in self._runs.values():
+                run.upload.give_up(reason)
+                self._report(run)
             if not self._thread.is_alive():
-                for upload in tuple(self._uploads.values()):
-                    self._end(upload)
+                for run in tuple(self._runs.values()):
+                    self._end(run)
         self._count(handled=len(rest), written=0)
 
     def _count(self, handled: int, written: int) -> None:

@@ -23,9 +23,15 @@ else:
         _lock(file)
 
     def is_held(path: Path) -> bool:
-        """Return whether another opening of the file is locked."""
-        with path.open("rb") as file:
-            return not _lock(file)
+        """Return whether another opening of the file is locked.
+
+        False of a file that can't be opened: whoever opens it next can tell why.
+        """
+        try:
+            with path.open("rb") as file:
+                return not _lock(file)
+        except OSError:
+            return False
 
     def _lock(file: Any) -> bool:
         try:

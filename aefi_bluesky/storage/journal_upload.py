@@ -8,13 +8,14 @@ from typing import Any
 
 from aefi_bluesky.domain.errors import StorageError
 from aefi_bluesky.storage import consolidator, file_lock
-from aefi_bluesky.storage.document_sorting import SortedDocument, merged
-from aefi_bluesky.storage.run_journal import (
-    KEPT_SUFFIX,
-    RunJournal,
-    journal_documents,
+from aefi_bluesky.storage.document_sorting import merged, sorted_run
+from aefi_bluesky.storage.run_closing import run_uid
+from aefi_bluesky.storage.run_journal import KEPT_SUFFIX, journal_documents
+from aefi_bluesky.storage.run_upload import (
+    ClientFactory,
+    RunUpload,
+    remove_unfinished,
 )
-from aefi_bluesky.storage.run_upload import ClientFactory, RunUpload
 
 
 def kept_journals(folder: Path) -> list[Path]:
@@ -50,14 +51,13 @@ def upload_journal(path: Path, open_client: ClientFactory) -> str:
     """
     consolidator.install()
     documents = list(journal_documents(path))
-    if not documents or documents[0][0] != "start" or documents[-1][0] != "stop":
+    uid = run_uid(path, documents)
+    if documents[-1][0] != "stop":
         raise StorageError(f"journal {path} has no run from start to stop")
-    uid = str(documents[0][1]["uid"])
     if not _has_whole_run(uid, open_client):
-        items = (SortedDocument(uid, name, doc) for name, doc in documents)
-        upload = RunUpload(uid, RunJournal(path.parent, uid), open_client)
+        upload = RunUpload(uid, lambda: documents, open_client)
         with contextlib.closing(upload):
-            for item in merged(items):
+            for item in merged(sorted_run(uid, documents)):
                 upload.send(item)
         if upload.failure:
             raise StorageError(
@@ -81,7 +81,7 @@ def _has_whole_run(uid: str, open_client: ClientFactory) -> bool:
             return False
         if "stop" in client[uid].metadata:
             return True
-        client.delete_contents(uid, recursive=True, external_only=False)
+        remove_unfinished(client, uid)
         return False
     except Exception as err:
         raise StorageError(f"Tiled cannot be asked about run {uid}: {err}") from err

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 from bluesky_tiled_plugins.writing.tiled_writer import RunNormalizer
@@ -24,13 +24,22 @@ class PageNormalizer(RunNormalizer):
     on_error
         Called with the first error. It does not leave by exception, since the
         router above would turn that into a warning on the user's console.
+    notes
+        What is to be told of the run beside the normaliser's own notes; read at its
+        end.
     **options
         As the stock class has them.
     """
 
-    def __init__(self, on_error: Callable[[Exception], None], **options: Any) -> None:
+    def __init__(
+        self,
+        on_error: Callable[[Exception], None],
+        notes: Sequence[str] = (),
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
         self._on_error = on_error
+        self._more_notes = notes
         self._writer: Any = None
 
     def __call__(self, name: str, doc: Any, validate: bool = False) -> Any:
@@ -50,6 +59,17 @@ class PageNormalizer(RunNormalizer):
         except Exception as err:
             self._on_error(err)
             return name, doc
+
+    def stop(self, doc: Any) -> None:
+        """Hand on the end, with all notes.
+
+        Parameters
+        ----------
+        doc
+            The document.
+        """
+        self.notes += self._more_notes
+        super().stop(doc)
 
     def subscribe(self, func: Any, name: str = "all") -> int:
         """Take the writer of the run.

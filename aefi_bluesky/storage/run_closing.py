@@ -81,9 +81,7 @@ def close_journal(
     """
     is_kept = path.name.endswith(KEPT_SUFFIX)
     documents = list(journal_documents(path))
-    if not documents or documents[0][0] != "start":
-        raise StorageError(f"journal {path} does not begin with a start document")
-    uid = documents[0][1]["uid"]
+    uid = run_uid(path, documents)
     if documents[-1][0] != "stop":
         documents = complete(documents)
         cause = LOST_END if is_kept else PROCESS_DIED
@@ -101,6 +99,26 @@ def close_journal(
     except OSError as err:
         raise StorageError(f"journal {path} cannot be closed: {err}") from err
     return uid, kept
+
+
+def run_uid(path: Path, documents: Documents) -> str:
+    """Return the uid of the run that a journal's documents are of.
+
+    Parameters
+    ----------
+    path
+        The journal.
+    documents
+        All of it.
+
+    Raises
+    ------
+    StorageError
+        If they do not begin with the start document of a run.
+    """
+    if not documents or documents[0][0] != "start" or "uid" not in documents[0][1]:
+        raise StorageError(f"journal {path} does not begin with a start document")
+    return str(documents[0][1]["uid"])
 
 
 def _stop(uid: str, documents: Documents, cause: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from aefi_bluesky.domain.errors import StorageError
 from aefi_bluesky.storage import file_lock
@@ -28,6 +28,11 @@ class RunJournal:
         Where the file goes; created if absent.
     uid
         Uid of the run.
+
+    Attributes
+    ----------
+    count
+        Documents that were appended, those that could not be written included.
     """
 
     def __init__(self, folder: Path, uid: str) -> None:
@@ -36,6 +41,8 @@ class RunJournal:
         self._path = folder / f"{self._stem}{OPEN_SUFFIX}"
         self._file: TextIO | None = None
         self._kept = False
+        self._lacks = 0
+        self.count = 0
 
     @property
     def path(self) -> Path:
@@ -57,11 +64,13 @@ class RunJournal:
         StorageError
             If the file can't be written.
         """
+        self.count += 1
         try:
             file = self._opened()
             file.write(json_line(name, document))
             file.flush()
         except OSError as err:
+            self._lacks += 1
             raise StorageError(
                 f"document {name!r} cannot be written to {self._path}: {err}"
             ) from err
@@ -72,6 +81,18 @@ class RunJournal:
             self._file = self._path.open("a", encoding="utf-8")
             file_lock.hold(self._file)
         return self._file
+
+    def documents(self) -> list[tuple[str, dict[str, Any]]]:
+        """Return all documents that were appended.
+
+        Raises
+        ------
+        StorageError
+            If the file can't be read, or lacks one of them.
+        """
+        if self._lacks:
+            raise StorageError(f"{self._path} lacks {self._lacks} documents")
+        return list(journal_documents(self._path))
 
     def keep(self) -> Path:
         """Give the file its lasting name and return it; more may be appended.
@@ -143,16 +164,21 @@ def journal_documents(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         If the file can't be read, or a line other than the last is no document.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        # Bytes: a damaged one is the fault of its line.
+        lines = path.read_bytes().split(b"\n")
     except OSError as err:
         raise StorageError(f"journal {path} cannot be read: {err}") from err
-    for number, line in enumerate(lines, start=1):
-        if number == len(lines) and not line.endswith("\n"):
-            return
+    for number, line in enumerate(lines[:-1], start=1):
         try:
-            entry = json.loads(line)
-            yield entry["name"], entry["doc"]
-        except (ValueError, KeyError, TypeError) as err:
+            yield _document(json.loads(line.decode("utf-8")))
+        except (ValueError, KeyError, TypeError, RecursionError) as err:
             raise StorageError(
                 f"line {number} of {path} is no document: {err}"
             ) from err
+
+
+def _document(entry: Any) -> tuple[str, dict[str, Any]]:
+    name, document = entry["name"], entry["doc"]
+    if not (isinstance(name, str) and isinstance(document, dict)):
+        raise TypeError("it has no name and content")
+    return name, cast("dict[str, Any]", document)

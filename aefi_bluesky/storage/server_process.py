@@ -35,10 +35,14 @@ def main(configuration: str) -> None:
     import uvicorn
     from tiled.config import parse_configs
     from tiled.server.app import build_app_from_config
+    from tiled.utils import SHARE_TILED_PATH
+
+    from aefi_bluesky.storage.confined_pages import ConfinedPages
 
     parsed = parse_configs(Path(configuration))
     application = build_app_from_config(parsed)
-    uvicorn.run(application, **parsed.uvicorn)
+    pages = Path(SHARE_TILED_PATH or "", "ui")
+    uvicorn.run(ConfinedPages(application, pages), **parsed.uvicorn)
 
 
 def end_with_parent(pipe: BinaryIO) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import numpy.typing as npt
 from bluesky.callbacks.mpl_plotting import QtAwareCallback
 from matplotlib.figure import Figure
 
-from aefi_bluesky.domain.scan_results import CHANNELS
+from aefi_bluesky.domain.scan_results import CHANNELS, FrameState
+from aefi_bluesky.domain.spec_format import SpecKind
 
 Extent = tuple[float, float, float, float]
+Pixels = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
 
 class MapFigure:
@@ -32,6 +35,8 @@ class MapFigure:
     def __init__(self, figure: Figure, shape: tuple[int, int], zone: Extent) -> None:
         self.figure = figure
         self.values = {channel: np.full(shape, np.nan) for channel in CHANNELS}
+        self._sums = {channel: np.zeros(shape) for channel in CHANNELS}
+        self._counts = np.zeros(shape, dtype=np.int64)
         axes = figure.subplots(2, 3, sharex=True, sharey=True)
         # In-phase above quadrature, a component a column.
         places = dict(zip(CHANNELS, axes.T.ravel(), strict=True))
@@ -62,6 +67,22 @@ class MapFigure:
         axes.set_title(channel.replace("_", " "))
         self.figure.colorbar(image, ax=axes, label="V", shrink=0.8)
         return image
+
+    def add(self, at: Pixels, channels: Mapping[str, npt.ArrayLike]) -> None:
+        """Take frames in; a pixel shows the mean of all its frames.
+
+        Parameters
+        ----------
+        at
+            Indices along y and x of each frame.
+        channels
+            Values of each frame, in V, by channel.
+        """
+        np.add.at(self._counts, at, 1)
+        for channel, sums in self._sums.items():
+            np.add.at(sums, at, channels[channel])
+            means = self.values[channel]
+            means[at] = sums[at] / self._counts[at]
 
     def draw(self) -> None:
         """Show the values as they are now; no value, no colour."""
@@ -97,7 +118,10 @@ def save_maps(
 
 
 class LiveMap(QtAwareCallback):
-    """A callback that lets the maps of a flown run grow in a window, a page a time.
+    """A callback that lets the maps of a run grow in a window.
+
+    A flown map grows by a page a time, one measured at rest by a point. Runs that make
+    no map, as a time series, open no window.
 
     The RunEngine calls back on its own thread, where no window system may be touched:
     bluesky's base class carries the call to Qt's.
@@ -110,12 +134,13 @@ class LiveMap(QtAwareCallback):
         self._spec: dict[str, Any] = {}
 
     def start(self, doc: Any) -> None:
-        """Open a figure for a flown map."""
+        """Look whether the run makes a map."""
         self._map = self._primary = None
-        self._spec = doc.get("scan_spec") or {}
+        spec = doc.get("scan_spec") or {}
+        self._spec = spec if "zone" in spec else {}
 
     def descriptor(self, doc: Any) -> None:
-        """Find the stream of frames."""
+        """Find the stream of frames, and open a figure for them."""
         if doc["name"] == "primary" and self._spec and "x_nominal" in doc["data_keys"]:
             self._primary = doc["uid"]
             self._open()
@@ -133,26 +158,44 @@ class LiveMap(QtAwareCallback):
         )
         figure.show()
 
+    def event(self, doc: Any) -> Any:
+        """Draw a point that was measured at rest."""
+        if doc["descriptor"] == self._primary:
+            self._draw({name: [value] for name, value in doc["data"].items()})
+        return doc
+
     def event_page(self, doc: Any) -> Any:
         """Draw a line's frames, all at once."""
-        if self._map is None or doc["descriptor"] != self._primary:
-            return doc
-        data, zone = doc["data"], self._spec["zone"]
-        if self._spec.get("differential"):
-            # Of each pair of lines the second is muted.
-            driven = np.asarray(data["line"]) % 2 == 0
-            data = {name: np.asarray(column)[driven] for name, column in data.items()}
+        if doc["descriptor"] == self._primary:
+            self._draw(doc["data"])
+        return doc
+
+    def _draw(self, data: Any) -> None:
+        if self._map is None:
+            return
+        zone = self._spec["zone"]
+        shown = self._is_shown(data)
+        data = {name: np.asarray(column)[shown] for name, column in data.items()}
         ix = _index(
             data["x_nominal"], zone["x_min_mm"], zone["x_max_mm"], self._spec["n_x"]
         )
         iy = _index(
             data["y_nominal"], zone["y_min_mm"], zone["y_max_mm"], self._spec["n_y"]
         )
-        for channel, values in self._map.values.items():
-            values[iy, ix] = data[channel]
+        self._map.add((iy, ix), data)
         self._map.draw()
         self._map.figure.canvas.draw_idle()
-        return doc
+
+    def _is_shown(self, data: Mapping[str, Any]) -> npt.NDArray[np.bool_]:
+        """Return which frames are driven, and ok: as the images of the run have it."""
+        shown = np.ones(len(data["x_nominal"]), dtype=np.bool_)
+        if "state" in data:
+            shown &= np.asarray(data["state"]) == FrameState.OK.value
+        if self._spec.get("differential"):
+            # Of each pair the second is muted: of lines, or of points at rest.
+            paired = "frame" if self._spec.get("kind") == SpecKind.STEP_MAP else "line"
+            shown &= np.asarray(data[paired]) % 2 == 0
+        return shown
 
 
 def _index(

@@ -100,9 +100,9 @@ def in_tiled(tmp_path):
     server.stop()
 
 
-def recover(folder):
+def recover(folder, status=0):
     done = CliRunner().invoke(aefi, ["recover", str(folder)], catch_exceptions=False)
-    assert done.exit_code == 0
+    assert done.exit_code == status
     return done.output
 
 
@@ -286,11 +286,72 @@ def test_half_a_run_in_tiled_is_replaced(dead, in_tiled, tmp_path):
 def test_journal_stays_when_no_server_can_be_started(dead, tmp_path):
     dead.leave_journal(2)
     (tmp_path / "tiled").write_text("a file where a folder should be")
-    told = recover(tmp_path)
+    told = recover(tmp_path, status=1)
     assert "not stored: " in told
+    assert "1 of the " in told
     assert dead.backup == [f"{dead.uid}.jsonl"]
-    assert "not stored: " in recover(tmp_path)
+    assert "not stored: " in recover(tmp_path, status=1)
     assert dead.backup == [f"{dead.uid}.jsonl"]
+
+
+def line_of(document, name="start"):
+    return json.dumps({"name": name, "doc": document}).encode() + b"\n"
+
+
+START = line_of({"uid": "bad", "time": 1.0})
+KEY = {"dtype": "number", "shape": []}
+DAMAGED = {
+    "a byte that is no text": START + b'{"name": "stop", "doc": {"a": "\xff"}}\n',
+    "no JSON": START + b"\x00\x00\n",
+    "JSON of another kind": START + b"[1, 2]\n",
+    "a document that is none": START + line_of("text", "stop"),
+    "no documents": b"",
+    "a start without a run": line_of({}) + line_of({}, "stop"),
+    "no start": line_of({"uid": "s", "run_start": "bad"}, "stop"),
+    "a descriptor without a name": START + line_of({"uid": "d"}, "descriptor"),
+    "a page without rows": START
+    + line_of({"uid": "d", "name": "primary", "data_keys": {"a": KEY}}, "descriptor")
+    + line_of({"descriptor": "d"}, "event_page"),
+    "brackets without end": START + b"[" * 100_000 + b"\n",
+}
+
+
+def test_bad_journals_keep_no_other_from_being_recovered(dead, in_tiled, tmp_path):
+    dead.leave_journal(2)
+    damaged = {
+        f"{number:02d}-{suffix.count('.')}": (suffix, content)
+        for number, content in enumerate(DAMAGED.values())
+        for suffix in (".jsonl.part", ".jsonl")
+    }
+    for stem, (suffix, content) in damaged.items():
+        (dead.folders.backup / f"{stem}{suffix}").write_bytes(content)
+    told = recover(tmp_path, status=1)
+    assert f"run {dead.uid}: stored in Tiled" in told
+    assert "Traceback" not in told
+    # What could not be recovered is left as it was, under a name that is found again.
+    left = {path.name[:4]: path for path in dead.folders.backup.iterdir()}
+    assert set(left) == set(damaged)
+    for stem, path in left.items():
+        assert any(line.startswith(stem) for line in told.splitlines()), stem
+        assert path.read_bytes().startswith(damaged[stem][1])
+        assert path.suffixes[0] == ".jsonl"
+    assert in_tiled(dead.uid).metadata["stop"]["exit_status"] == "fail"
+
+
+def test_a_bad_spool_keeps_no_other_from_being_recovered(dead, in_tiled, tmp_path):
+    dead.leave_journal(2)
+    good = dead.spool.read_bytes()
+    rng = np.random.default_rng(5)
+    for number in range(30):
+        bad = bytearray(good)
+        for place in rng.integers(0, len(bad), size=3):
+            bad[place] = rng.integers(0, 256)
+        (dead.folders.spool / f"{number:02d}.spool").write_bytes(
+            bytes(bad[: rng.integers(1, len(bad))])
+        )
+    told = CliRunner().invoke(aefi, ["recover", str(tmp_path)], catch_exceptions=False)
+    assert f"run {dead.uid}: stored in Tiled" in told.output
+    assert len([x for x in told.output.splitlines() if ".spool: " in x]) == 31
 
 
 def test_second_server_over_a_folder_is_refused(in_tiled, tmp_path, monkeypatch):

@@ -70,9 +70,9 @@ def recovered_file(folder, spool):
     return folder / "raw" / "recovered" / f"{spool.stem}.h5"
 
 
-def run_recover(folder):
+def run_recover(folder, status=0):
     done = CliRunner().invoke(aefi, ["recover", str(folder)], catch_exceptions=False)
-    assert done.exit_code == 0
+    assert done.exit_code == status
     return done.output
 
 
@@ -224,7 +224,7 @@ def test_recovery_passes_over_what_is_no_spool(folder, tmp_path):
     folder.mkdir()
     (folder / "a.spool").write_bytes(b"")
     (folder / "b.spool").write_bytes(b"AEFISPL\n\x02\0\0\0\x05")
-    told = run_recover(tmp_path)
+    told = run_recover(tmp_path, status=1)
     assert "a.spool: spool" in told
     assert "it does not begin as a spool does" in told
     assert "its header is cut short or damaged" in told
@@ -283,5 +283,6 @@ def test_journal_without_a_run_is_told_and_left(tmp_path):
     folder = tmp_path / "backup"
     folder.mkdir()
     (folder / "run.jsonl.part").touch()
-    assert "does not begin with a start document" in run_recover(tmp_path)
+    told = run_recover(tmp_path, status=1)
+    assert "does not begin with a start document" in told
     assert [path.name for path in folder.iterdir()] == ["run.jsonl.part"]

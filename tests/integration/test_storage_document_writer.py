@@ -10,10 +10,12 @@ import time
 import urllib.request
 
 import bluesky.plan_stubs as bps
+import bluesky.plans as bp
 import bluesky.preprocessors as bpp
 import numpy as np
 import pytest
 from bluesky import RunEngine
+from ophyd.sim import det, motor
 
 from aefi_bluesky.storage.document_writer import DocumentWriter
 from aefi_bluesky.storage.read_back import differences
@@ -497,3 +499,93 @@ def hand_made_run(uid, **start):
             "num_events": {"primary": np.int64(3)},
         },
     )
+
+
+# -- values are what their data keys say -------------------------------------
+
+
+class Gauge:
+    """A device whose values are given, and whose data key tells of the first."""
+
+    name = "gauge"
+    parent = None
+    hints = {"fields": []}  # noqa: RUF012
+
+    def __init__(self, values):
+        self.values = list(values)
+
+    def _key(self):
+        kinds = {bool: "boolean", int: "integer", float: "number", str: "string"}
+        first = self.values[0]
+        if isinstance(first, list):
+            return {"dtype": "array", "shape": [len(first)], "dtype_numpy": "<i8"}
+        return {"dtype": kinds[type(first)], "shape": []}
+
+    def describe(self):
+        return {"gauge": {"source": "test", **self._key()}}
+
+    def read(self):
+        return {"gauge": {"value": self.values.pop(0), "timestamp": 5}}
+
+    def read_configuration(self):
+        return {}
+
+    describe_configuration = read_configuration
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0, 0.5, 1], [0.0, 0.5, 1.0]),
+        ([1, 2, 3], [1, 2, 3]),
+        ([True, 3], [1, 3]),
+        ([1, "closed", 2.5], ["1", "closed", "2.5"]),
+        ([[1, 2], [3, 4]], [[1, 2], [3, 4]]),
+        ([[1, 2], [3.5, 4]], [[1.0, 2.0], [3.5, 4.0]]),
+    ],
+)
+def test_a_column_keeps_values_that_its_data_key_does_not_declare(
+    server, client, run_engine, make_writer, values, expected
+):
+    gauge = Gauge(values)
+
+    def plan():
+        yield from bps.open_run()
+        for _ in range(len(expected)):
+            yield from bps.trigger_and_read([gauge])
+        yield from bps.close_run()
+
+    writer = make_writer(lambda: connect(server.uri, server.api_key))
+    run_engine.subscribe(writer)
+    (uid,) = run_engine(plan())
+    assert writer.flush(30.0)
+    assert writer.health.last_error is None
+    assert repr(client[uid]["primary"]["gauge"].read().tolist()) == repr(expected)
+    # The run is whole, and the journal is gone.
+    assert client[uid].metadata["stop"]["num_events"]["primary"] == len(expected)
+    assert not writer.health.backup_files
+
+
+def test_a_stock_scan_that_begins_at_zero_is_stored(
+    server, client, run_engine, make_writer
+):
+    writer = make_writer(lambda: connect(server.uri, server.api_key))
+    run_engine.subscribe(writer)
+    (uid,) = run_engine(bp.list_scan([det], motor, [0, 0.5]))
+    assert writer.flush(30.0)
+    assert writer.health.last_error is None
+    assert client[uid]["primary"]["motor"].read().tolist() == [0.0, 0.5]
+    assert "motor_setpoint" in client[uid].metadata["notes"][0]
+
+
+def test_a_run_is_not_begun_anew_from_a_journal_that_lacks_documents(
+    server, client, run_engine, make_writer, tmp_path
+):
+    """Else what it lacks would be gone from Tiled, and the run pass for a whole one."""
+    (tmp_path / "backup").write_text("a file where the folder should be")
+    writer = make_writer(lambda: connect(server.uri, server.api_key))
+    run_engine.subscribe(writer)
+    (uid,) = run_engine(bp.list_scan([det], motor, [0, 0.5]))
+    assert writer.flush(30.0)
+    assert "lacks" in writer.health.last_error
+    assert uid not in client or "stop" not in client[uid].metadata

@@ -12,9 +12,10 @@ import click
 
 from aefi_bluesky.cli.session_options import bench_options, require_simulated
 from aefi_bluesky.cli.study import store, tables
+from aefi_bluesky.domain.errors import AefiError
 from aefi_bluesky.domain.events import ScanId, StudyId
 from aefi_bluesky.domain.measured_object import MeasuredObject
-from aefi_bluesky.domain.study import ScanRole
+from aefi_bluesky.domain.study import ScanRole, Study
 from aefi_bluesky.session.folders import SessionFolders, user_folder
 from aefi_bluesky.session.spec_files import read_spec
 from aefi_bluesky.storage.hold import user_name
@@ -53,13 +54,27 @@ def study() -> None:
 @study.command("list")
 @_in_folder
 def list_studies(folder: Path) -> None:
-    """List the studies, oldest first."""
+    """List the studies, oldest first.
+
+    A study that can't be read does not keep the others from being listed. The exit
+    status is 1 then.
+    """
     if not store.has_studies(folder):
         click.echo(f"No studies in {folder}.")
         return
     service = store.planning(folder)
-    studies = [service.get_study(each) for each in service.study_ids()]
+    studies: list[Study] = []
+    unread: list[AefiError] = []
+    for each in service.study_ids():
+        try:
+            studies.append(service.get_study(each))
+        except AefiError as err:
+            unread.append(err)
     click.echo(tables.studies_table(studies))
+    for error in unread:
+        click.echo(f"aefi: {error}", err=True)
+    if unread:
+        sys.exit(1)
 
 
 @study.command()
