@@ -20,13 +20,34 @@ What is built is chosen by environment variables, which ``aefi shell`` and
     What is logged to ``session.log`` in the folder: ``INFO`` and above by default.
 """
 
+# The Tiled server starts while the rest is imported: imports come after code.
+# ruff: noqa: E402
+
 from __future__ import annotations
 
 import contextlib
 import multiprocessing.util
 import os
-import sys
 from pathlib import Path
+
+from aefi_bluesky.session.folders import user_folder
+from aefi_bluesky.session.ground import held_ground
+
+_stack = contextlib.ExitStack()
+# A session ends at exit. A child of multiprocessing, as a queue server's worker is,
+# runs this instead.
+multiprocessing.util.Finalize(None, _stack.close, exitpriority=0)
+
+_folder = Path(os.environ.get("AEFI_FOLDER", user_folder()))
+_ground = _stack.enter_context(
+    held_ground(
+        _folder,
+        tiled_uri=os.environ.get("AEFI_TILED_URI"),
+        tiled_key=os.environ.get("TILED_API_KEY"),
+    )
+)
+
+import sys
 from typing import Any
 
 import bluesky.plan_stubs as bps
@@ -59,7 +80,6 @@ from aefi_bluesky.plans import (
 )
 from aefi_bluesky.session import Session
 from aefi_bluesky.session.bench_devices import bench_kind, yes_or_no
-from aefi_bluesky.session.folders import user_folder
 from aefi_bluesky.session.run_links import RunLinks
 from aefi_bluesky.session.simulated import SimulationSettings
 from aefi_bluesky.session.spec_files import read_spec
@@ -70,21 +90,16 @@ from aefi_bluesky.views.progress import FlightProgress
 
 _kind = bench_kind(os.environ.get("AEFI_BENCH", "real"), "AEFI_BENCH")
 _shipped = "aefi" if _kind == "real" else "simulated"
-_stack = contextlib.ExitStack()
-# A session ends at exit. A child of multiprocessing, as a queue server's worker is,
-# runs this instead.
-multiprocessing.util.Finalize(None, _stack.close, exitpriority=0)
 
 session = _stack.enter_context(
     Session.open(
         kind=_kind,
-        folder=Path(os.environ.get("AEFI_FOLDER", user_folder())),
+        folder=_folder,
+        ground=_ground,
         bench=os.environ.get("AEFI_BENCH_FILE", _shipped),
         simulation=SimulationSettings(
             has_object=yes_or_no("AEFI_SIMULATED_OBJECT", default=True)
         ),
-        tiled_uri=os.environ.get("AEFI_TILED_URI"),
-        tiled_key=os.environ.get("TILED_API_KEY"),
     )
 )
 

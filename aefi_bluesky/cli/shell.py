@@ -29,20 +29,25 @@ def shell(folder: Path | None, code: str | None, **chosen: Any) -> None:
     with folders.held():
         profile = install_profile(folders)
     # Here, not in the profile: an error of ours is a sentence, not IPython's report.
-    import IPython
-
     from aefi_bluesky import startup
 
-    argv = ["--profile-dir", str(profile), "--no-banner"]
     try:
-        if code is not None:
-            IPython.start_ipython([*argv, "-c", code])
-        else:
-            _greet()
-            IPython.start_ipython(argv)
+        _run_ipython(profile, code)
     finally:
         startup.close_session()
     sys.exit(_status(code))
+
+
+def _run_ipython(profile: Path, code: str | None) -> None:
+    # After the session, whose server starts while things are imported.
+    import IPython
+
+    argv = ["--profile-dir", str(profile), "--no-banner"]
+    if code is not None:
+        IPython.start_ipython([*argv, "-c", code])
+    else:
+        _greet()
+        IPython.start_ipython(argv)
 
 
 def install_profile(folders: SessionFolders) -> Path:

@@ -17,7 +17,7 @@ from aefi_bluesky.domain.ports import ScanObserver
 from aefi_bluesky.engine import RustScanAdapter
 from aefi_bluesky.session.bench_devices import BenchDevices, BenchKind, open_bench
 from aefi_bluesky.session.configuration import load_bench
-from aefi_bluesky.session.folders import SessionFolders
+from aefi_bluesky.session.ground import Ground, held_ground
 from aefi_bluesky.session.log_file import log_to
 from aefi_bluesky.session.run_metadata import run_metadata
 from aefi_bluesky.session.run_spools import RunSpools
@@ -88,6 +88,7 @@ class Session(BenchDevices):
         tiled_key: str | None = None,
         observers: Sequence[ScanObserver] = (),
         md: Mapping[str, Any] | None = None,
+        ground: Ground | None = None,
     ) -> Generator[Session, None, None]:
         """Build a session, and end all of it on leaving, at exit at the latest.
 
@@ -111,6 +112,9 @@ class Session(BenchDevices):
             Get every chunk of every flight beside the flyer.
         md
             Put over what is kept of the RunEngine's metadata.
+        ground
+            The data folder as `held_ground` holds it for the caller; None holds it
+            here. `folder`, `tiled_uri` and `tiled_key` are then not looked at.
 
         Raises
         ------
@@ -122,17 +126,16 @@ class Session(BenchDevices):
             If another session works in the folder; names it.
         """
         configuration = load_bench(bench)
-        folders = SessionFolders.below(folder)
         with contextlib.ExitStack() as stack:
-            stack.enter_context(folders.held())
+            if ground is None:
+                laid = held_ground(folder, tiled_uri=tiled_uri, tiled_key=tiled_key)
+                ground = stack.enter_context(laid)
+            folders = ground.folders
             stack.enter_context(log_to(folders.log))
             metadata = stack.enter_context(run_metadata(folders.metadata))
             metadata.update(md or {})
-            spools, tiled = RunSpools(), None
-            if tiled_uri is None:
-                tiled = stack.enter_context(TiledServer(folders.tiled, folders.raw))
-                tiled_uri, tiled_key = tiled.uri, tiled.api_key
-            uri, key = tiled_uri, tiled_key or ""
+            spools = RunSpools()
+            uri, key = ground.tiled_address()
             catalog = connect(uri, key)
             stack.callback(catalog.context.close)
             writer = DocumentWriter(
@@ -161,7 +164,7 @@ class Session(BenchDevices):
                     ]
                 ),
                 catalog=catalog,
-                tiled=tiled,
+                tiled=ground.tiled,
                 writer=writer,
             )
             session.RE.preprocessors.append(session.sd)

@@ -8,11 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-TABLE_MEDIA_TYPES = {
-    "application/json-seq": "aefi_bluesky.storage.server_extension:json_lines"
-}
-"""Serialisers of tables by media type, as Tiled's configuration wants them."""
-
 
 def json_lines(
     mimetype: str, table: pd.DataFrame, metadata: Mapping[str, Any] | None

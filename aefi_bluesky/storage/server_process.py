@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from aefi_bluesky.storage import file_lock
+from aefi_bluesky.storage.catalogue_file import CatalogueInMaking
+from aefi_bluesky.storage.tiled_configuration import CATALOGUE
 
 LOCK_NAME = "server.lock"
 """A file beside the configuration that a server locks as long as it lives."""
@@ -30,6 +32,7 @@ def main(configuration: str) -> None:
     end_with_parent(sys.stdin.buffer)
     lock = Path(configuration).with_name(LOCK_NAME).open("ab")
     file_lock.hold(lock)
+    catalogue = CatalogueInMaking(Path(configuration).with_name(CATALOGUE))
 
     # Slow imports: the watch above already runs while they load.
     import uvicorn
@@ -39,6 +42,7 @@ def main(configuration: str) -> None:
 
     from aefi_bluesky.storage.confined_pages import ConfinedPages
 
+    catalogue.finish()
     parsed = parse_configs(Path(configuration))
     application = build_app_from_config(parsed)
     pages = Path(SHARE_TILED_PATH or "", "ui")

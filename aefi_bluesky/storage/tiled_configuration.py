@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from aefi_bluesky.storage.loopback import HOST
-from aefi_bluesky.storage.server_extension import TABLE_MEDIA_TYPES
 
 _SPECS = ("CatalogOfBlueskyRuns", "BlueskyRun", "BlueskyEventStream")
+CATALOGUE = "catalog.db"
+"""Name of the catalogue's file in the server's folder."""
+
+_TABLE_LINES = "aefi_bluesky.storage.server_extension:json_lines"
 _EXPORTER = "bluesky_tiled_plugins.exporters:json_seq_exporter"
 _SHUTDOWN_S = 3
 
@@ -29,13 +32,14 @@ def tiled_configuration(folder: Path, raw_folder: Path, port: int) -> dict[str, 
         TCP port on loopback.
     """
     catalog = {
-        "uri": f"sqlite:///{folder.as_posix()}/catalog.db",
+        "uri": f"sqlite:///{folder.as_posix()}/{CATALOGUE}",
         "writable_storage": [
             str(folder / "arrays"),
             f"duckdb:///{folder.as_posix()}/tables.duckdb",
         ],
         "readable_storage": [str(raw_folder)],
-        "init_if_not_exists": True,
+        # The server's process sees to it: see `CatalogueInMaking`.
+        "init_if_not_exists": False,
         "specs": [{"name": "CatalogOfBlueskyRuns", "version": "3.0"}],
     }
     return {
@@ -43,7 +47,7 @@ def tiled_configuration(folder: Path, raw_folder: Path, port: int) -> dict[str, 
         "authentication": {"allow_anonymous_access": False},
         "media_types": {
             "BlueskyRun": {"application/json-seq": _EXPORTER},
-            "table": TABLE_MEDIA_TYPES,
+            "table": {"application/json-seq": _TABLE_LINES},
         },
         "specs": [{"spec": name} for name in _SPECS],
         "streaming_cache": {"uri": "memory"},

@@ -128,13 +128,33 @@ class TiledServer:
             If a folder can't be written, another server runs over it, or the server
             does not answer in time; with the last lines of its log.
         """
+        self.launch()
+        self.wait_for_answer()
+
+    def launch(self) -> None:
+        """Start the server's process and return; nothing if it runs already.
+
+        Raises
+        ------
+        StorageError
+            If a folder can't be written, or another server runs over it.
+        """
         if self.is_running:
             return
         self.stop()  # forgets a process that ended by itself
         self._api_key = self._prepare_folders()
         self._wait_for_other()
         self._port = self._wanted_port or free_port()
-        self._process = self._launch()
+        self._process = self._launched()
+
+    def wait_for_answer(self) -> None:
+        """Wait until the server that was launched answers; else stop it.
+
+        Raises
+        ------
+        StorageError
+            If it does not in time, or ends; with the last lines of its log.
+        """
         try:
             self._wait_for_answer()
         except BaseException:
@@ -191,7 +211,7 @@ class TiledServer:
                 )
             time.sleep(_POLL_S)
 
-    def _launch(self) -> subprocess.Popen[bytes]:
+    def _launched(self) -> subprocess.Popen[bytes]:
         configuration = self._folder / "tiled.yml"
         settings = tiled_configuration(self._folder, self._raw_folder, self._port)
         try:

@@ -45,6 +45,7 @@ def run(tmp_path, what, *options):
         ("stop", {"p50_ms", "p99_ms", "max_ms"}),
         ("estimator", {"rms_of_floor", "width_steps", "bound_steps", "inside_percent"}),
         ("scaling", {"wall_s", "us_per_reading", "grown_mb"}),
+        ("startup", {"wall_s"}),
     ],
 )
 def test_each_measurement_fills_table_and_file(tmp_path, what, quantities):

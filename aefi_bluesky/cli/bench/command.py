@@ -18,6 +18,7 @@ from aefi_bluesky.cli.bench import (
     jitter,
     rtt,
     scaling,
+    startup,
     stop,
     table,
 )
@@ -34,6 +35,7 @@ MEASUREMENTS: dict[str, Callable[[Benches, Effort], Report]] = {
     "stop": stop.measure,
     "estimator": lambda _benches, effort: estimator.measure(effort),
     "scaling": lambda _benches, effort: scaling.measure(effort),
+    "startup": lambda _benches, effort: startup.measure(effort),
 }
 """What can be measured, in the order of ``all``."""
 
@@ -78,8 +80,8 @@ def bench(what: str, quick: bool, json_file: Path | None, **chosen: Any) -> None
     """Measure the engine beside other ways to do the same, on simulated benches.
 
     WHAT: round trips (rtt), whole samples in flight (fly), regularity (jitter), the
-    way to Python (handoff), stop latency (stop), position estimates (estimator), or
-    the cost of large scans (scaling).
+    way to Python (handoff), stop latency (stop), position estimates (estimator),
+    the cost of large scans (scaling), or the way to a prompt (startup).
     """
     effort = _effort(quick, chosen)
     names = list(MEASUREMENTS) if what == "all" else [what]
