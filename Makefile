@@ -1,37 +1,86 @@
-# Two commands do everything: `make demo` and `make test`. Both build what they need.
+# Two commands do everything: `make demo` and `make test`. Both install and build what they need.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALLED := $(VENV)/.installed
 BUILT := $(VENV)/.built
+USER := $(VENV)/.user
+DEVELOPER := $(VENV)/.developer
+PIP := $(BIN)/pip --quiet --disable-pip-version-check
+REQUIREMENTS := $(PYTHON) .ci/requirements.py
 RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 # A cargo without nextest runs the same tests.
 NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
+# Tools of `make check-quick`: a venv of their own, which takes seconds.
+QUICK := .venv-quick
 
-.PHONY: demo test test-rust test-loom test-python redis check fmt lint types docs wheel clean help
+.PHONY: demo test test-rust test-loom test-python redis check check-quick fmt lint types \
+	docs wheel constraints clean help needs-user needs-tests FORCE
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
 
-$(VENV)/bin/python:
+# -- what is installed -----------------------------------------------------------------
+
+needs-user:
+	@PYTHON=$(PYTHON) .ci/needs user
+
+needs-tests:
+	@PYTHON=$(PYTHON) .ci/needs tests
+
+# Lists of requirements, written anew only when they changed: so a change of a linter's
+# table in pyproject.toml installs nothing.
+define write_if_changed
+@mkdir -p $(@D)
+@$(1) > $@.new && { cmp -s $@.new $@ && rm $@.new || mv $@.new $@; }
+endef
+
+$(VENV)/lists/user.txt: FORCE | needs-user
+	$(call write_if_changed,$(REQUIREMENTS) --build --user)
+
+$(VENV)/lists/developer.txt: FORCE | needs-user
+	$(call write_if_changed,$(REQUIREMENTS) --build --user --group dev \
+		--extra qserver --extra redis --extra scanspec)
+
+$(VENV)/lists/package.txt: FORCE | needs-user
+	$(call write_if_changed,$(REQUIREMENTS) --package)
+
+$(BIN)/python: | needs-user
 	$(PYTHON) -m venv $(VENV)
 
-# Everything from PyPI, once; the package itself is built below.
-$(INSTALLED): pyproject.toml | $(VENV)/bin/python
-	$(BIN)/pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2'
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[dev,qserver]'
-	touch $(INSTALLED)
+$(USER): $(VENV)/lists/user.txt | $(BIN)/python
+	$(PIP) install -r $<
+	touch $@
 
-# Editable: Python is used in place, only the engine is built (release).
-$(BUILT): $(INSTALLED) $(RUST)
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
-	touch $(BUILT)
+$(DEVELOPER): $(VENV)/lists/developer.txt constraints.txt $(USER) | $(BIN)/python
+	$(PIP) install -r $< -c constraints.txt
+	touch $@
+
+# Editable: Python is used in place, only the engine is built (release). Its build finds
+# what it needs here already: others are built in isolation.
+$(BUILT): $(USER) $(VENV)/lists/package.txt $(RUST)
+	$(PIP) install --no-build-isolation --no-deps -e .
+	touch $@
+
+constraints: | $(BIN)/python  ## renew the versions of the developer's tools
+	$(PIP) install uv
+	$(REQUIREMENTS) --group tools | $(BIN)/uv pip compile --quiet --no-deps --universal \
+		--upgrade --no-annotate --custom-compile-command 'make constraints' \
+		--python-version 3.11 --output-file constraints.txt -
+
+# -- the two commands ------------------------------------------------------------------
 
 demo: $(BUILT)  ## fly a map on the simulated bench and show it
 	$(BIN)/aefi demo
 
-test: test-rust test-loom test-python  ## all tests
+# What tests need is installed first: better to fail after a minute than after ten.
+test: needs-tests  ## all tests
+	$(MAKE) $(DEVELOPER) $(BUILT) redis
+	$(MAKE) test-rust
+	$(MAKE) test-loom
+	$(MAKE) test-python
+
+# -- tests -----------------------------------------------------------------------------
 
 test-rust:
 ifeq ($(NEXTEST),yes)
@@ -48,7 +97,7 @@ test-loom:  ## the engine's atomics, in every order of its threads
 		cargo test --package aefi-scan-engine --locked --test loom
 
 # What takes real time on ptys is judged by it: alone, and one after the other.
-test-python: $(BUILT) redis
+test-python: $(DEVELOPER) $(BUILT) redis
 	$(BIN)/python -m pytest -m 'not realtime' -n auto --dist loadfile
 	$(BIN)/python -m pytest -m realtime
 
@@ -58,27 +107,41 @@ redis:
 		|| { apt-get update -qq && apt-get install -qq --no-install-recommends redis-server; } \
 		|| { echo 'the tests of the queue server need redis-server' >&2; exit 1; }
 
+# -- checks ----------------------------------------------------------------------------
+
 check: fmt lint types docs  ## the cheap checks: format, lints, imports, types, rustdoc
 
-fmt: $(BUILT)  ## are all files formatted?
+fmt: $(DEVELOPER)  ## are all files formatted?
 	cargo fmt --check
 	$(BIN)/ruff format --check
 
-lint: $(BUILT)  ## clippy, ruff, direction of imports
+lint: $(DEVELOPER) $(BUILT)  ## clippy, ruff, direction of imports
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(BIN)/ruff check
 	$(BIN)/lint-imports
 
-types: $(BUILT)  ## strict types, and the stub of the binding against the binding
+$(QUICK)/.installed: constraints.txt | needs-user
+	$(PYTHON) -m venv $(QUICK)
+	$(REQUIREMENTS) --group quick > $(QUICK)/tools.txt
+	$(QUICK)/bin/pip --quiet --disable-pip-version-check install -r $(QUICK)/tools.txt -c $<
+	touch $@
+
+check-quick: $(QUICK)/.installed  ## the checks that need nothing installed or built
+	cargo fmt --check
+	$(QUICK)/bin/ruff format --check
+	$(QUICK)/bin/ruff check
+	$(QUICK)/bin/lint-imports
+
+types: $(DEVELOPER) $(BUILT)  ## strict types, and the stub of the binding against the binding
 	$(BIN)/basedpyright
 	$(BIN)/python -m mypy.stubtest aefi_bluesky.engine._native
 
 docs:  ## rustdoc without a warning
 	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --locked
 
-wheel: $(BUILT)  ## a wheel in dist/
+wheel: $(USER)  ## a wheel in dist/
 	$(BIN)/maturin build --release --out dist
 
 clean:
-	rm -rf $(VENV) target dist aefi-demo
+	rm -rf $(VENV) $(QUICK) target dist aefi-demo
 	rm -f aefi_bluesky/engine/_native*.so

@@ -14,7 +14,8 @@ from bluesky import RunEngine
 from ophyd import Device
 
 from aefi_bluesky.domain.errors import ConfigurationError
-from aefi_bluesky.session.bench_devices import BenchDevices, bench_kind, open_bench
+from aefi_bluesky.session.bench_devices import BenchDevices, open_bench
+from aefi_bluesky.session.choices import bench_kind
 from aefi_bluesky.session.configuration import load_bench
 from aefi_bluesky.session.folders import SessionFolders, user_folder
 from aefi_bluesky.session.log_file import log_to

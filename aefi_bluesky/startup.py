@@ -30,8 +30,15 @@ import multiprocessing.util
 import os
 from pathlib import Path
 
+from aefi_bluesky.session.choices import bench_kind, yes_or_no
+from aefi_bluesky.session.configuration import load_bench
 from aefi_bluesky.session.folders import user_folder
 from aefi_bluesky.session.ground import held_ground
+
+_kind = bench_kind(os.environ.get("AEFI_BENCH", "real"), "AEFI_BENCH")
+_shipped = "aefi" if _kind == "real" else "simulated"
+_bench = os.environ.get("AEFI_BENCH_FILE", _shipped)
+load_bench(_bench)  # or refuse it, before anything is made
 
 _stack = contextlib.ExitStack()
 # A session ends at exit. A child of multiprocessing, as a queue server's worker is,
@@ -79,7 +86,6 @@ from aefi_bluesky.plans import (
     time_series,
 )
 from aefi_bluesky.session import Session
-from aefi_bluesky.session.bench_devices import bench_kind, yes_or_no
 from aefi_bluesky.session.run_links import RunLinks
 from aefi_bluesky.session.simulated import SimulationSettings
 from aefi_bluesky.session.spec_files import read_spec
@@ -88,15 +94,12 @@ from aefi_bluesky.views.line_table import LineTable
 from aefi_bluesky.views.maps import LiveMap, has_display
 from aefi_bluesky.views.progress import FlightProgress
 
-_kind = bench_kind(os.environ.get("AEFI_BENCH", "real"), "AEFI_BENCH")
-_shipped = "aefi" if _kind == "real" else "simulated"
-
 session = _stack.enter_context(
     Session.open(
         kind=_kind,
         folder=_folder,
         ground=_ground,
-        bench=os.environ.get("AEFI_BENCH_FILE", _shipped),
+        bench=_bench,
         simulation=SimulationSettings(
             has_object=yes_or_no("AEFI_SIMULATED_OBJECT", default=True)
         ),

@@ -75,9 +75,16 @@ class AxisDescription:
         """Way of one motor step, in mm."""
         return self.um_per_step / 1000
 
+    def step_mm(self, position_mm: float) -> float:
+        """Return the place of the step next to a position, in mm."""
+        return round(position_mm / self.mm_per_step) * self.mm_per_step
+
     def stop_mm(self, position_mm: float) -> float:
-        """Return where the axis stops that is sent to a position: at a step, in mm."""
-        stop_mm = round(position_mm / self.mm_per_step) * self.mm_per_step
+        """Return where the axis stops that is sent to a position, in mm.
+
+        The place of a step; an end of the travel where that is all but the same.
+        """
+        stop_mm = self.step_mm(position_mm)
         for end_mm in (self.travel_min_mm, self.travel_max_mm):
             if abs(stop_mm - end_mm) <= WHOLE_STEP * self.mm_per_step:
                 return end_mm

@@ -10,8 +10,11 @@ import math
 import sys
 from collections.abc import Callable
 from numbers import Integral, Real
+from typing import Any
 
 from aefi_bluesky.domain.errors import AefiError, InvalidScanSpecError
+
+_LARGEST = sys.float_info.max
 
 ErrorType = Callable[[str], AefiError]
 
@@ -26,15 +29,11 @@ def require_number(
     error: ErrorType = InvalidScanSpecError,
 ) -> float:
     """Return a number as a float; refuse what is not from `low` to `high`, ends too."""
-    value = _bare(value)
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, Real)
-        # NaN is in no range; a whole number may be too large for a float.
-        or not (low <= value <= high and abs(value) <= sys.float_info.max)
-    ):
+    number = _number(value, Real)
+    # NaN is in no range; a whole number may be too large for a float.
+    if number is None or not (low <= number <= high and abs(number) <= _LARGEST):
         raise error(f"{what} must be {_range(low, high)} {unit}, was {value!r}".strip())
-    return float(value)
+    return float(number)
 
 
 def require_count(
@@ -46,15 +45,11 @@ def require_count(
     error: ErrorType = InvalidScanSpecError,
 ) -> int:
     """Return a whole number as an int; refuse what is not from `low` to `high`."""
-    value = _bare(value)
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, Integral)
-        or not (low <= value and (high is None or value <= high))
-    ):
+    number = _number(value, Integral)
+    if number is None or not (low <= number and (high is None or number <= high)):
         allowed = f"from {low} to {high}" if high is not None else f"at least {low}"
         raise error(f"{what} must be a whole number, {allowed}, was {value!r}")
-    return int(value)
+    return int(number)
 
 
 def keep_number(
@@ -86,9 +81,13 @@ def keep_count(
     object.__setattr__(owner, field, value)
 
 
-def _bare(value: object) -> object:
-    """Return what an array without axes holds: numpy's, or xarray's of a run."""
-    return value.item() if getattr(value, "shape", None) == () else value  # pyright: ignore
+def _number(value: Any, kind: type[Real] | type[Integral]) -> Any:
+    """Return a number of a kind; None if it is none, as a truth value is not.
+
+    An array without axes, numpy's or xarray's of a run, is the number that it holds.
+    """
+    bare = value.item() if getattr(value, "shape", None) == () else value
+    return None if isinstance(bare, bool) or not isinstance(bare, kind) else bare
 
 
 def _range(low: float, high: float) -> str:

@@ -44,7 +44,7 @@ def travel_violations(
         (ends_mm[0] - outside_mm, first, -1),
         (ends_mm[1] + outside_mm, last, 1),
     ):
-        found = description.stop_mm(wanted)
+        found = description.step_mm(wanted)
         if side * (found - limit) > _ROUNDING * description.mm_per_step:
             yield Violation(
                 "travel",

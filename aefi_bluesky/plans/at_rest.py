@@ -135,8 +135,9 @@ def _with_settings_put_back(
     """
     before: list[Any] = []
     for setting in settings:
-        location = yield from bps.locate(setting)
-        before += [] if location is None else [setting, location["setpoint"]]
+        # Nothing where nothing is carried out.
+        value = yield from bps.rd(setting, default_value=None)
+        before += [] if value is None else [setting, value]
 
     def put_back() -> MsgGenerator[None]:
         if before:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Protocol
 
 from ophyd import Device
 
@@ -25,9 +24,10 @@ from aefi_bluesky.devices import (
 from aefi_bluesky.devices.data_keys import SAMPLE_COLUMNS, SAMPLE_UNITS
 from aefi_bluesky.domain.bench import BenchDescription
 from aefi_bluesky.domain.calibration import Calibration
-from aefi_bluesky.domain.errors import ConfigurationError, PortBusyError
+from aefi_bluesky.domain.errors import PortBusyError
 from aefi_bluesky.domain.ports import ScanObserver
 from aefi_bluesky.engine import RustScanAdapter, SerialConnection, VirtualConnection
+from aefi_bluesky.session.choices import BenchKind
 from aefi_bluesky.session.configuration import BenchConfiguration
 from aefi_bluesky.session.folders import SessionFolders
 from aefi_bluesky.session.run_spools import RunSpools
@@ -42,45 +42,6 @@ from aefi_bluesky.storage.run_file import RunFile
 logger = logging.getLogger(__name__)
 
 _END_PATIENCE_S = 10.0
-
-BenchKind = Literal["real", "ptys", "virtual"]
-"""The bench: real ports, a simulated one on ptys, or one in virtual time."""
-
-
-def bench_kind(name: str, asked_by: str) -> BenchKind:
-    """Return the kind of bench called `name`.
-
-    Parameters
-    ----------
-    name
-        As somebody wrote it.
-    asked_by
-        Where; for the message.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is no such kind.
-    """
-    for kind in get_args(BenchKind):
-        if name == kind:
-            return kind
-    kinds = ", ".join(map(repr, get_args(BenchKind)))
-    raise ConfigurationError(f"{asked_by} must be one of {kinds}, was {name!r}")
-
-
-def yes_or_no(variable: str, *, default: bool) -> bool:
-    """Return whether a variable of the environment says yes.
-
-    Raises
-    ------
-    ConfigurationError
-        If it says neither yes nor no.
-    """
-    word = os.environ.get(variable, "yes" if default else "no")
-    if word not in ("yes", "no"):
-        raise ConfigurationError(f"{variable} must be 'yes' or 'no', was {word!r}")
-    return word == "yes"
 
 
 class Calibrated(Protocol):

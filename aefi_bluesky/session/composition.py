@@ -15,7 +15,8 @@ from bluesky import RunEngine, SupplementalData
 
 from aefi_bluesky.domain.ports import ScanObserver
 from aefi_bluesky.engine import RustScanAdapter
-from aefi_bluesky.session.bench_devices import BenchDevices, BenchKind, open_bench
+from aefi_bluesky.session.bench_devices import BenchDevices, open_bench
+from aefi_bluesky.session.choices import BenchKind
 from aefi_bluesky.session.configuration import load_bench
 from aefi_bluesky.session.ground import Ground, held_ground
 from aefi_bluesky.session.log_file import log_to

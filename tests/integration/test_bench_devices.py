@@ -20,6 +20,7 @@ from aefi_bluesky.domain.errors import (
     ScanAbortedError,
     ScanPortError,
 )
+from aefi_bluesky.domain.ports import MoveEnd
 from aefi_bluesky.domain.scan_spec import (
     Excitation,
     ExcitationMode,
@@ -422,12 +423,32 @@ def test_relative_moves_add_up(bench, count, by_mm):
     assert bench.x.position == pytest.approx(wanted, abs=STEP_MM / 2)
 
 
+class StoppedHalfway:
+    """A stage whose moves are all stopped by somebody when they are half done."""
+
+    def __init__(self, stage):
+        self.stage = stage
+
+    def __getattr__(self, name):
+        return getattr(self.stage, name)
+
+    def start_move(self, axis, target_mm, speed):
+        x_mm, _ = self.stage.positions_mm()
+        self.stage.start_move(axis, (x_mm + target_mm) / 2, speed)
+
+    def wait(self, axis, timeout_s):
+        end = self.stage.wait(axis, timeout_s)
+        return end and MoveEnd("stopped")
+
+
 def test_a_relative_move_begins_where_a_stopped_axis_stands(bench):
     run(bench, bps.mv(bench.x, 600))
+    stage = bench.x._stage
+    bench.x._stage = StoppedHalfway(stage)
     status = bench.x.set(1000)
-    bench.x.stop()
-    with pytest.raises(ScanAbortedError):
+    with pytest.raises(ScanAbortedError, match="stage_x was stopped at 799.995 mm"):
         status.wait(10.0)
+    bench.x._stage = stage
     stands = bench.x.position
     assert bench.x.locate() == {"setpoint": stands, "readback": stands}
     run(bench, bps.mvr(bench.x, 5.0))

@@ -10,7 +10,7 @@ from simulator_log import SimulatorLog
 
 from aefi_bluesky.cli import aefi, main
 from aefi_bluesky.domain.errors import ConfigurationError
-from aefi_bluesky.session.bench_devices import yes_or_no
+from aefi_bluesky.session.choices import yes_or_no
 from aefi_bluesky.session.folders import SessionFolders
 
 

@@ -14,7 +14,7 @@ from aefi_bluesky.domain.errors import AefiError
 from aefi_bluesky.domain.events import StudyId
 from aefi_bluesky.domain.planned_scan import PlannedScanState
 from aefi_bluesky.session import Session
-from aefi_bluesky.session.bench_devices import BenchKind
+from aefi_bluesky.session.choices import BenchKind
 from aefi_bluesky.session.signals import StopOnTermination, ending_signals
 from aefi_bluesky.session.simulated import SimulationSettings
 from aefi_bluesky.session.study_runs import study_service
