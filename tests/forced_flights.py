@@ -125,7 +125,7 @@ def _kept_to_speeds(flown: Flown, case: Case) -> bool:
     """In the middle of each window: what was asked to half a step/s, and the range."""
     if not flown.lines:
         return True
-    plan, motion = flown.plan, case.bench.motion
+    plan, motion = flown.plan, case.bench.motion_along(flown.plan.fast_axis)
     step = case.bench.axis(plan.fast_axis).um_per_step / 1000
     speeds = [abs(v) * step for v in _speeds_in_windows(flown, step)]
     return all(

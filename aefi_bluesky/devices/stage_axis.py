@@ -75,7 +75,7 @@ class StageAxis(Device, PositionerBase):
         self._stopped = False
         kwargs.setdefault("labels", {"motors"})
         super().__init__(name=name, **kwargs)
-        self.velocity.put(bench.motion.positioning_speed_mm_per_s)
+        self.velocity.put(bench.motion_along(axis).positioning_speed_mm_per_s)
 
     def recalibrate(self, bench: BenchDescription) -> None:
         """Let plans work from now on with what was measured of the bench."""

@@ -97,7 +97,7 @@ class AxisDescription:
 
 @dataclass(frozen=True, slots=True)
 class MotionDescription:
-    """How the axes move.
+    """How an axis moves; of a bench, how y does: see `BenchDescription.motion_along`.
 
     Parameters
     ----------
@@ -126,6 +126,17 @@ class MotionDescription:
                 f"motion: minimum speed must not be above the maximum, was "
                 f"{self.min_speed_mm_per_s:g} above {self.max_speed_mm_per_s:g} mm/s"
             )
+
+    def scaled(self, factor: float) -> Self:
+        """Return the same in steps of another length: all speeds times `factor`."""
+        if factor == 1:
+            return self
+        speeds = {
+            field.name: getattr(self, field.name) * factor
+            for field in dataclasses.fields(self)
+            if field.name != "ramp_s"
+        }
+        return dataclasses.replace(self, **speeds)
 
     def ramp_length_mm(self, speed_mm_per_s: float) -> float:
         """Return the way of a ramp to a speed, in mm.
@@ -289,7 +300,7 @@ class BenchDescription:
     x, y
         The axes.
     motion, detector, link
-        How it moves, measures and talks.
+        How y moves, and how it measures and talks.
     wiring
         What else the controller is wired to.
     """
@@ -310,6 +321,14 @@ class BenchDescription:
     def axis(self, name: AxisName) -> AxisDescription:
         """Return the axis called `name`."""
         return self.x if name == "x" else self.y
+
+    def motion_along(self, name: AxisName) -> MotionDescription:
+        """Return how the axis called `name` moves, in its own mm/s.
+
+        The controller has one set of speeds, in steps/s (Arcus reference §6): on an
+        axis with larger steps they are faster.
+        """
+        return self.motion.scaled(self.axis(name).um_per_step / self.y.um_per_step)
 
     def to_plain(self) -> dict[str, Any]:
         """Return the description as plain JSON values."""

@@ -23,4 +23,5 @@ def approach_mm(spec: FlyScanSpec, bench: BenchDescription) -> float:
     step = bench.axis(spec.effective_fast_axis).mm_per_step
     fixes = SETTLING_FIXES if spec.trigger.kind in AIMED else 2
     margin = MARGIN_STEPS * step + fixes * speed / bench.link.fix_rate_hz
-    return bench.motion.ramp_length_mm(speed) + margin
+    motion = bench.motion_along(spec.effective_fast_axis)
+    return motion.ramp_length_mm(speed) + margin

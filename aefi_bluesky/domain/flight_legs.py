@@ -71,7 +71,7 @@ def line_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
     return ARMING.get(kind, 0) * fix_s + _leg_s(
         [steps * step],
         spec.speed_mm_per_s,
-        step,
+        fast,
         bench,
         query=POSITION,
         disarming_s=DISARMING.get(kind, 0) * fix_s,
@@ -83,8 +83,9 @@ def speeds_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
 
     At first it is the one between lines.
     """
-    step = bench.axis(spec.effective_fast_axis).mm_per_step
-    between_lines = whole_speed(bench.motion.positioning_speed_mm_per_s, step)
+    fast = spec.effective_fast_axis
+    step, motion = bench.axis(fast).mm_per_step, bench.motion_along(fast)
+    between_lines = whole_speed(motion.positioning_speed_mm_per_s, step)
     if whole_speed(spec.speed_mm_per_s, step) == between_lines:
         return 0.0
     return (2 * spec.n_lines - 1) * SPEED.duration_s(bench.link)
@@ -103,14 +104,14 @@ def _way_s(
         round(ways_mm.get(axis, 0.0) / bench.axis(axis).mm_per_step) * step
         for axis in (spec.slow_axis, fast)
     ]
-    speed = bench.motion.positioning_speed_mm_per_s
-    return _leg_s(ways, speed, step, bench, query=POSITIONS)
+    speed = bench.motion_along(fast).positioning_speed_mm_per_s
+    return _leg_s(ways, speed, fast, bench, query=POSITIONS)
 
 
 def _leg_s(
     ways_mm: Sequence[float],
     speed_mm_per_s: float,
-    mm_per_step: float,
+    axis: AxisName,
     bench: BenchDescription,
     *,
     query: Exchange,
@@ -118,11 +119,13 @@ def _leg_s(
 ) -> float:
     """Return the time of moves from rest until all are known to rest, in s.
 
+    All ways are in steps of `axis`, whose scale the speed has.
     They are sent one after the other. Then `query` is asked until it tells the targets,
     which the counters show before the last half step is done. What disarms a trigger
     follows, and the status until it is idle.
     """
-    link, motion = bench.link, bench.motion
+    link, motion = bench.link, bench.motion_along(axis)
+    mm_per_step = bench.axis(axis).mm_per_step
     speed = flown_speed(speed_mm_per_s, mm_per_step)
     sent = rest = 0.0
     for way in ways_mm:

@@ -51,9 +51,9 @@ def first_ways_mm(
     return ways
 
 
-def way_s(way_mm: float, bench: BenchDescription) -> float:
-    """Return the duration of a way between measurements, in s."""
-    motion = bench.motion
+def way_s(way_mm: float, bench: BenchDescription, axis: AxisName = "y") -> float:
+    """Return the duration of a way of an axis between measurements, in s."""
+    motion = bench.motion_along(axis)
     return move_duration_s(way_mm, motion.positioning_speed_mm_per_s, motion)
 
 

@@ -76,7 +76,7 @@ def compile_flight(
     order = tuple(traverses(spec, spec.repeats, differential=spec.differential))
     lines = tuple(_lines(spec, order, bench))
     frames = frame_indices(spec, order)
-    motion = bench.motion
+    motion = bench.motion_along(spec.effective_fast_axis)
     duration = flight_duration(spec, bench, rests_at)
     return FlightPlan(
         spec=spec,

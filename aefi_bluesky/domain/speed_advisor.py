@@ -177,7 +177,8 @@ def _usable_speeds(spec: FlyScanSpec, bench: BenchDescription) -> SpeedSpans:
 
 def _refused(spec: FlyScanSpec, bench: BenchDescription) -> FeasibilityReport:
     """Return why no speed can be used: that of the slowest one."""
-    report = plan_flight(_at(spec, bench.motion.min_speed_mm_per_s), bench)
+    motion = bench.motion_along(spec.effective_fast_axis)
+    report = plan_flight(_at(spec, motion.min_speed_mm_per_s), bench)
     if isinstance(report, FeasibilityReport):
         return report
     raise InvalidScanSpecError(f"no speed of bench {bench.name!r} suits the scan")

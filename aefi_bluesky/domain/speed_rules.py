@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from aefi_bluesky.domain.bench import BenchDescription
+from aefi_bluesky.domain.bench import BenchDescription, MotionDescription
 from aefi_bluesky.domain.feasibility import Change, Violation
 from aefi_bluesky.domain.scan_spec import FlyScanSpec
 from aefi_bluesky.domain.speed_spans import (
@@ -32,9 +32,13 @@ def _mm_per_step(spec: FlyScanSpec, bench: BenchDescription) -> float:
     return bench.axis(spec.effective_fast_axis).mm_per_step
 
 
+def _motion(spec: FlyScanSpec, bench: BenchDescription) -> MotionDescription:
+    return bench.motion_along(spec.effective_fast_axis)
+
+
 def flyable_speeds(spec: FlyScanSpec, bench: BenchDescription) -> SpeedSpans:
     """Return the speeds that bench and controller fly in lines along the fast axis."""
-    motion, step = bench.motion, _mm_per_step(spec, bench)
+    motion, step = _motion(spec, bench), _mm_per_step(spec, bench)
     low = math.ceil(motion.min_speed_mm_per_s / step - _WHOLE) * step
     high = math.floor(motion.max_speed_mm_per_s / step + _WHOLE) * step
     return controller_speeds(motion, step).within(low, high)
@@ -55,7 +59,7 @@ def whole_up_to(
 
 def speed_violations(spec: FlyScanSpec, bench: BenchDescription) -> Iterator[Violation]:
     """Yield that the speed, as it is flown, is out of the bench's range."""
-    asked, motion = spec.speed_mm_per_s, bench.motion
+    asked, motion = spec.speed_mm_per_s, _motion(spec, bench)
     speed = whole_speed(asked, _mm_per_step(spec, bench))
     low, high = motion.min_speed_mm_per_s, motion.max_speed_mm_per_s
     allowed = SpeedSpans(((low, high),))
@@ -73,23 +77,23 @@ def speed_violations(spec: FlyScanSpec, bench: BenchDescription) -> Iterator[Vio
 
 def ramp_violations(spec: FlyScanSpec, bench: BenchDescription) -> Iterator[Violation]:
     """Yield that the controller would change the ramp to the speed."""
-    speed, start = spec.speed_mm_per_s, bench.motion.start_speed_mm_per_s
-    step = _mm_per_step(spec, bench)
-    speeds = controller_speeds(bench.motion, step)
+    motion, step = _motion(spec, bench), _mm_per_step(spec, bench)
+    speed, start = spec.speed_mm_per_s, motion.start_speed_mm_per_s
+    speeds = controller_speeds(motion, step)
     if whole_speed(speed, step) not in speeds:
         yield Violation(
             "ramp",
             speed,
             speeds.nearest(speed) or math.nan,
             "mm/s",
-            f"a ramp of {bench.motion.ramp_s:g} s from {start:g} to {speed:.6g} mm/s "
+            f"a ramp of {motion.ramp_s:g} s from {start:g} to {speed:.6g} mm/s "
             f"{_refusal(speed, spec, bench)}",
             _fly_at(flyable_speeds(spec, bench).nearest(speed)),
         )
 
 
 def _refusal(speed: float, spec: FlyScanSpec, bench: BenchDescription) -> str:
-    allowed = ramp_range_s(speed, bench.motion, _mm_per_step(spec, bench))
+    allowed = ramp_range_s(speed, _motion(spec, bench), _mm_per_step(spec, bench))
     if allowed is None or allowed[0] > allowed[1]:
         return "is none that the controller has"
     return (
@@ -109,7 +113,7 @@ def positioning_violations(
     axis: AxisName, bench: BenchDescription
 ) -> Iterator[Violation]:
     """Yield that the ramp to the positioning speed is none of the controller's."""
-    motion, step = bench.motion, bench.axis(axis).mm_per_step
+    motion, step = bench.motion_along(axis), bench.axis(axis).mm_per_step
     speed, ramp = whole_speed(motion.positioning_speed_mm_per_s, step), motion.ramp_s
     if speed in controller_speeds(motion, step):
         return

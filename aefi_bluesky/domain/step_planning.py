@@ -119,7 +119,7 @@ def step_duration(
     link, exchange_s = bench.link, 1 / bench.detector.reading_rate_hz
     setup = setup_duration(bench)
     first_ways = first_ways_mm(_first_place(spec), bench, rests_at)
-    longest = way_s(max(first_ways.values()), bench)
+    longest = max(way_s(way, bench, axis) for axis, way in first_ways.items())
     shortest = 0.0 if rests_at is None else longest
     moves_s, n_moves = _moves(spec, bench)
     reading_s = 1 / detector_rate_hz(spec, bench)
@@ -194,9 +194,9 @@ def _moves(spec: StepSpec, bench: BenchDescription) -> tuple[float, int]:
         return 0.0, 0
     seconds, count = 0.0, 0
     for one, other in itertools.pairwise(step_points(spec)):
-        way = max(abs(other.x_mm - one.x_mm), abs(other.y_mm - one.y_mm))
-        seconds += way_s(way, bench)
-        count += way > 0
+        x_mm, y_mm = other.x_mm - one.x_mm, other.y_mm - one.y_mm
+        seconds += max(way_s(x_mm, bench, "x"), way_s(y_mm, bench, "y"))
+        count += (x_mm, y_mm) != (0, 0)
     return seconds, count
 
 

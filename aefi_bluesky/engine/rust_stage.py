@@ -66,16 +66,19 @@ class RustStage:
         self._stopped_well = False
 
     def _speeds(self) -> AxisSpeeds:
-        speeds = self._bench.motion
-        ramp = round(speeds.ramp_s * 1000)
-        positioning, start = (
-            (round(speed / self._mm["x"]), round(speed / self._mm["y"]))
-            for speed in (
-                speeds.positioning_speed_mm_per_s,
-                speeds.start_speed_mm_per_s,
-            )
+        x, y = (self._bench.motion_along(axis) for axis in _AXES)
+        ramp = round(y.ramp_s * 1000)
+        return AxisSpeeds(
+            (
+                round(x.positioning_speed_mm_per_s / self._mm["x"]),
+                round(y.positioning_speed_mm_per_s / self._mm["y"]),
+            ),
+            (
+                round(x.start_speed_mm_per_s / self._mm["x"]),
+                round(y.start_speed_mm_per_s / self._mm["y"]),
+            ),
+            (ramp, ramp),
         )
-        return AxisSpeeds(positioning, start, (ramp, ramp))
 
     def start_move(
         self, axis: AxisName, target_mm: float, speed_mm_per_s: float | None = None
@@ -102,7 +105,7 @@ class RustStage:
         self._require_begun(axis, begun=begun)
 
     def _steps_per_s(self, axis: AxisName, speed_mm_per_s: float | None) -> int:
-        motion = self._bench.motion
+        motion = self._bench.motion_along(axis)
         if speed_mm_per_s is None:
             speed_mm_per_s = motion.positioning_speed_mm_per_s
         require_number(
