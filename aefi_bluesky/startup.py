@@ -69,8 +69,8 @@ from bluesky.callbacks.best_effort import BestEffortCallback
 from bluesky.magics import BlueskyMagics
 from IPython.core.getipython import get_ipython
 
-from aefi_bluesky.domain.measured_object import MeasuredObject
-from aefi_bluesky.domain.study import ScanRole
+from aefi_bluesky.domain.study.measured_object import MeasuredObject
+from aefi_bluesky.domain.study.study import ScanRole
 from aefi_bluesky.plans import (
     calibrate_lag,
     characterise_bench,

@@ -10,7 +10,7 @@ import pytest
 from bluesky import RunEngine
 from hypothesis import HealthCheck, settings
 
-from aefi_bluesky.storage.tiled_server import TiledServer
+from aefi_bluesky.storage.tiled.server import TiledServer
 
 # These machines are shared: how long an example takes says nothing about the code.
 settings.register_profile(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aefi_bluesky import plans
-from aefi_bluesky.domain.scan_spec import FlyScanSpec, Zone
+from aefi_bluesky.domain.spec.fly_spec import FlyScanSpec, Zone
 from aefi_bluesky.testing.builders import a_spec
 
 ZONE = {
@@ -49,8 +49,8 @@ def _study(bench):
     """Two scans of a study: one that is flown, one at rest."""
     from aefi_bluesky.application.in_memory import InMemoryStudyRepository
     from aefi_bluesky.application.study_service import StudyService
-    from aefi_bluesky.domain.events import ScanId, StudyId
-    from aefi_bluesky.domain.study import ScanRole
+    from aefi_bluesky.domain.study.events import ScanId, StudyId
+    from aefi_bluesky.domain.study.study import ScanRole
     from aefi_bluesky.session.study_runs import RunEngineScanExecutor
     from aefi_bluesky.testing.builders import a_step_spec, an_object
 

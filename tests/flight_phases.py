@@ -15,9 +15,9 @@ from collections.abc import Iterator
 import numpy as np
 from random_cases import Case
 
-from aefi_bluesky.domain.flight_load import reading_rate_hz
-from aefi_bluesky.domain.planning import compile_flight
-from aefi_bluesky.domain.scan_spec import TriggerKind, Zone
+from aefi_bluesky.domain.flight.load import reading_rate_hz
+from aefi_bluesky.domain.flight.planning import compile_flight
+from aefi_bluesky.domain.spec.fly_spec import TriggerKind, Zone
 from aefi_bluesky.session.configuration import BAUD_CODES
 
 FRAMES = 120

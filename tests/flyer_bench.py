@@ -28,8 +28,8 @@ from aefi_bluesky.session.simulated import (
     SimulatorProcess,
     simulated_bench,
 )
-from aefi_bluesky.storage.calibration_file import CalibrationFile
-from aefi_bluesky.storage.run_file import RunFile
+from aefi_bluesky.storage.local.calibration_file import CalibrationFile
+from aefi_bluesky.storage.runs.sample_file import RunFile
 
 MAP = {
     "x_min_mm": 620.0,

@@ -16,10 +16,10 @@ from random_cases import Case
 from simulator_log import SimulatorLog
 
 from aefi_bluesky.domain.errors import InvalidScanSpecError, ScanPortError
-from aefi_bluesky.domain.flight_plan import FlightPlan
-from aefi_bluesky.domain.planning import compile_flight
-from aefi_bluesky.domain.scan_results import FrameState, ScanResults, ScanState
-from aefi_bluesky.domain.scan_spec import TriggerKind
+from aefi_bluesky.domain.flight.plan import FlightPlan
+from aefi_bluesky.domain.flight.planning import compile_flight
+from aefi_bluesky.domain.results.scan_results import FrameState, ScanResults, ScanState
+from aefi_bluesky.domain.spec.fly_spec import TriggerKind
 from aefi_bluesky.engine import RustScanAdapter, VirtualConnection
 from aefi_bluesky.session.simulated import simulated_bench
 from aefi_bluesky.views.recorder import Columns, Recorder

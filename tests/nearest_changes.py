@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from aefi_bluesky.domain.bench import BenchDescription
-from aefi_bluesky.domain.feasibility import Change, FeasibilityReport
-from aefi_bluesky.domain.flight_load import HostLimits
-from aefi_bluesky.domain.planning import plan_flight
-from aefi_bluesky.domain.scan_spec import FlyScanSpec, Trigger, TriggerKind
+from aefi_bluesky.domain.bench.description import BenchDescription
+from aefi_bluesky.domain.feasibility.report import Change, FeasibilityReport
+from aefi_bluesky.domain.flight.load import HostLimits
+from aefi_bluesky.domain.flight.planning import plan_flight
+from aefi_bluesky.domain.spec.fly_spec import FlyScanSpec, Trigger, TriggerKind
 
 Planned = tuple[FlyScanSpec, BenchDescription]
 

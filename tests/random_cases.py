@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aefi_bluesky.domain.bench import BenchDescription
-from aefi_bluesky.domain.flight_load import HostLimits
-from aefi_bluesky.domain.scan_spec import (
+from aefi_bluesky.domain.bench.description import BenchDescription
+from aefi_bluesky.domain.flight.load import HostLimits
+from aefi_bluesky.domain.spec.fly_spec import (
     AxisName,
     Excitation,
     FlyScanSpec,

@@ -6,14 +6,14 @@ import dataclasses
 
 from hypothesis import strategies as st
 
-from aefi_bluesky.domain.bench import (
+from aefi_bluesky.domain.bench.description import (
     AxisDescription,
     BenchDescription,
     DetectorDescription,
     LinkDescription,
     MotionDescription,
 )
-from aefi_bluesky.domain.scan_spec import (
+from aefi_bluesky.domain.spec.fly_spec import (
     Excitation,
     ExcitationMode,
     Pattern,
@@ -21,7 +21,7 @@ from aefi_bluesky.domain.scan_spec import (
     TriggerKind,
     Zone,
 )
-from aefi_bluesky.domain.step_spec import (
+from aefi_bluesky.domain.spec.step_spec import (
     FrequencySequenceSpec,
     PointSpec,
     StepMapSpec,

@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 from aefi_bluesky.domain.errors import AefiError
-from aefi_bluesky.domain.planning import plan_flight
-from aefi_bluesky.domain.scan_spec import Zone
+from aefi_bluesky.domain.flight.planning import plan_flight
+from aefi_bluesky.domain.spec.fly_spec import Zone
 from aefi_bluesky.engine import RustScanAdapter, SerialConnection
 from aefi_bluesky.session.configuration import load_bench
 from aefi_bluesky.testing.builders import a_spec

@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 
 from aefi_bluesky.application.study_service import StudyService
-from aefi_bluesky.domain.study import ScanRole
-from aefi_bluesky.storage.study_repository import SqliteStudyRepository
+from aefi_bluesky.domain.study.study import ScanRole
+from aefi_bluesky.storage.local.study_repository import SqliteStudyRepository
 from aefi_bluesky.testing.builders import a_bench, a_spec, an_object
 from aefi_bluesky.testing.fakes import FakeScanPort, RecordingObserver
 

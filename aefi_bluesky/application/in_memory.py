@@ -8,9 +8,9 @@ import threading
 from collections.abc import Generator, Iterator
 
 from aefi_bluesky.domain.errors import StudyBusyError, StudyNotFoundError
-from aefi_bluesky.domain.events import StudyId
 from aefi_bluesky.domain.plain_values import nearest_hint
-from aefi_bluesky.domain.study import Study
+from aefi_bluesky.domain.study.events import StudyId
+from aefi_bluesky.domain.study.study import Study
 
 
 class InMemoryStudyRepository:

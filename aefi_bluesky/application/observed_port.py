@@ -6,9 +6,9 @@ import contextlib
 import logging
 from collections.abc import Callable, Generator, Sequence
 
-from aefi_bluesky.domain.flight_plan import FlightPlan
+from aefi_bluesky.domain.flight.plan import FlightPlan
 from aefi_bluesky.domain.ports import ScanInFlight, ScanObserver, ScanPort
-from aefi_bluesky.domain.scan_results import (
+from aefi_bluesky.domain.results.scan_results import (
     FixChunk,
     FrameChunk,
     LineChunk,

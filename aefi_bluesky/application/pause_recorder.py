@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from aefi_bluesky.application.observed_port import TeeObserver
 from aefi_bluesky.domain.ports import ScanObserver, StepObserver
-from aefi_bluesky.domain.scan_results import ScanState
-from aefi_bluesky.domain.step_planning import StepPlan
+from aefi_bluesky.domain.results.scan_results import ScanState
+from aefi_bluesky.domain.step.planning import StepPlan
 
 
 class Pauses:

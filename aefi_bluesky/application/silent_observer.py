@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from aefi_bluesky.domain.flight_plan import FlightPlan
-from aefi_bluesky.domain.scan_results import (
+from aefi_bluesky.domain.flight.plan import FlightPlan
+from aefi_bluesky.domain.results.scan_results import (
     FixChunk,
     FrameChunk,
     LineChunk,

@@ -11,12 +11,12 @@ from aefi_bluesky.application.pause_recorder import (
     StepPauseRecorder,
 )
 from aefi_bluesky.application.silent_observer import SilentObserver
-from aefi_bluesky.domain.flight_plan import FlightPlan
-from aefi_bluesky.domain.planned_scan import PlannedScan
+from aefi_bluesky.domain.flight.plan import FlightPlan
 from aefi_bluesky.domain.ports import ScanObserver, StepObserver
-from aefi_bluesky.domain.scan_results import ScanResults
-from aefi_bluesky.domain.step_planning import StepPlan
-from aefi_bluesky.domain.study import Study
+from aefi_bluesky.domain.results.scan_results import ScanResults
+from aefi_bluesky.domain.step.planning import StepPlan
+from aefi_bluesky.domain.study.planned_scan import PlannedScan
+from aefi_bluesky.domain.study.study import Study
 
 StudyChange = Callable[[Callable[[Study], None]], None]
 """Loads a study, does to it what is given, and stores it."""

@@ -9,17 +9,15 @@ from functools import partial
 from typing import TypeVar
 
 from aefi_bluesky.application.study_flight import StudyFlight, run_metadata
-from aefi_bluesky.domain.bench import BenchDescription
+from aefi_bluesky.domain.bench.description import BenchDescription
 from aefi_bluesky.domain.errors import (
     InfeasibleScanError,
     StaleStudyError,
     StudyRuleError,
 )
-from aefi_bluesky.domain.events import ScanId, StudyId
-from aefi_bluesky.domain.feasibility import FeasibilityReport
-from aefi_bluesky.domain.flight_plan import FlightPlan
-from aefi_bluesky.domain.measured_object import MeasuredObject
-from aefi_bluesky.domain.planning import plan_flight
+from aefi_bluesky.domain.feasibility.report import FeasibilityReport
+from aefi_bluesky.domain.flight.plan import FlightPlan
+from aefi_bluesky.domain.flight.planning import plan_flight
 from aefi_bluesky.domain.ports import (
     ScanExecutor,
     ScanObserver,
@@ -28,12 +26,14 @@ from aefi_bluesky.domain.ports import (
     StudyEventHandler,
     StudyRepository,
 )
-from aefi_bluesky.domain.scan_results import ScanResults
-from aefi_bluesky.domain.scan_spec import FlyScanSpec
-from aefi_bluesky.domain.spec_format import ScanSpec, kind_of
-from aefi_bluesky.domain.step_planning import StepPlan, plan_steps
-from aefi_bluesky.domain.study import PlannedScan, ScanRole, Study
-from aefi_bluesky.domain.study_rules import StudyRule
+from aefi_bluesky.domain.results.scan_results import ScanResults
+from aefi_bluesky.domain.spec.fly_spec import FlyScanSpec
+from aefi_bluesky.domain.spec.formats import ScanSpec, kind_of
+from aefi_bluesky.domain.step.planning import StepPlan, plan_steps
+from aefi_bluesky.domain.study.events import ScanId, StudyId
+from aefi_bluesky.domain.study.measured_object import MeasuredObject
+from aefi_bluesky.domain.study.rules import StudyRule
+from aefi_bluesky.domain.study.study import PlannedScan, ScanRole, Study
 
 logger = logging.getLogger(__name__)
 

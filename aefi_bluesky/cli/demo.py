@@ -16,17 +16,17 @@ import matplotlib as mpl
 
 from aefi_bluesky.application.in_memory import InMemoryStudyRepository
 from aefi_bluesky.cli import report as reporting
-from aefi_bluesky.domain.events import ScanId, StudyId
-from aefi_bluesky.domain.measured_object import MeasuredObject
-from aefi_bluesky.domain.scan_results import CHANNELS
-from aefi_bluesky.domain.scan_spec import (
+from aefi_bluesky.domain.results.scan_results import CHANNELS
+from aefi_bluesky.domain.spec.fly_spec import (
     Excitation,
     ExcitationMode,
     FlyScanSpec,
     Pattern,
     Zone,
 )
-from aefi_bluesky.domain.study import ScanRole
+from aefi_bluesky.domain.study.events import ScanId, StudyId
+from aefi_bluesky.domain.study.measured_object import MeasuredObject
+from aefi_bluesky.domain.study.study import ScanRole
 from aefi_bluesky.session import Session
 from aefi_bluesky.session.signals import StopOnTermination, ending_signals
 from aefi_bluesky.session.simulated import SimulationSettings

@@ -11,17 +11,17 @@ from typing import Any
 
 import click
 
-from aefi_bluesky.domain.bench import BenchDescription
-from aefi_bluesky.domain.feasibility import FeasibilityReport, Violation
-from aefi_bluesky.domain.flight_geometry import approach_mm
-from aefi_bluesky.domain.flight_load import HostLimits, flight_load
-from aefi_bluesky.domain.flight_plan import FlightPlan
-from aefi_bluesky.domain.planning import plan_flight
-from aefi_bluesky.domain.scan_spec import FlyScanSpec
-from aefi_bluesky.domain.spec_format import kind_of
-from aefi_bluesky.domain.speed_advisor import ReadingNoise, cost_of_speed
-from aefi_bluesky.domain.step_planning import StepPlan, plan_steps
-from aefi_bluesky.domain.step_spec import StepSpec
+from aefi_bluesky.domain.bench.description import BenchDescription
+from aefi_bluesky.domain.feasibility.report import FeasibilityReport, Violation
+from aefi_bluesky.domain.feasibility.speed_advisor import ReadingNoise, cost_of_speed
+from aefi_bluesky.domain.flight.geometry import approach_mm
+from aefi_bluesky.domain.flight.load import HostLimits, flight_load
+from aefi_bluesky.domain.flight.plan import FlightPlan
+from aefi_bluesky.domain.flight.planning import plan_flight
+from aefi_bluesky.domain.spec.fly_spec import FlyScanSpec
+from aefi_bluesky.domain.spec.formats import kind_of
+from aefi_bluesky.domain.spec.step_spec import StepSpec
+from aefi_bluesky.domain.step.planning import StepPlan, plan_steps
 from aefi_bluesky.session.calibrations import measured_bench
 from aefi_bluesky.session.configuration import load_bench
 from aefi_bluesky.session.folders import SessionFolders, user_folder

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from aefi_bluesky.domain.bench import BenchDescription
-from aefi_bluesky.domain.map_image import map_image
-from aefi_bluesky.domain.scan_results import CHANNELS, FRAME_STATES, FrameState
+from aefi_bluesky.domain.bench.description import BenchDescription
+from aefi_bluesky.domain.results.map_image import map_image
+from aefi_bluesky.domain.results.scan_results import CHANNELS, FRAME_STATES, FrameState
 from aefi_bluesky.session import Session
-from aefi_bluesky.storage.read_back import differences
+from aefi_bluesky.storage.tiled.read_back import differences
 from aefi_bluesky.views.recorder import Recorder
 from aefi_bluesky.views.truth import PositionReport, Truth, judge
 

@@ -12,7 +12,7 @@ import click
 
 from aefi_bluesky.session.configuration import load_bench
 from aefi_bluesky.session.simulated import SimulationSettings, bench_server
-from aefi_bluesky.storage.server_process import end_with_parent
+from aefi_bluesky.storage.tiled.server_process import end_with_parent
 
 
 @click.command()

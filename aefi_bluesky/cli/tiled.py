@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from aefi_bluesky.session import SessionFolders
-from aefi_bluesky.storage.tiled_server import TiledServer
+from aefi_bluesky.storage.tiled.server import TiledServer
 
 
 @click.command()

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from ophyd import Device
 from ophyd.status import DeviceStatus
 
-from aefi_bluesky.domain.calibration import Calibration
+from aefi_bluesky.domain.bench.calibration import Calibration
 
 _UNITS = {
     "lag_s": "s",

@@ -10,7 +10,7 @@ from typing import Any
 
 from ophyd import Device
 
-from aefi_bluesky.domain.bench import BenchDescription
+from aefi_bluesky.domain.bench.description import BenchDescription
 
 
 def flat_constants(bench: BenchDescription, prefix: str) -> dict[str, Any]:

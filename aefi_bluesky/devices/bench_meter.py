@@ -15,11 +15,11 @@ from ophyd.status import DeviceStatus
 from aefi_bluesky.devices.background_status import in_background
 from aefi_bluesky.devices.data_keys import numeric_key
 from aefi_bluesky.devices.setting import Setting, count, number
-from aefi_bluesky.domain.bench import BenchDescription
+from aefi_bluesky.domain.bench.description import BenchDescription
 from aefi_bluesky.domain.errors import IllegalTransitionError
 from aefi_bluesky.domain.ports import Acquisition, StageMotion
-from aefi_bluesky.domain.scan_results import CHANNELS
-from aefi_bluesky.domain.voltage import code_to_volts
+from aefi_bluesky.domain.results.scan_results import CHANNELS
+from aefi_bluesky.domain.results.voltage import code_to_volts
 
 _UNITS = {
     "reading_rate_hz": "Hz",

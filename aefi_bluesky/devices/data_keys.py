@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from aefi_bluesky.domain.scan_results import CHANNELS
+from aefi_bluesky.domain.results.scan_results import CHANNELS
 
 _PLACE_UNITS = dict.fromkeys(("x", "x_lo", "x_hi", "y", "y_lo", "y_hi"), "mm")
 

@@ -20,7 +20,7 @@ from aefi_bluesky.devices.setting import Setting, number
 from aefi_bluesky.domain.errors import InvalidScanSpecError
 from aefi_bluesky.domain.plain_values import member
 from aefi_bluesky.domain.ports import Acquisition
-from aefi_bluesky.domain.scan_spec import Excitation, ExcitationMode
+from aefi_bluesky.domain.spec.fly_spec import Excitation, ExcitationMode
 
 logger = logging.getLogger(__name__)
 

@@ -19,11 +19,11 @@ from aefi_bluesky.devices.background_status import in_background
 from aefi_bluesky.devices.bench_constants import described_constants, stamped_constants
 from aefi_bluesky.devices.data_keys import FRAME_UNITS, numeric_key
 from aefi_bluesky.devices.setting import Setting, count
-from aefi_bluesky.domain.bench import BenchDescription
+from aefi_bluesky.domain.bench.description import BenchDescription
 from aefi_bluesky.domain.errors import IllegalTransitionError, ScanAbortedError
 from aefi_bluesky.domain.ports import Acquisition, SampleBatch
-from aefi_bluesky.domain.scan_results import CHANNELS
-from aefi_bluesky.domain.voltage import code_to_volts
+from aefi_bluesky.domain.results.scan_results import CHANNELS
+from aefi_bluesky.domain.results.voltage import code_to_volts
 
 _COLUMNS = tuple(
     column

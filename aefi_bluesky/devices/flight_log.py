@@ -16,9 +16,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from aefi_bluesky.domain.flight_plan import FlightPlan
-from aefi_bluesky.domain.map_image import map_image
-from aefi_bluesky.domain.scan_results import (
+from aefi_bluesky.domain.flight.plan import FlightPlan
+from aefi_bluesky.domain.results.map_image import map_image
+from aefi_bluesky.domain.results.scan_results import (
     FRAME_STATES,
     FixChunk,
     FrameChunk,
@@ -33,7 +33,7 @@ Row = dict[str, Any]
 
 
 class SampleFile(Protocol):
-    """One file a run for the samples; see `aefi_bluesky.storage.run_file`."""
+    """One file a run for the samples; see `aefi_bluesky.storage.runs.sample_file`."""
 
     @property
     def uri(self) -> str:

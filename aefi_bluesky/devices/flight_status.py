@@ -8,7 +8,7 @@ from typing import Any
 
 from ophyd.status import DeviceStatus
 
-from aefi_bluesky.domain.scan_results import ScanProgress
+from aefi_bluesky.domain.results.scan_results import ScanProgress
 
 REPORT_PERIOD_S = 0.2
 """A watcher draws at each call: not more than five a second."""

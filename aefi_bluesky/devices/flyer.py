@@ -31,15 +31,15 @@ from aefi_bluesky.devices.streams import (
     SampleStream,
     page_of,
 )
-from aefi_bluesky.domain.bench import BenchDescription
+from aefi_bluesky.domain.bench.description import BenchDescription
 from aefi_bluesky.domain.errors import DataLossError, IllegalTransitionError
-from aefi_bluesky.domain.feasibility import FeasibilityReport
-from aefi_bluesky.domain.flight_plan import FlightPlan
-from aefi_bluesky.domain.map_uncertainty import voltage_uncertainty
-from aefi_bluesky.domain.planning import plan_flight
+from aefi_bluesky.domain.feasibility.report import FeasibilityReport
+from aefi_bluesky.domain.flight.plan import FlightPlan
+from aefi_bluesky.domain.flight.planning import plan_flight
 from aefi_bluesky.domain.ports import ScanInFlight, ScanPort
-from aefi_bluesky.domain.scan_results import FrameState, ScanResults, ScanState
-from aefi_bluesky.domain.scan_spec import FlyScanSpec
+from aefi_bluesky.domain.results.scan_results import FrameState, ScanResults, ScanState
+from aefi_bluesky.domain.results.uncertainty import voltage_uncertainty
+from aefi_bluesky.domain.spec.fly_spec import FlyScanSpec
 
 SampleFileFactory = Callable[[str], SampleFile]
 """Makes the sample file of a flight under the name given."""

@@ -13,7 +13,7 @@ from aefi_bluesky.devices.flight_log import Row
 from aefi_bluesky.devices.flight_status import FlightStatus
 from aefi_bluesky.devices.flyer import AefiFlyer
 from aefi_bluesky.devices.streams import page_of
-from aefi_bluesky.domain.scan_results import ScanResults
+from aefi_bluesky.domain.results.scan_results import ScanResults
 
 _FRAME_COLUMNS = [*FRAME_UNITS, "state"]
 

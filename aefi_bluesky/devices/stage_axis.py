@@ -17,7 +17,7 @@ from ophyd.status import MoveStatus
 
 from aefi_bluesky.devices.data_keys import numeric_key
 from aefi_bluesky.devices.setting import Setting, number
-from aefi_bluesky.domain.bench import BenchDescription
+from aefi_bluesky.domain.bench.description import BenchDescription
 from aefi_bluesky.domain.errors import InvalidScanSpecError, ScanAbortedError
 from aefi_bluesky.domain.ports import StageMotion
 

@@ -18,12 +18,12 @@ from ophyd import Device
 from aefi_bluesky.devices.data_keys import numeric_key, text_key
 from aefi_bluesky.devices.streams import MapStream
 from aefi_bluesky.domain.errors import IllegalTransitionError
-from aefi_bluesky.domain.map_image import map_image
 from aefi_bluesky.domain.ports import StepObserver
-from aefi_bluesky.domain.scan_results import FrameState, ScanResults, ScanState
-from aefi_bluesky.domain.step_planning import StepPlan
-from aefi_bluesky.domain.step_points import StepPoint
-from aefi_bluesky.domain.step_spec import StepMapSpec
+from aefi_bluesky.domain.results.map_image import map_image
+from aefi_bluesky.domain.results.scan_results import FrameState, ScanResults, ScanState
+from aefi_bluesky.domain.spec.step_spec import StepMapSpec
+from aefi_bluesky.domain.step.planning import StepPlan
+from aefi_bluesky.domain.step.points import StepPoint
 
 logger = logging.getLogger(__name__)
 

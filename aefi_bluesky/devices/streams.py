@@ -18,7 +18,7 @@ from event_model.documents import PartialEventPage
 from aefi_bluesky.devices.data_keys import LINE_UNITS, described
 from aefi_bluesky.devices.flight_log import FlightLog, LinePage, Row
 from aefi_bluesky.domain.errors import IllegalTransitionError
-from aefi_bluesky.domain.scan_results import CHANNELS, FrameState
+from aefi_bluesky.domain.results.scan_results import CHANNELS, FrameState
 
 CurrentLog = Callable[[], FlightLog]
 

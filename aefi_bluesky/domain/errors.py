@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aefi_bluesky.domain.study_rules import StudyRule
+from aefi_bluesky.domain.study.rules import StudyRule
 
 
 class AefiError(Exception):

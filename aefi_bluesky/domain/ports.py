@@ -14,9 +14,8 @@ from typing import Protocol, Self, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from aefi_bluesky.domain.events import StudyEvent, StudyId
-from aefi_bluesky.domain.flight_plan import FlightPlan
-from aefi_bluesky.domain.scan_results import (
+from aefi_bluesky.domain.flight.plan import FlightPlan
+from aefi_bluesky.domain.results.scan_results import (
     FixChunk,
     FrameChunk,
     LineChunk,
@@ -25,9 +24,10 @@ from aefi_bluesky.domain.scan_results import (
     ScanResults,
     ScanState,
 )
-from aefi_bluesky.domain.scan_spec import AxisName, Excitation
-from aefi_bluesky.domain.step_planning import StepPlan
-from aefi_bluesky.domain.study import Study
+from aefi_bluesky.domain.spec.fly_spec import AxisName, Excitation
+from aefi_bluesky.domain.step.planning import StepPlan
+from aefi_bluesky.domain.study.events import StudyEvent, StudyId
+from aefi_bluesky.domain.study.study import Study
 
 
 class ScanObserver(Protocol):

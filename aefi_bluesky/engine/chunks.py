@@ -9,16 +9,16 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from aefi_bluesky.domain.bench import BenchDescription
-from aefi_bluesky.domain.flight_plan import FlightPlan
-from aefi_bluesky.domain.scan_results import (
+from aefi_bluesky.domain.bench.description import BenchDescription
+from aefi_bluesky.domain.flight.plan import FlightPlan
+from aefi_bluesky.domain.results.scan_results import (
     CHANNELS,
     FixChunk,
     FrameChunk,
     LineChunk,
     ReadingChunk,
 )
-from aefi_bluesky.domain.voltage import volts_per_code
+from aefi_bluesky.domain.results.voltage import volts_per_code
 from aefi_bluesky.engine.native_plan import mm_per_step
 
 Table = Mapping[str, npt.NDArray[Any]]

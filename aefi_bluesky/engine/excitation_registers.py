@@ -6,8 +6,8 @@ routes them (acquisition reference §1.2, §3.2, §4).
 
 from __future__ import annotations
 
-from aefi_bluesky.domain.bench import DetectorDescription
-from aefi_bluesky.domain.scan_spec import Excitation, ExcitationMode
+from aefi_bluesky.domain.bench.description import DetectorDescription
+from aefi_bluesky.domain.spec.fly_spec import Excitation, ExcitationMode
 
 RegisterWrites = list[tuple[int, int]]
 

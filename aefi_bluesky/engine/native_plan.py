@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from aefi_bluesky.domain.bench import BenchDescription
-from aefi_bluesky.domain.flight_plan import FlightPlan
-from aefi_bluesky.domain.scan_spec import AxisName, TriggerKind
+from aefi_bluesky.domain.bench.description import BenchDescription
+from aefi_bluesky.domain.flight.plan import FlightPlan
+from aefi_bluesky.domain.spec.fly_spec import AxisName, TriggerKind
 from aefi_bluesky.engine import _native
 from aefi_bluesky.engine.excitation_registers import (
     converter_writes,

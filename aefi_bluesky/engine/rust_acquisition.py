@@ -7,11 +7,11 @@ from contextlib import AbstractContextManager
 
 import numpy as np
 
-from aefi_bluesky.domain.bench import BenchDescription
+from aefi_bluesky.domain.bench.description import BenchDescription
 from aefi_bluesky.domain.checks import require_count
 from aefi_bluesky.domain.errors import ScanAbortedError
 from aefi_bluesky.domain.ports import SampleBatch
-from aefi_bluesky.domain.scan_spec import Excitation
+from aefi_bluesky.domain.spec.fly_spec import Excitation
 from aefi_bluesky.engine.excitation_registers import (
     RegisterWrites,
     converter_writes,

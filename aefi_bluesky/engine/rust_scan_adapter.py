@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
 
-from aefi_bluesky.domain.bench import BenchDescription
+from aefi_bluesky.domain.bench.description import BenchDescription
 from aefi_bluesky.domain.errors import IllegalTransitionError, PortBusyError
-from aefi_bluesky.domain.flight_plan import FlightPlan
+from aefi_bluesky.domain.flight.plan import FlightPlan
 from aefi_bluesky.domain.ports import ScanObserver
-from aefi_bluesky.domain.scan_results import (
+from aefi_bluesky.domain.results.scan_results import (
     FRAME_STATES,
     STOP_KINDS,
     ScanProgress,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from aefi_bluesky.domain.bench import BenchDescription
+from aefi_bluesky.domain.bench.description import BenchDescription
 from aefi_bluesky.domain.checks import require_number
 from aefi_bluesky.domain.errors import (
     DeviceTimeoutError,
@@ -13,7 +13,7 @@ from aefi_bluesky.domain.errors import (
     PortBusyError,
 )
 from aefi_bluesky.domain.ports import FixRate, MoveEnd
-from aefi_bluesky.domain.scan_spec import AxisName
+from aefi_bluesky.domain.spec.fly_spec import AxisName
 from aefi_bluesky.engine.links import AxisSpeeds, Connection
 from aefi_bluesky.engine.native_plan import mm_per_step
 

@@ -14,9 +14,9 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from aefi_bluesky.domain.errors import StorageError
-from aefi_bluesky.domain.flight_plan import FlightPlan
+from aefi_bluesky.domain.flight.plan import FlightPlan
 from aefi_bluesky.domain.ports import ScanObserver
-from aefi_bluesky.domain.scan_results import (
+from aefi_bluesky.domain.results.scan_results import (
     Chunk,
     FixChunk,
     FrameChunk,

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from aefi_bluesky.domain.errors import InvalidScanSpecError
-from aefi_bluesky.domain.grid import Pattern
-from aefi_bluesky.domain.zone import OTHER_AXIS, AxisName
+from aefi_bluesky.domain.spec.grid import Pattern
+from aefi_bluesky.domain.spec.zone import OTHER_AXIS, AxisName
 
 Numbers = npt.NDArray[np.float64]
 

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aefi_bluesky.domain.errors import InvalidScanSpecError
-from aefi_bluesky.domain.excitation import Excitation
-from aefi_bluesky.domain.grid import Pattern
-from aefi_bluesky.domain.scan_spec import FlyScanSpec
-from aefi_bluesky.domain.zone import MOST_FRAMES, AxisName, Zone
+from aefi_bluesky.domain.spec.excitation import Excitation
+from aefi_bluesky.domain.spec.fly_spec import FlyScanSpec
+from aefi_bluesky.domain.spec.grid import Pattern
+from aefi_bluesky.domain.spec.zone import MOST_FRAMES, AxisName, Zone
 from aefi_bluesky.interop.frame_lines import (
     ROUNDING,
     FrameLines,

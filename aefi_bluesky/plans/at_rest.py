@@ -12,17 +12,17 @@ from bluesky.utils import MsgGenerator
 
 from aefi_bluesky.devices import ExcitationSource, FieldSensor, StageAxis, StepRecord
 from aefi_bluesky.devices.setting import Setting
-from aefi_bluesky.domain.feasibility import FeasibilityReport
-from aefi_bluesky.domain.reading_rates import passing_readings
-from aefi_bluesky.domain.spec_format import to_plain
-from aefi_bluesky.domain.step_planning import StepPlan, plan_steps
-from aefi_bluesky.domain.step_points import StepPoint
-from aefi_bluesky.domain.step_spec import (
+from aefi_bluesky.domain.feasibility.reading_rates import passing_readings
+from aefi_bluesky.domain.feasibility.report import FeasibilityReport
+from aefi_bluesky.domain.spec.formats import to_plain
+from aefi_bluesky.domain.spec.step_spec import (
     FrequencySequenceSpec,
     StepMapSpec,
     StepSpec,
     TimeSeriesSpec,
 )
+from aefi_bluesky.domain.step.planning import StepPlan, plan_steps
+from aefi_bluesky.domain.step.points import StepPoint
 from aefi_bluesky.plans.stubs import by_name
 
 

@@ -12,10 +12,10 @@ from ophyd import Signal
 
 from aefi_bluesky.devices import AefiFlyer, BenchCalibration
 from aefi_bluesky.domain.errors import InvalidScanSpecError
-from aefi_bluesky.domain.flight_plan import FlightPlan
-from aefi_bluesky.domain.lag import LagEstimate, estimate_lag
-from aefi_bluesky.domain.scan_results import CHANNELS
-from aefi_bluesky.domain.scan_spec import FlyScanSpec
+from aefi_bluesky.domain.flight.plan import FlightPlan
+from aefi_bluesky.domain.results.lag import LagEstimate, estimate_lag
+from aefi_bluesky.domain.results.scan_results import CHANNELS
+from aefi_bluesky.domain.spec.fly_spec import FlyScanSpec
 from aefi_bluesky.plans.device_names import FLYERS, MOVERS, device_names
 from aefi_bluesky.plans.fly import fly_spec
 from aefi_bluesky.plans.parameters import (

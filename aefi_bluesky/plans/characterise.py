@@ -7,7 +7,7 @@ import bluesky.preprocessors as bpp
 from bluesky.utils import MsgGenerator
 
 from aefi_bluesky.devices import BenchCalibration, BenchMeter, ExcitationSource
-from aefi_bluesky.domain.scan_results import CHANNELS
+from aefi_bluesky.domain.results.scan_results import CHANNELS
 from aefi_bluesky.plans.device_names import DETECTORS, MOVERS, device_names
 from aefi_bluesky.plans.stubs import by_name
 

@@ -15,9 +15,9 @@ from bluesky.utils import (
 
 from aefi_bluesky.devices import AefiFlyer
 from aefi_bluesky.domain.errors import ScanAbortedError
-from aefi_bluesky.domain.flight_plan import FlightPlan
-from aefi_bluesky.domain.scan_results import FrameState, ScanResults
-from aefi_bluesky.domain.scan_spec import FlyScanSpec, Pattern, Zone
+from aefi_bluesky.domain.flight.plan import FlightPlan
+from aefi_bluesky.domain.results.scan_results import FrameState, ScanResults
+from aefi_bluesky.domain.spec.fly_spec import FlyScanSpec, Pattern, Zone
 from aefi_bluesky.plans.device_names import FLYERS, device_names
 from aefi_bluesky.plans.parameters import (
     ExcitationName,

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from bluesky.utils import MsgGenerator
 
 from aefi_bluesky.devices import AefiFlyer
-from aefi_bluesky.domain.scan_spec import FlyScanSpec, Pattern, Zone
+from aefi_bluesky.domain.spec.fly_spec import FlyScanSpec, Pattern, Zone
 from aefi_bluesky.plans.device_names import FLYERS, device_names
 from aefi_bluesky.plans.fly import fly_spec
 from aefi_bluesky.plans.parameters import (

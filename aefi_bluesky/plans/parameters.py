@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from aefi_bluesky.domain.scan_spec import (
+from aefi_bluesky.domain.spec.fly_spec import (
     Excitation,
     ExcitationMode,
     Trigger,

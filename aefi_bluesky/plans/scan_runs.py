@@ -6,19 +6,19 @@ from bluesky.utils import MsgGenerator
 
 from aefi_bluesky.application.observed_port import ObservedScanPort
 from aefi_bluesky.devices import AefiFlyer, StepRecord
-from aefi_bluesky.domain.flight_plan import FlightPlan
+from aefi_bluesky.domain.flight.plan import FlightPlan
 from aefi_bluesky.domain.ports import ScanObserver, StepObserver
-from aefi_bluesky.domain.scan_results import ScanResults, ScanState
-from aefi_bluesky.domain.scan_spec import FlyScanSpec
-from aefi_bluesky.domain.spec_format import ScanSpec
-from aefi_bluesky.domain.step_planning import StepPlan
-from aefi_bluesky.domain.step_spec import (
+from aefi_bluesky.domain.results.scan_results import ScanResults, ScanState
+from aefi_bluesky.domain.spec.fly_spec import FlyScanSpec
+from aefi_bluesky.domain.spec.formats import ScanSpec
+from aefi_bluesky.domain.spec.step_spec import (
     FrequencySequenceSpec,
     PointSpec,
     StepMapSpec,
     StepSpec,
     TimeSeriesSpec,
 )
+from aefi_bluesky.domain.step.planning import StepPlan
 from aefi_bluesky.plans.at_rest import AtRest, measure
 from aefi_bluesky.plans.fly import fly_spec, results_since
 

@@ -8,8 +8,8 @@ from typing import Any, Literal
 from bluesky.utils import MsgGenerator
 
 from aefi_bluesky.devices import ExcitationSource, FieldSensor, StageAxis
-from aefi_bluesky.domain.scan_spec import Pattern, Zone
-from aefi_bluesky.domain.step_spec import (
+from aefi_bluesky.domain.spec.fly_spec import Pattern, Zone
+from aefi_bluesky.domain.spec.step_spec import (
     FrequencySequenceSpec,
     PointSpec,
     StepMapSpec,

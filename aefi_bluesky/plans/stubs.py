@@ -13,7 +13,7 @@ from event_model import EventModelValidationError
 
 from aefi_bluesky.devices import AefiFlyer
 from aefi_bluesky.domain.errors import AefiError, IllegalTransitionError, ScanPortError
-from aefi_bluesky.domain.flight_plan import FlightPlan
+from aefi_bluesky.domain.flight.plan import FlightPlan
 from aefi_bluesky.plans.device_names import FLYERS, device_names
 
 _T = TypeVar("_T")

@@ -8,9 +8,9 @@ from bluesky.utils import MsgGenerator, RunEngineControlException
 from aefi_bluesky.application.study_flight import StudyFlight
 from aefi_bluesky.application.study_service import StudyService
 from aefi_bluesky.domain.errors import ScanAbortedError
-from aefi_bluesky.domain.events import StudyId
-from aefi_bluesky.domain.flight_plan import FlightPlan
-from aefi_bluesky.domain.scan_results import ScanState
+from aefi_bluesky.domain.flight.plan import FlightPlan
+from aefi_bluesky.domain.results.scan_results import ScanState
+from aefi_bluesky.domain.study.events import StudyId
 from aefi_bluesky.plans.scan_runs import ScanRun, ScanRuns
 from aefi_bluesky.plans.stubs import is_carried_out
 

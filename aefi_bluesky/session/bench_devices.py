@@ -22,8 +22,8 @@ from aefi_bluesky.devices import (
     StageAxis,
 )
 from aefi_bluesky.devices.data_keys import SAMPLE_COLUMNS, SAMPLE_UNITS
-from aefi_bluesky.domain.bench import BenchDescription
-from aefi_bluesky.domain.calibration import Calibration
+from aefi_bluesky.domain.bench.calibration import Calibration
+from aefi_bluesky.domain.bench.description import BenchDescription
 from aefi_bluesky.domain.errors import PortBusyError
 from aefi_bluesky.domain.ports import ScanObserver
 from aefi_bluesky.engine import RustScanAdapter, SerialConnection, VirtualConnection
@@ -36,8 +36,8 @@ from aefi_bluesky.session.simulated import (
     SimulatorProcess,
     simulated_bench,
 )
-from aefi_bluesky.storage.calibration_file import CalibrationFile
-from aefi_bluesky.storage.run_file import RunFile
+from aefi_bluesky.storage.local.calibration_file import CalibrationFile
+from aefi_bluesky.storage.runs.sample_file import RunFile
 
 logger = logging.getLogger(__name__)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from aefi_bluesky.domain.bench import BenchDescription
+from aefi_bluesky.domain.bench.description import BenchDescription
 from aefi_bluesky.session.configuration import BenchConfiguration
 from aefi_bluesky.session.folders import SessionFolders
-from aefi_bluesky.storage.calibration_file import CalibrationFile
+from aefi_bluesky.storage.local.calibration_file import CalibrationFile
 
 
 def measured_bench(

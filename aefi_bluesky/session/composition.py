@@ -29,9 +29,9 @@ from aefi_bluesky.session.signals import (
     WaitForRun,
 )
 from aefi_bluesky.session.simulated import SimulationSettings
-from aefi_bluesky.storage.document_writer import DocumentWriter
-from aefi_bluesky.storage.tiled_client import connect
-from aefi_bluesky.storage.tiled_server import TiledServer
+from aefi_bluesky.storage.runs.writer import DocumentWriter
+from aefi_bluesky.storage.tiled.client import connect
+from aefi_bluesky.storage.tiled.server import TiledServer
 
 logger = logging.getLogger(__name__)
 

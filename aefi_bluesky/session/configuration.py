@@ -11,7 +11,7 @@ from typing import Annotated
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
-from aefi_bluesky.domain.bench import (
+from aefi_bluesky.domain.bench.description import (
     AxisDescription,
     BenchDescription,
     DetectorDescription,
@@ -20,8 +20,8 @@ from aefi_bluesky.domain.bench import (
     WiringDescription,
 )
 from aefi_bluesky.domain.errors import ConfigurationError
-from aefi_bluesky.domain.flight_load import STATUS_SHARE
-from aefi_bluesky.domain.stage_exchanges import POSITION, POSITIONS, STATUS
+from aefi_bluesky.domain.flight.exchanges import POSITION, POSITIONS, STATUS
+from aefi_bluesky.domain.flight.load import STATUS_SHARE
 from aefi_bluesky.engine import EngineLinks, RealtimeSettings
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Self
 
 from aefi_bluesky.domain.errors import SessionBusyError, StorageError
-from aefi_bluesky.storage.free_space import require_free_bytes
-from aefi_bluesky.storage.hold import held
+from aefi_bluesky.storage.local.free_space import require_free_bytes
+from aefi_bluesky.storage.local.hold import held
 
 NEEDED_BYTES = 200_000_000
 """Free space below which a session refuses to begin: some hours of samples."""

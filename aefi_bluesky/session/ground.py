@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aefi_bluesky.session.folders import SessionFolders
-from aefi_bluesky.storage.tiled_server import TiledServer
+from aefi_bluesky.storage.tiled.server import TiledServer
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from bluesky_queueserver import (
 
 from aefi_bluesky.domain.errors import QueueServerError, StorageError
 from aefi_bluesky.session.leashed_process import LeashedProcess
-from aefi_bluesky.storage.loopback import HOST, free_port, is_free
+from aefi_bluesky.storage.local.loopback import HOST, free_port, is_free
 
 START_TIMEOUT_S = 60.0
 """How long the manager may take to answer; a few seconds are usual."""

@@ -23,26 +23,26 @@ from aefi_bluesky.devices.data_keys import (
 from aefi_bluesky.devices.flight_log import FlightLog
 from aefi_bluesky.devices.streams import MapStream
 from aefi_bluesky.domain.errors import AefiError, StorageError
-from aefi_bluesky.domain.scan_results import FRAME_STATES
+from aefi_bluesky.domain.results.scan_results import FRAME_STATES
 from aefi_bluesky.engine import SPOOL_SUFFIX, SpooledFlight
 from aefi_bluesky.session.folders import SessionFolders
-from aefi_bluesky.storage.asset_documents import external_data_key
-from aefi_bluesky.storage.journal_upload import kept_journals, upload_journal
-from aefi_bluesky.storage.run_closing import (
+from aefi_bluesky.storage.runs.asset_documents import external_data_key
+from aefi_bluesky.storage.runs.closing import (
     Documents,
     abandoned_journals,
     close_journal,
     rows_told,
 )
-from aefi_bluesky.storage.run_completion import (
+from aefi_bluesky.storage.runs.completion import (
     EventRows,
     RecoveredRun,
     SampleRows,
     completed,
 )
-from aefi_bluesky.storage.run_file import RunFile
-from aefi_bluesky.storage.tiled_client import connect
-from aefi_bluesky.storage.tiled_server import TiledServer
+from aefi_bluesky.storage.runs.journal_upload import kept_journals, upload_journal
+from aefi_bluesky.storage.runs.sample_file import RunFile
+from aefi_bluesky.storage.tiled.client import connect
+from aefi_bluesky.storage.tiled.server import TiledServer
 
 logger = logging.getLogger(__name__)
 

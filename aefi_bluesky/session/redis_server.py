@@ -12,7 +12,7 @@ import redis
 
 from aefi_bluesky.domain.errors import QueueServerError
 from aefi_bluesky.session.leashed_process import LeashedProcess
-from aefi_bluesky.storage.loopback import HOST, free_port
+from aefi_bluesky.storage.local.loopback import HOST, free_port
 
 START_TIMEOUT_S = 30.0
 """How long a start may take; some tenths of a second are usual."""

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from aefi_bluesky.domain.errors import ConfigurationError, StorageError
-from aefi_bluesky.storage.json_dict import JsonDict
+from aefi_bluesky.storage.local.json_dict import JsonDict
 
 REDIS_VARIABLE = "AEFI_REDIS_URL"
 """Names a Redis server, as ``redis://127.0.0.1:6379/0``."""

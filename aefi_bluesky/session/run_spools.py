@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aefi_bluesky.engine import NoRuns
-from aefi_bluesky.storage.plain_documents import plain
+from aefi_bluesky.storage.runs.plain_documents import plain
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from aefi_bluesky.domain.bench import BenchDescription
+from aefi_bluesky.domain.bench.description import BenchDescription
 from aefi_bluesky.domain.errors import ConfigurationError, DeviceUnavailableError
 from aefi_bluesky.engine import _native
 from aefi_bluesky.session.configuration import BAUD_CODES, BenchConfiguration

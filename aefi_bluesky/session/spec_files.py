@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from aefi_bluesky.domain.errors import InvalidScanSpecError
-from aefi_bluesky.domain.spec_format import ScanSpec, from_plain, to_plain
+from aefi_bluesky.domain.spec.formats import ScanSpec, from_plain, to_plain
 
 
 def read_spec(source: Path | TextIO) -> ScanSpec:

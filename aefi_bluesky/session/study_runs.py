@@ -10,20 +10,20 @@ from bluesky.utils import RunEngineInterrupted
 
 from aefi_bluesky.application.study_flight import run_metadata
 from aefi_bluesky.application.study_service import StudyService
-from aefi_bluesky.domain.events import ScanStarted, StudyEvent
-from aefi_bluesky.domain.flight_plan import FlightPlan
+from aefi_bluesky.domain.flight.plan import FlightPlan
 from aefi_bluesky.domain.ports import (
     ScanObserver,
     StepObserver,
     StudyEventHandler,
     StudyRepository,
 )
-from aefi_bluesky.domain.scan_results import ScanResults
-from aefi_bluesky.domain.step_planning import StepPlan
+from aefi_bluesky.domain.results.scan_results import ScanResults
+from aefi_bluesky.domain.step.planning import StepPlan
+from aefi_bluesky.domain.study.events import ScanStarted, StudyEvent
 from aefi_bluesky.plans.at_rest import AtRest
 from aefi_bluesky.plans.scan_runs import ScanRun, ScanRuns
 from aefi_bluesky.session.composition import Session
-from aefi_bluesky.storage.study_repository import SqliteStudyRepository
+from aefi_bluesky.storage.local.study_repository import SqliteStudyRepository
 
 
 class RunEngineScanExecutor:

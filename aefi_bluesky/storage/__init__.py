@@ -1,20 +1,11 @@
-"""Where results go: the Tiled server, the writer of documents, the run's file.
+"""Where results go; each module is imported by its own name.
 
-Each module is one idea and is imported by its own name, so that a process that
-only starts the server doesn't pay for the imports of the writer:
+`tiled`
+    The Tiled server as a process of its own, and how it is reached.
+`runs`
+    A run from its documents to Tiled, and what is kept of it until it is there.
+`local`
+    What is kept on this machine beside Tiled: locks, studies, calibrations.
 
-`tiled_server`
-    The Tiled server as a process of its own.
-`tiled_client`
-    A connection to it, with errors in our words.
-`document_writer`
-    Bluesky documents to Tiled from a thread of ours, with a journal.
-`run_file`
-    One SWMR HDF5 file a run, for the streams too fast for events.
-`run_closing`
-    The end of runs whose process died.
-`consolidator`
-    What lets the writer register that file without keeping a row in memory.
-`read_back`
-    Whether a run reads back as it was written.
+A process that only starts the server doesn't pay for the imports of the writer.
 """

@@ -5,21 +5,21 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from aefi_bluesky.domain.bench import (
+from aefi_bluesky.domain.bench.description import (
     AxisDescription,
     BenchDescription,
     DetectorDescription,
     LinkDescription,
     MotionDescription,
 )
-from aefi_bluesky.domain.events import ScanId, StudyId
-from aefi_bluesky.domain.feasibility import FeasibilityReport
-from aefi_bluesky.domain.flight_plan import FlightPlan
-from aefi_bluesky.domain.measured_object import MeasuredObject
-from aefi_bluesky.domain.planning import plan_flight
-from aefi_bluesky.domain.scan_spec import Excitation, FlyScanSpec, Pattern, Zone
-from aefi_bluesky.domain.step_spec import StepMapSpec
-from aefi_bluesky.domain.study import ScanRole, Study
+from aefi_bluesky.domain.feasibility.report import FeasibilityReport
+from aefi_bluesky.domain.flight.plan import FlightPlan
+from aefi_bluesky.domain.flight.planning import plan_flight
+from aefi_bluesky.domain.spec.fly_spec import Excitation, FlyScanSpec, Pattern, Zone
+from aefi_bluesky.domain.spec.step_spec import StepMapSpec
+from aefi_bluesky.domain.study.events import ScanId, StudyId
+from aefi_bluesky.domain.study.measured_object import MeasuredObject
+from aefi_bluesky.domain.study.study import ScanRole, Study
 
 MM_PER_STEP = 0.0218
 """Way of a step of both axes of `a_bench`, in mm."""

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aefi_bluesky.domain.flight_plan import FlightPlan, Line
-from aefi_bluesky.domain.scan_results import (
+from aefi_bluesky.domain.flight.plan import FlightPlan, Line
+from aefi_bluesky.domain.results.scan_results import (
     CHANNELS,
     FRAME_STATES,
     FixChunk,
@@ -18,7 +18,7 @@ from aefi_bluesky.domain.scan_results import (
     LineChunk,
     ReadingChunk,
 )
-from aefi_bluesky.domain.voltage import volts_per_code
+from aefi_bluesky.domain.results.voltage import volts_per_code
 
 VREF_V, GAIN = 2.442, 1
 """Constants of the made-up detector."""

@@ -16,9 +16,9 @@ from aefi_bluesky.domain.errors import (
     PortBusyError,
     ScanPortError,
 )
-from aefi_bluesky.domain.flight_plan import FlightPlan
+from aefi_bluesky.domain.flight.plan import FlightPlan
 from aefi_bluesky.domain.ports import ScanObserver
-from aefi_bluesky.domain.scan_results import (
+from aefi_bluesky.domain.results.scan_results import (
     FixChunk,
     FrameChunk,
     FrameState,

@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TextIO
 
-from aefi_bluesky.domain.events import ScanEnded, ScanStarted, StudyEvent
-from aefi_bluesky.domain.flight_plan import FlightPlan
-from aefi_bluesky.domain.scan_results import (
+from aefi_bluesky.domain.flight.plan import FlightPlan
+from aefi_bluesky.domain.results.scan_results import (
     FixChunk,
     FrameChunk,
     LineChunk,
@@ -15,7 +14,8 @@ from aefi_bluesky.domain.scan_results import (
     ScanResults,
     ScanState,
 )
-from aefi_bluesky.domain.step_planning import StepPlan
+from aefi_bluesky.domain.step.planning import StepPlan
+from aefi_bluesky.domain.study.events import ScanEnded, ScanStarted, StudyEvent
 
 
 class _Console:

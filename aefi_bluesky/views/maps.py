@@ -12,8 +12,8 @@ import numpy.typing as npt
 from bluesky.callbacks.mpl_plotting import QtAwareCallback
 from matplotlib.figure import Figure
 
-from aefi_bluesky.domain.scan_results import CHANNELS, FrameState
-from aefi_bluesky.domain.spec_format import SpecKind
+from aefi_bluesky.domain.results.scan_results import CHANNELS, FrameState
+from aefi_bluesky.domain.spec.formats import SpecKind
 
 Extent = tuple[float, float, float, float]
 Pixels = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]

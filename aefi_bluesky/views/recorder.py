@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aefi_bluesky.domain.flight_plan import FlightPlan
-from aefi_bluesky.domain.scan_results import (
+from aefi_bluesky.domain.flight.plan import FlightPlan
+from aefi_bluesky.domain.results.scan_results import (
     Chunk,
     FixChunk,
     FrameChunk,

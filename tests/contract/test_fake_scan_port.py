@@ -6,8 +6,8 @@ import time
 import pytest
 
 from aefi_bluesky.domain.errors import DeviceTimeoutError, DeviceUnavailableError
-from aefi_bluesky.domain.flight_plan import FlightPlan
-from aefi_bluesky.domain.scan_results import FrameState, ScanState
+from aefi_bluesky.domain.flight.plan import FlightPlan
+from aefi_bluesky.domain.results.scan_results import FrameState, ScanState
 from aefi_bluesky.testing.builders import a_plan
 from aefi_bluesky.testing.contracts.scan_port import ScanPortContract
 from aefi_bluesky.testing.fakes import Failure, FakeScanPort, RecordingObserver

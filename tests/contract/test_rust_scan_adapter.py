@@ -2,7 +2,7 @@
 
 import pytest
 
-from aefi_bluesky.domain.flight_plan import FlightPlan
+from aefi_bluesky.domain.flight.plan import FlightPlan
 from aefi_bluesky.testing.builders import a_bench, a_plan
 from aefi_bluesky.testing.contracts.scan_port import ScanPortContract
 

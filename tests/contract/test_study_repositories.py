@@ -3,7 +3,7 @@
 import pytest
 
 from aefi_bluesky.application.in_memory import InMemoryStudyRepository
-from aefi_bluesky.storage.study_repository import SqliteStudyRepository
+from aefi_bluesky.storage.local.study_repository import SqliteStudyRepository
 from aefi_bluesky.testing.contracts.study_repository import StudyRepositoryContract
 
 

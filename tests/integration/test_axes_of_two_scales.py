@@ -6,8 +6,8 @@ from importlib import resources
 import pytest
 from bluesky import plan_stubs as bps
 
-from aefi_bluesky.domain.flight_plan import FlightPlan
-from aefi_bluesky.domain.planning import plan_flight
+from aefi_bluesky.domain.flight.plan import FlightPlan
+from aefi_bluesky.domain.flight.planning import plan_flight
 from aefi_bluesky.session.configuration import load_bench
 
 START, POSITIONING = 1000, 3000

@@ -21,7 +21,7 @@ from aefi_bluesky.domain.errors import (
     ScanPortError,
 )
 from aefi_bluesky.domain.ports import MoveEnd
-from aefi_bluesky.domain.scan_spec import (
+from aefi_bluesky.domain.spec.fly_spec import (
     Excitation,
     ExcitationMode,
     FlyScanSpec,

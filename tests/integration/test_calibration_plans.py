@@ -6,7 +6,7 @@ import pytest
 from bluesky.simulators import RunEngineSimulator, summarize_plan
 
 from aefi_bluesky.domain.errors import InvalidScanSpecError
-from aefi_bluesky.domain.scan_results import CHANNELS
+from aefi_bluesky.domain.results.scan_results import CHANNELS
 from aefi_bluesky.plans import characterise_bench
 from aefi_bluesky.session.simulated import SimulationSettings
 

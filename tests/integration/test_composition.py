@@ -24,8 +24,8 @@ from aefi_bluesky.domain.errors import (
     InfeasibleScanError,
     InvalidScanSpecError,
 )
-from aefi_bluesky.domain.scan_results import ScanState
-from aefi_bluesky.domain.scan_spec import Excitation, FlyScanSpec, Pattern, Zone
+from aefi_bluesky.domain.results.scan_results import ScanState
+from aefi_bluesky.domain.spec.fly_spec import Excitation, FlyScanSpec, Pattern, Zone
 from aefi_bluesky.plans import (
     fly_in_run,
     fly_line,
@@ -33,8 +33,8 @@ from aefi_bluesky.plans import (
     fly_map,
 )
 from aefi_bluesky.plans.fly import start_document
-from aefi_bluesky.storage.document_writer import DocumentWriter
-from aefi_bluesky.storage.tiled_client import connect
+from aefi_bluesky.storage.runs.writer import DocumentWriter
+from aefi_bluesky.storage.tiled.client import connect
 from aefi_bluesky.testing.fakes import RecordingObserver
 from aefi_bluesky.views.line_table import LineTable
 

@@ -7,7 +7,7 @@ from bluesky.callbacks.best_effort import BestEffortCallback
 from flyer_bench import FRAMES, LINES
 
 from aefi_bluesky.domain.errors import StorageError
-from aefi_bluesky.storage.run_file import RunFile
+from aefi_bluesky.storage.runs.sample_file import RunFile
 from aefi_bluesky.testing.fakes import BrokenObserver, RecordingObserver
 
 

@@ -17,8 +17,8 @@ from aefi_bluesky.domain.errors import (
     DeviceUnavailableError,
     MotionFaultError,
 )
-from aefi_bluesky.domain.flight_load import FRAME_BYTES
-from aefi_bluesky.domain.scan_results import FrameState
+from aefi_bluesky.domain.flight.load import FRAME_BYTES
+from aefi_bluesky.domain.results.scan_results import FrameState
 
 MESSAGES = 73
 """Messages of the plan that flies the small map, from stage to unstage."""

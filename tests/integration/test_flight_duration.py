@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from aefi_bluesky.cli.bench.benches import bench_of, fly_virtually
-from aefi_bluesky.domain.planning import plan_flight
-from aefi_bluesky.domain.scan_spec import Excitation, FlyScanSpec, Pattern, Zone
+from aefi_bluesky.domain.flight.planning import plan_flight
+from aefi_bluesky.domain.spec.fly_spec import Excitation, FlyScanSpec, Pattern, Zone
 from aefi_bluesky.session.simulated import SimulationSettings
 from aefi_bluesky.views.recorder import Recorder
 

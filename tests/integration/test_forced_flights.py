@@ -15,10 +15,10 @@ import pytest
 from forced_flights import broken_promises, fly, resting_place
 from random_cases import BLOCKS, SPECS, Case, random_cases
 
-from aefi_bluesky.domain.feasibility import FeasibilityReport
-from aefi_bluesky.domain.flight_load import HostLimits
-from aefi_bluesky.domain.planning import plan_flight
-from aefi_bluesky.domain.scan_spec import Pattern, Trigger, TriggerKind, Zone
+from aefi_bluesky.domain.feasibility.report import FeasibilityReport
+from aefi_bluesky.domain.flight.load import HostLimits
+from aefi_bluesky.domain.flight.planning import plan_flight
+from aefi_bluesky.domain.spec.fly_spec import Pattern, Trigger, TriggerKind, Zone
 from aefi_bluesky.session.configuration import load_bench
 from aefi_bluesky.session.simulated import SimulationSettings
 from aefi_bluesky.testing.builders import a_spec

@@ -21,8 +21,8 @@ from forced_flights import broken_promises, fly
 from nearest_changes import followed
 from random_cases import BLOCKS, SPECS, random_cases
 
-from aefi_bluesky.domain.feasibility import FeasibilityReport
-from aefi_bluesky.domain.planning import plan_flight
+from aefi_bluesky.domain.feasibility.report import FeasibilityReport
+from aefi_bluesky.domain.flight.planning import plan_flight
 
 PHASES = 4 if SPECS > 1000 else 1
 """Other phases that what is accepted is flown in; what is refused, in four."""

@@ -7,9 +7,9 @@ import pytest
 from bluesky.simulators import RunEngineSimulator
 
 from aefi_bluesky.domain.errors import InvalidScanSpecError
-from aefi_bluesky.domain.lag import estimate_lag
-from aefi_bluesky.domain.map_uncertainty import COVERAGE
-from aefi_bluesky.domain.scan_results import CHANNELS
+from aefi_bluesky.domain.results.lag import estimate_lag
+from aefi_bluesky.domain.results.scan_results import CHANNELS
+from aefi_bluesky.domain.results.uncertainty import COVERAGE
 from aefi_bluesky.plans import calibrate_lag, fly_map, measure_point, step_map
 from aefi_bluesky.session.simulated import SimulationSettings
 

@@ -14,7 +14,7 @@ from aefi_bluesky.domain.errors import QueueServerError, StorageError
 from aefi_bluesky.session.leashed_process import LeashedProcess
 from aefi_bluesky.session.queue_server import QueueServer, install_profile
 from aefi_bluesky.session.redis_server import RedisServer, require_redis
-from aefi_bluesky.storage.loopback import HOST, free_port, is_free
+from aefi_bluesky.storage.local.loopback import HOST, free_port, is_free
 
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
 

@@ -14,9 +14,9 @@ from aefi_bluesky.engine import SpooledFlight
 from aefi_bluesky.session import SessionFolders
 from aefi_bluesky.session.recovery import close_runs, recover_spools
 from aefi_bluesky.session.run_spools import RunSpools
-from aefi_bluesky.storage.run_journal import RunJournal, journal_documents
-from aefi_bluesky.storage.tiled_client import connect
-from aefi_bluesky.storage.tiled_server import TiledServer
+from aefi_bluesky.storage.runs.journal import RunJournal, journal_documents
+from aefi_bluesky.storage.tiled.client import connect
+from aefi_bluesky.storage.tiled.server import TiledServer
 from aefi_bluesky.views.recorder import Recorder
 
 
@@ -355,7 +355,7 @@ def test_a_bad_spool_keeps_no_other_from_being_recovered(dead, in_tiled, tmp_pat
 
 
 def test_second_server_over_a_folder_is_refused(in_tiled, tmp_path, monkeypatch):
-    monkeypatch.setattr("aefi_bluesky.storage.tiled_server.OTHER_GRACE_S", 0.2)
+    monkeypatch.setattr("aefi_bluesky.storage.tiled.server.OTHER_GRACE_S", 0.2)
     with pytest.raises(KeyError):
         in_tiled("no run")
     with pytest.raises(StorageError, match="one server a folder"):

@@ -7,8 +7,8 @@ import threading
 import pytest
 from bluesky.utils import SigintHandler
 
-from aefi_bluesky.domain.scan_results import ScanState
-from aefi_bluesky.domain.scan_spec import Zone
+from aefi_bluesky.domain.results.scan_results import ScanState
+from aefi_bluesky.domain.spec.fly_spec import Zone
 from aefi_bluesky.engine import RustScanAdapter, VirtualConnection
 from aefi_bluesky.session.configuration import load_bench
 from aefi_bluesky.session.signals import StopMotion, StopOnTermination, ending_signals

@@ -14,8 +14,8 @@ from aefi_bluesky.domain.errors import StorageError
 from aefi_bluesky.engine import RustScanAdapter, SpooledFlight, VirtualConnection
 from aefi_bluesky.session.configuration import load_bench
 from aefi_bluesky.session.simulated import SimulationSettings, simulated_bench
-from aefi_bluesky.storage.run_closing import abandoned_journals, close_journal
-from aefi_bluesky.storage.run_journal import RunJournal, journal_documents
+from aefi_bluesky.storage.runs.closing import abandoned_journals, close_journal
+from aefi_bluesky.storage.runs.journal import RunJournal, journal_documents
 from aefi_bluesky.testing.builders import a_plan
 from aefi_bluesky.views.recorder import Recorder
 

@@ -17,12 +17,12 @@ import pytest
 from bluesky import RunEngine
 from ophyd.sim import det, motor
 
-from aefi_bluesky.storage.document_writer import DocumentWriter
-from aefi_bluesky.storage.read_back import differences
-from aefi_bluesky.storage.run_file import RunFile
-from aefi_bluesky.storage.run_journal import journal_documents
-from aefi_bluesky.storage.tiled_client import connect
-from aefi_bluesky.storage.tiled_server import TiledServer
+from aefi_bluesky.storage.runs.journal import journal_documents
+from aefi_bluesky.storage.runs.sample_file import RunFile
+from aefi_bluesky.storage.runs.writer import DocumentWriter
+from aefi_bluesky.storage.tiled.client import connect
+from aefi_bluesky.storage.tiled.read_back import differences
+from aefi_bluesky.storage.tiled.server import TiledServer
 
 LINES = 4
 FRAMES = 81

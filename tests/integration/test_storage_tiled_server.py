@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from aefi_bluesky.domain.errors import StorageError
-from aefi_bluesky.storage.tiled_client import connect
-from aefi_bluesky.storage.tiled_server import TiledServer
+from aefi_bluesky.storage.tiled.client import connect
+from aefi_bluesky.storage.tiled.server import TiledServer
 
 ROOT = Path(__file__).parents[2]
 
@@ -114,7 +114,7 @@ def test_it_dies_with_its_parent(tmp_path):
     code = f"""
         import sys, time
         from pathlib import Path
-        from aefi_bluesky.storage.tiled_server import TiledServer
+        from aefi_bluesky.storage.tiled.server import TiledServer
         folder = Path({str(tmp_path)!r})
         server = TiledServer(folder / "server", folder / "raw")
         server.start()

@@ -10,11 +10,11 @@ from aefi_bluesky.application.study_service import StudyService
 from aefi_bluesky.cli import aefi
 from aefi_bluesky.cli.study.store import Grounded
 from aefi_bluesky.domain.errors import InfeasibleScanError, SessionBusyError
-from aefi_bluesky.domain.study import ScanRole, Study
+from aefi_bluesky.domain.study.study import ScanRole, Study
 from aefi_bluesky.session import Session, load_bench
 from aefi_bluesky.session.folders import SessionFolders
-from aefi_bluesky.storage.study_repository import SqliteStudyRepository
-from aefi_bluesky.storage.tiled_client import connect
+from aefi_bluesky.storage.local.study_repository import SqliteStudyRepository
+from aefi_bluesky.storage.tiled.client import connect
 from aefi_bluesky.testing.builders import a_spec, an_object
 
 

@@ -17,9 +17,9 @@ from aefi_bluesky.domain.errors import (
     StudyNotFoundError,
     StudyRuleError,
 )
-from aefi_bluesky.domain.planned_scan import PlannedScanState
-from aefi_bluesky.domain.study import ScanRole, StudyState
-from aefi_bluesky.storage.study_repository import SqliteStudyRepository
+from aefi_bluesky.domain.study.planned_scan import PlannedScanState
+from aefi_bluesky.domain.study.study import ScanRole, StudyState
+from aefi_bluesky.storage.local.study_repository import SqliteStudyRepository
 from aefi_bluesky.testing.builders import a_bench, a_spec, an_object
 from aefi_bluesky.testing.fakes import FakeScanPort, RecordingObserver
 

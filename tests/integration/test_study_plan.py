@@ -19,14 +19,19 @@ from aefi_bluesky.domain.errors import (
     StudyNotFoundError,
     StudyRuleError,
 )
-from aefi_bluesky.domain.events import ScanEnded, ScanPaused, ScanResumed, ScanStarted
-from aefi_bluesky.domain.scan_spec import Zone
-from aefi_bluesky.domain.study import ScanRole
+from aefi_bluesky.domain.spec.fly_spec import Zone
+from aefi_bluesky.domain.study.events import (
+    ScanEnded,
+    ScanPaused,
+    ScanResumed,
+    ScanStarted,
+)
+from aefi_bluesky.domain.study.study import ScanRole
 from aefi_bluesky.plans import study_plan
 from aefi_bluesky.plans.study import HALTED_CAUSE
 from aefi_bluesky.session.signals import StopOnTermination
 from aefi_bluesky.session.study_runs import RunEngineScanExecutor
-from aefi_bluesky.storage.study_repository import SqliteStudyRepository
+from aefi_bluesky.storage.local.study_repository import SqliteStudyRepository
 from aefi_bluesky.testing.builders import a_spec, a_step_spec, an_object
 
 SMALL = a_spec(n_x=2, n_y=5)

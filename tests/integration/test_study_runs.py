@@ -4,16 +4,16 @@ import pytest
 
 from aefi_bluesky.application.in_memory import InMemoryStudyRepository
 from aefi_bluesky.application.study_service import StudyService
-from aefi_bluesky.domain.events import ScanId, StudyId
-from aefi_bluesky.domain.planned_scan import PlannedScanState
-from aefi_bluesky.domain.scan_spec import Excitation, ExcitationMode
-from aefi_bluesky.domain.spec_format import kind_of
-from aefi_bluesky.domain.step_spec import (
+from aefi_bluesky.domain.spec.fly_spec import Excitation, ExcitationMode
+from aefi_bluesky.domain.spec.formats import kind_of
+from aefi_bluesky.domain.spec.step_spec import (
     FrequencySequenceSpec,
     PointSpec,
     TimeSeriesSpec,
 )
-from aefi_bluesky.domain.study import ScanRole
+from aefi_bluesky.domain.study.events import ScanId, StudyId
+from aefi_bluesky.domain.study.planned_scan import PlannedScanState
+from aefi_bluesky.domain.study.study import ScanRole
 from aefi_bluesky.session.study_runs import RunEngineScanExecutor
 from aefi_bluesky.testing.builders import a_spec, a_step_spec, an_object
 from aefi_bluesky.testing.fakes import RecordingObserver

@@ -11,8 +11,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from aefi_bluesky.storage.confined_pages import ConfinedPages
-from aefi_bluesky.storage.tiled_server import TiledServer
+from aefi_bluesky.storage.tiled.confined_pages import ConfinedPages
+from aefi_bluesky.storage.tiled.server import TiledServer
 
 SECRET = "a secret of the bench"
 PUBLIC = {

@@ -10,7 +10,7 @@ from bluesky.callbacks.best_effort import BestEffortCallback
 from every_plan import PLANS
 
 from aefi_bluesky import plans
-from aefi_bluesky.domain.scan_results import CHANNELS
+from aefi_bluesky.domain.results.scan_results import CHANNELS
 from aefi_bluesky.views.line_table import LineTable
 from aefi_bluesky.views.maps import LiveMap
 from aefi_bluesky.views.progress import FlightProgress

@@ -9,10 +9,10 @@ import bluesky.plans as bp
 import pytest
 from bluesky.utils import DefaultDuringTask
 
-from aefi_bluesky.domain.events import ScanId, StudyId
-from aefi_bluesky.domain.planned_scan import PlannedScanState
-from aefi_bluesky.domain.scan_results import ScanState
-from aefi_bluesky.domain.study import ScanRole
+from aefi_bluesky.domain.results.scan_results import ScanState
+from aefi_bluesky.domain.study.events import ScanId, StudyId
+from aefi_bluesky.domain.study.planned_scan import PlannedScanState
+from aefi_bluesky.domain.study.study import ScanRole
 from aefi_bluesky.plans import fly_map
 from aefi_bluesky.session import Session
 from aefi_bluesky.session.signals import StopOnTermination, WaitForRun

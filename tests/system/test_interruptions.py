@@ -22,8 +22,8 @@ from real_time import (
 from simulator_log import SimulatorLog
 
 from aefi_bluesky.domain.errors import DeviceTimeoutError
-from aefi_bluesky.storage.tiled_client import connect
-from aefi_bluesky.storage.tiled_server import TiledServer
+from aefi_bluesky.storage.tiled.client import connect
+from aefi_bluesky.storage.tiled.server import TiledServer
 
 pytestmark = pytest.mark.realtime
 

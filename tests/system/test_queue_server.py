@@ -16,10 +16,10 @@ from simulator_log import SimulatorLog
 
 from aefi_bluesky.cli import aefi
 from aefi_bluesky.session.spec_files import write_spec
-from aefi_bluesky.storage.loopback import HOST, free_port, is_free
-from aefi_bluesky.storage.study_repository import SqliteStudyRepository
-from aefi_bluesky.storage.tiled_client import connect
-from aefi_bluesky.storage.tiled_server import TiledServer
+from aefi_bluesky.storage.local.loopback import HOST, free_port, is_free
+from aefi_bluesky.storage.local.study_repository import SqliteStudyRepository
+from aefi_bluesky.storage.tiled.client import connect
+from aefi_bluesky.storage.tiled.server import TiledServer
 from aefi_bluesky.testing.builders import a_spec
 
 SMALL = ("flyer", 600, 620, 3, 600, 620, 9)

@@ -24,9 +24,9 @@ from simulator_log import SimulatorLog
 from aefi_bluesky.engine import SpooledFlight, _native
 from aefi_bluesky.session.configuration import load_bench
 from aefi_bluesky.session.simulated import SimulationSettings, SimulatorProcess
-from aefi_bluesky.storage.run_journal import journal_documents
-from aefi_bluesky.storage.tiled_client import connect
-from aefi_bluesky.storage.tiled_server import TiledServer
+from aefi_bluesky.storage.runs.journal import journal_documents
+from aefi_bluesky.storage.tiled.client import connect
+from aefi_bluesky.storage.tiled.server import TiledServer
 
 pytestmark = pytest.mark.realtime
 

@@ -13,10 +13,10 @@ from test_interruptions import check_stopped
 
 from aefi_bluesky.application.study_service import StudyService
 from aefi_bluesky.cli.study.store import Grounded
-from aefi_bluesky.domain.study import ScanRole
+from aefi_bluesky.domain.study.study import ScanRole
 from aefi_bluesky.session import load_bench
-from aefi_bluesky.storage.study_repository import SqliteStudyRepository
-from aefi_bluesky.storage.tiled_client import connect
+from aefi_bluesky.storage.local.study_repository import SqliteStudyRepository
+from aefi_bluesky.storage.tiled.client import connect
 from aefi_bluesky.testing.builders import a_spec, an_object
 
 pytestmark = pytest.mark.realtime

@@ -6,13 +6,13 @@ from click.testing import CliRunner
 from aefi_bluesky.cli import aefi
 from aefi_bluesky.cli.study.store import planning
 from aefi_bluesky.devices.bench_calibration import BenchCalibration
-from aefi_bluesky.domain.calibration import Calibration
+from aefi_bluesky.domain.bench.calibration import Calibration
 from aefi_bluesky.domain.errors import ConfigurationError, PortBusyError, StorageError
-from aefi_bluesky.domain.events import StudyId
+from aefi_bluesky.domain.study.events import StudyId
 from aefi_bluesky.session.configuration import load_bench
 from aefi_bluesky.session.folders import SessionFolders
 from aefi_bluesky.session.spec_files import write_spec
-from aefi_bluesky.storage.calibration_file import CalibrationFile
+from aefi_bluesky.storage.local.calibration_file import CalibrationFile
 from aefi_bluesky.testing.builders import a_bench, a_spec, an_object
 
 

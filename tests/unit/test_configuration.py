@@ -1,6 +1,6 @@
 import pytest
 
-from aefi_bluesky.domain.bench import WiringDescription
+from aefi_bluesky.domain.bench.description import WiringDescription
 from aefi_bluesky.domain.errors import ConfigurationError
 from aefi_bluesky.engine import RealtimeSettings
 from aefi_bluesky.session.configuration import load_bench

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aefi_bluesky.storage.declared_types import ColumnTooNarrowError, DeclaredTypes
+from aefi_bluesky.storage.runs.declared_types import ColumnTooNarrowError, DeclaredTypes
 
 
 def descriptor(uid="d", stream="primary", **dtypes):

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from aefi_bluesky.domain.bench import AxisDescription, WiringDescription
+from aefi_bluesky.domain.bench.description import AxisDescription, WiringDescription
 from aefi_bluesky.domain.errors import ConfigurationError
 from aefi_bluesky.testing.builders import a_bench
 

@@ -10,21 +10,21 @@ from hypothesis import HealthCheck, assume, given, settings
 from nearest_changes import changed, followed, leaves_a_line
 from scan_strategies import ANY_SPEED, ANYWHERE, BENCH, TRIGGERS, benches, specs
 
-from aefi_bluesky.domain.bench import AxisDescription, BenchDescription
+from aefi_bluesky.domain.bench.description import AxisDescription, BenchDescription
 from aefi_bluesky.domain.errors import ConfigurationError
-from aefi_bluesky.domain.feasibility import Change, FeasibilityReport
-from aefi_bluesky.domain.flight_load import (
+from aefi_bluesky.domain.feasibility.reading_rates import detector_rate_hz
+from aefi_bluesky.domain.feasibility.report import Change, FeasibilityReport
+from aefi_bluesky.domain.feasibility.speed_rules import flown_mm_per_s
+from aefi_bluesky.domain.feasibility.speed_spans import WINDOWS, controller_speeds
+from aefi_bluesky.domain.flight.load import (
     RING_SAMPLES,
     STATUS_SHARE,
     HostLimits,
     flight_load,
 )
-from aefi_bluesky.domain.flight_plan import FlightPlan
-from aefi_bluesky.domain.planning import plan_flight
-from aefi_bluesky.domain.reading_rates import detector_rate_hz
-from aefi_bluesky.domain.scan_spec import FlyScanSpec, Trigger, TriggerKind, Zone
-from aefi_bluesky.domain.speed_rules import flown_mm_per_s
-from aefi_bluesky.domain.speed_spans import WINDOWS, controller_speeds
+from aefi_bluesky.domain.flight.plan import FlightPlan
+from aefi_bluesky.domain.flight.planning import plan_flight
+from aefi_bluesky.domain.spec.fly_spec import FlyScanSpec, Trigger, TriggerKind, Zone
 from aefi_bluesky.testing.builders import a_bench, a_spec
 
 HOST = HostLimits(memory_bytes=1e6, stall_s=20.0)

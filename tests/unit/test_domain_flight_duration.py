@@ -4,11 +4,12 @@ import dataclasses
 
 import pytest
 
-from aefi_bluesky.domain.flight_duration import flight_duration
-from aefi_bluesky.domain.flight_geometry import approach_mm
-from aefi_bluesky.domain.flight_legs import turnarounds_s
-from aefi_bluesky.domain.moves import last_half_step_s, way_s
-from aefi_bluesky.domain.scan_spec import (
+from aefi_bluesky.domain.flight.duration import flight_duration
+from aefi_bluesky.domain.flight.exchanges import POSITION, STATUS
+from aefi_bluesky.domain.flight.geometry import approach_mm
+from aefi_bluesky.domain.flight.legs import turnarounds_s
+from aefi_bluesky.domain.flight.moves import last_half_step_s, way_s
+from aefi_bluesky.domain.spec.fly_spec import (
     Excitation,
     FlyScanSpec,
     Pattern,
@@ -16,7 +17,6 @@ from aefi_bluesky.domain.scan_spec import (
     TriggerKind,
     Zone,
 )
-from aefi_bluesky.domain.stage_exchanges import POSITION, STATUS
 from aefi_bluesky.testing.builders import MM_PER_STEP, a_bench, a_spec
 
 BENCH = a_bench()

@@ -11,15 +11,15 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scan_strategies import BENCH, SPEEDS, specs
 
-from aefi_bluesky.domain.bench import WiringDescription
+from aefi_bluesky.domain.bench.description import WiringDescription
 from aefi_bluesky.domain.errors import InfeasibleScanError, InvalidScanSpecError
-from aefi_bluesky.domain.feasibility import FeasibilityReport
-from aefi_bluesky.domain.flight_geometry import approach_mm
-from aefi_bluesky.domain.flight_plan import FlightPlan
-from aefi_bluesky.domain.moves import move_duration_s
-from aefi_bluesky.domain.planning import plan_flight
-from aefi_bluesky.domain.reading_rates import reading_rate_hz
-from aefi_bluesky.domain.scan_spec import (
+from aefi_bluesky.domain.feasibility.reading_rates import reading_rate_hz
+from aefi_bluesky.domain.feasibility.report import FeasibilityReport
+from aefi_bluesky.domain.flight.geometry import approach_mm
+from aefi_bluesky.domain.flight.moves import move_duration_s
+from aefi_bluesky.domain.flight.plan import FlightPlan
+from aefi_bluesky.domain.flight.planning import plan_flight
+from aefi_bluesky.domain.spec.fly_spec import (
     Excitation,
     FlyScanSpec,
     Pattern,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from aefi_bluesky.domain.errors import InvalidScanSpecError
-from aefi_bluesky.domain.scan_spec import (
+from aefi_bluesky.domain.spec.fly_spec import (
     Excitation,
     ExcitationMode,
     FlyScanSpec,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aefi_bluesky.domain.errors import InvalidScanSpecError
-from aefi_bluesky.domain.voltage import code_to_volts, volts_per_code
+from aefi_bluesky.domain.results.voltage import code_to_volts, volts_per_code
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from aefi_bluesky.domain.scan_spec import Excitation, ExcitationMode
+from aefi_bluesky.domain.spec.fly_spec import Excitation, ExcitationMode
 from aefi_bluesky.engine.excitation_registers import (
     converter_writes,
     excitation_writes,

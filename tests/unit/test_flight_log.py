@@ -6,7 +6,7 @@ import pytest
 from aefi_bluesky.devices.flight_log import FlightLog
 from aefi_bluesky.devices.streams import HealthStream, MapStream
 from aefi_bluesky.domain.errors import StorageError
-from aefi_bluesky.domain.scan_results import CHANNELS
+from aefi_bluesky.domain.results.scan_results import CHANNELS
 from aefi_bluesky.testing.builders import a_plan
 from aefi_bluesky.testing.fakes import FakeScanPort
 

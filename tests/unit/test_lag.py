@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aefi_bluesky.domain.errors import InvalidScanSpecError
-from aefi_bluesky.domain.lag import LONGEST_LAG_S, estimate_lag
+from aefi_bluesky.domain.results.lag import LONGEST_LAG_S, estimate_lag
 
 FRAMES = np.linspace(-100.0, 100.0, 81)
 NOISE_V = 30e-6

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aefi_bluesky.domain.errors import InvalidScanSpecError
-from aefi_bluesky.domain.map_uncertainty import voltage_uncertainty
+from aefi_bluesky.domain.results.uncertainty import voltage_uncertainty
 
 FLAT = np.zeros((5, 4))
 COUNTS = np.full((5, 4), 4.0)

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aefi_bluesky.domain.bench import BenchDescription
-from aefi_bluesky.domain.calibration import Calibration
+from aefi_bluesky.domain.bench.calibration import Calibration
+from aefi_bluesky.domain.bench.description import BenchDescription
 from aefi_bluesky.domain.errors import AefiError
-from aefi_bluesky.domain.flight_load import HostLimits
-from aefi_bluesky.domain.flight_plan import FlightPlan
-from aefi_bluesky.domain.measured_object import MeasuredObject
-from aefi_bluesky.domain.planning import plan_flight
-from aefi_bluesky.domain.scan_spec import (
+from aefi_bluesky.domain.feasibility.speed_advisor import ReadingNoise
+from aefi_bluesky.domain.flight.load import HostLimits
+from aefi_bluesky.domain.flight.plan import FlightPlan
+from aefi_bluesky.domain.flight.planning import plan_flight
+from aefi_bluesky.domain.spec.fly_spec import (
     Excitation,
     ExcitationMode,
     FlyScanSpec,
@@ -25,13 +25,13 @@ from aefi_bluesky.domain.scan_spec import (
     TriggerKind,
     Zone,
 )
-from aefi_bluesky.domain.speed_advisor import ReadingNoise
-from aefi_bluesky.domain.step_spec import (
+from aefi_bluesky.domain.spec.step_spec import (
     FrequencySequenceSpec,
     PointSpec,
     StepMapSpec,
     TimeSeriesSpec,
 )
+from aefi_bluesky.domain.study.measured_object import MeasuredObject
 from aefi_bluesky.testing.builders import a_bench, a_spec
 
 WRITTEN = (int, float, np.int64, np.int32, np.float64, np.float32, np.array)

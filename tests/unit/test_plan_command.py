@@ -9,15 +9,15 @@ from click.testing import CliRunner
 
 from aefi_bluesky.cli import aefi
 from aefi_bluesky.domain.errors import ConfigurationError, InvalidScanSpecError
-from aefi_bluesky.domain.planning import plan_flight
-from aefi_bluesky.domain.scan_spec import Excitation, Pattern, Zone
-from aefi_bluesky.domain.step_planning import plan_steps
-from aefi_bluesky.domain.step_spec import (
+from aefi_bluesky.domain.flight.planning import plan_flight
+from aefi_bluesky.domain.spec.fly_spec import Excitation, Pattern, Zone
+from aefi_bluesky.domain.spec.step_spec import (
     FrequencySequenceSpec,
     PointSpec,
     StepMapSpec,
     TimeSeriesSpec,
 )
+from aefi_bluesky.domain.step.planning import plan_steps
 from aefi_bluesky.session.configuration import load_bench
 from aefi_bluesky.session.spec_files import write_spec
 from aefi_bluesky.testing.builders import a_spec

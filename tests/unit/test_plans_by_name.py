@@ -27,7 +27,7 @@ from aefi_bluesky.devices import (
     FieldSensor,
     StageAxis,
 )
-from aefi_bluesky.domain.calibration import Calibration
+from aefi_bluesky.domain.bench.calibration import Calibration
 from aefi_bluesky.plans import device_names
 from aefi_bluesky.plans.scan_runs import ScanRuns
 from aefi_bluesky.testing.builders import a_bench

@@ -8,8 +8,8 @@ import pytest
 from nearest_changes import changed, followed, leaves_a_line
 from random_cases import random_cases
 
-from aefi_bluesky.domain.feasibility import Change, FeasibilityReport
-from aefi_bluesky.domain.planning import plan_flight
+from aefi_bluesky.domain.feasibility.report import Change, FeasibilityReport
+from aefi_bluesky.domain.flight.planning import plan_flight
 
 BLOCKS, SPECS = 10, 1000
 """A block has its own seed, and so many specs, each with a bench of its own."""

@@ -10,12 +10,12 @@ from hypothesis import assume, given
 from scan_strategies import BENCH, fly_specs
 
 from aefi_bluesky.domain.errors import InvalidScanSpecError
-from aefi_bluesky.domain.flight_duration import flight_duration
-from aefi_bluesky.domain.flight_load import HostLimits, document_bytes
-from aefi_bluesky.domain.flight_plan import FlightPlan
-from aefi_bluesky.domain.map_image import map_image
-from aefi_bluesky.domain.planning import plan_flight
-from aefi_bluesky.domain.scan_spec import FlyScanSpec, Pattern, Zone
+from aefi_bluesky.domain.flight.duration import flight_duration
+from aefi_bluesky.domain.flight.load import HostLimits, document_bytes
+from aefi_bluesky.domain.flight.plan import FlightPlan
+from aefi_bluesky.domain.flight.planning import plan_flight
+from aefi_bluesky.domain.results.map_image import map_image
+from aefi_bluesky.domain.spec.fly_spec import FlyScanSpec, Pattern, Zone
 from aefi_bluesky.testing.builders import a_plan, a_spec
 
 LINE = {

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from aefi_bluesky.session.run_links import STORING_PATIENCE_S, RunLinks
-from aefi_bluesky.storage.tiled_server import TiledServer
+from aefi_bluesky.storage.tiled.server import TiledServer
 
 
 class Writer:

@@ -22,9 +22,9 @@ from scanspec.specs import (
 )
 
 from aefi_bluesky.domain.errors import InvalidScanSpecError
-from aefi_bluesky.domain.grid import Pattern
-from aefi_bluesky.domain.planning import plan_flight
-from aefi_bluesky.domain.zone import Zone
+from aefi_bluesky.domain.flight.planning import plan_flight
+from aefi_bluesky.domain.spec.grid import Pattern
+from aefi_bluesky.domain.spec.zone import Zone
 from aefi_bluesky.interop.scanspec_adapter import from_scanspec, to_scanspec
 from aefi_bluesky.testing.builders import a_bench, a_plan, a_spec
 

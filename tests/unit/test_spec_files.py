@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scan_strategies import ANY_SPEED, ANYWHERE, TRIGGERS, specs, step_specs
 
 from aefi_bluesky.domain.errors import InvalidScanSpecError
-from aefi_bluesky.domain.scan_spec import Excitation, ExcitationMode, FlyScanSpec
+from aefi_bluesky.domain.spec.fly_spec import Excitation, ExcitationMode, FlyScanSpec
 from aefi_bluesky.session.spec_files import read_spec, write_spec
 from aefi_bluesky.testing.builders import a_spec
 

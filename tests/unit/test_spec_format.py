@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from scan_strategies import TRIGGERS, fly_specs, step_specs
 
 from aefi_bluesky.domain.errors import InvalidScanSpecError
-from aefi_bluesky.domain.excitation import Excitation
-from aefi_bluesky.domain.spec_format import SpecKind, from_plain, kind_of, to_plain
-from aefi_bluesky.domain.step_spec import FrequencySequenceSpec, TimeSeriesSpec
+from aefi_bluesky.domain.spec.excitation import Excitation
+from aefi_bluesky.domain.spec.formats import SpecKind, from_plain, kind_of, to_plain
+from aefi_bluesky.domain.spec.step_spec import FrequencySequenceSpec, TimeSeriesSpec
 from aefi_bluesky.testing.builders import a_spec
 
 AT_REST = {"x_mm": 600.0, "y_mm": 600.0, "n_avg": 10, "excitation": Excitation.off()}

@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from scan_strategies import BENCH
 
 from aefi_bluesky.domain.errors import InvalidScanSpecError
-from aefi_bluesky.domain.feasibility import FeasibilityReport
-from aefi_bluesky.domain.flight_plan import FlightPlan
-from aefi_bluesky.domain.planning import plan_flight
-from aefi_bluesky.domain.speed_advisor import (
+from aefi_bluesky.domain.feasibility.report import FeasibilityReport
+from aefi_bluesky.domain.feasibility.speed_advisor import (
     ReadingNoise,
     SpeedAdvice,
     advise_speed,
     cost_of_speed,
 )
+from aefi_bluesky.domain.flight.plan import FlightPlan
+from aefi_bluesky.domain.flight.planning import plan_flight
 from aefi_bluesky.testing.builders import MM_PER_STEP, a_bench, a_spec
 
 NOISE = ReadingNoise((100e-6,))

@@ -9,18 +9,18 @@ from hypothesis import given
 from scan_strategies import BENCH, step_maps, step_specs
 
 from aefi_bluesky.domain.errors import InvalidScanSpecError
-from aefi_bluesky.domain.excitation import Excitation, ExcitationMode
-from aefi_bluesky.domain.feasibility import FeasibilityReport
-from aefi_bluesky.domain.moves import way_s
-from aefi_bluesky.domain.scan_spec import Pattern, Zone
-from aefi_bluesky.domain.step_planning import StepPlan, plan_steps
-from aefi_bluesky.domain.step_points import step_points
-from aefi_bluesky.domain.step_spec import (
+from aefi_bluesky.domain.feasibility.report import FeasibilityReport
+from aefi_bluesky.domain.flight.moves import way_s
+from aefi_bluesky.domain.spec.excitation import Excitation, ExcitationMode
+from aefi_bluesky.domain.spec.fly_spec import Pattern, Zone
+from aefi_bluesky.domain.spec.step_spec import (
     FrequencySequenceSpec,
     PointSpec,
     StepMapSpec,
     TimeSeriesSpec,
 )
+from aefi_bluesky.domain.step.planning import StepPlan, plan_steps
+from aefi_bluesky.domain.step.points import step_points
 from aefi_bluesky.testing.builders import a_bench, a_plan
 
 NO_NUMBERS = [math.nan, math.inf, -math.inf, True, None, "1"]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from aefi_bluesky.domain.errors import StorageError
-from aefi_bluesky.storage.document_sorting import RunSorter, SortedDocument, merged
-from aefi_bluesky.storage.plain_documents import json_line, plain
-from aefi_bluesky.storage.run_journal import RunJournal, journal_documents
+from aefi_bluesky.storage.runs.journal import RunJournal, journal_documents
+from aefi_bluesky.storage.runs.plain_documents import json_line, plain
+from aefi_bluesky.storage.runs.sorting import RunSorter, SortedDocument, merged
 
 
 class Colour(enum.Enum):

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from aefi_bluesky.domain.errors import SessionBusyError, StorageError
-from aefi_bluesky.storage.hold import held
+from aefi_bluesky.storage.local.hold import held
 
 HOLD = """
 import sys
 from pathlib import Path
-from aefi_bluesky.storage.hold import held
+from aefi_bluesky.storage.local.hold import held
 with held(Path(sys.argv[1]), RuntimeError):
     print("held", flush=True)
     sys.stdin.read()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from aefi_bluesky.domain.errors import InvalidMetadataError, StorageError
-from aefi_bluesky.storage.json_dict import JsonDict
+from aefi_bluesky.storage.local.json_dict import JsonDict
 
 
 @pytest.fixture

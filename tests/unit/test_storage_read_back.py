@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aefi_bluesky.storage.read_back import differences
+from aefi_bluesky.storage.tiled.read_back import differences
 
 
 class Column:

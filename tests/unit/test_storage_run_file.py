@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from aefi_bluesky.domain.errors import StorageError
-from aefi_bluesky.storage.free_space import free_bytes, require_free_bytes
-from aefi_bluesky.storage.run_file import RunFile
+from aefi_bluesky.storage.local.free_space import free_bytes, require_free_bytes
+from aefi_bluesky.storage.runs.sample_file import RunFile
 
 ROOT = Path(__file__).parents[2]
 STREAMS = {
@@ -135,7 +135,7 @@ def test_a_full_disk_is_named(tmp_path):
         from pathlib import Path
         import numpy as np
         from aefi_bluesky.domain.errors import StorageError
-        from aefi_bluesky.storage.run_file import RunFile
+        from aefi_bluesky.storage.runs.sample_file import RunFile
         file = RunFile.create(Path({str(tmp_path)!r}), "run", {{"s": {{"x": "f8"}}}})
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, 10**6))
@@ -166,7 +166,7 @@ def test_rows_flushed_before_a_kill_are_readable(tmp_path):
         import os, signal
         from pathlib import Path
         import numpy as np
-        from aefi_bluesky.storage.run_file import RunFile
+        from aefi_bluesky.storage.runs.sample_file import RunFile
         file = RunFile.create(Path({str(tmp_path)!r}), "run", {{"s": {{"x": "f8"}}}})
         file.append("s", {{"x": np.arange(1000.0)}})
         file.flush()

@@ -6,8 +6,8 @@ from contextlib import closing
 import pytest
 
 from aefi_bluesky.domain.errors import StorageError, StudyFormatError
-from aefi_bluesky.domain.study import ScanRole
-from aefi_bluesky.storage.study_repository import SqliteStudyRepository
+from aefi_bluesky.domain.study.study import ScanRole
+from aefi_bluesky.storage.local.study_repository import SqliteStudyRepository
 from aefi_bluesky.testing.builders import a_spec, a_study
 
 

@@ -8,11 +8,11 @@ import pytest
 from click.testing import CliRunner
 
 from aefi_bluesky.cli import aefi, main
-from aefi_bluesky.domain.scan_spec import Excitation
-from aefi_bluesky.domain.step_spec import PointSpec
-from aefi_bluesky.domain.study import StudyState
+from aefi_bluesky.domain.spec.fly_spec import Excitation
+from aefi_bluesky.domain.spec.step_spec import PointSpec
+from aefi_bluesky.domain.study.study import StudyState
 from aefi_bluesky.session.spec_files import write_spec
-from aefi_bluesky.storage.study_repository import SqliteStudyRepository
+from aefi_bluesky.storage.local.study_repository import SqliteStudyRepository
 from aefi_bluesky.testing.builders import a_spec, a_step_spec
 
 

@@ -5,10 +5,10 @@ import json
 
 import pytest
 
-from aefi_bluesky.domain.bench import BenchDescription
+from aefi_bluesky.domain.bench.description import BenchDescription
 from aefi_bluesky.domain.errors import ConfigurationError, StudyFormatError
-from aefi_bluesky.domain.measured_object import MeasuredObject
-from aefi_bluesky.domain.study import ScanRole, Study
+from aefi_bluesky.domain.study.measured_object import MeasuredObject
+from aefi_bluesky.domain.study.study import ScanRole, Study
 from aefi_bluesky.testing.builders import a_bench, a_spec, a_study, an_object
 
 

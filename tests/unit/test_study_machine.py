@@ -14,15 +14,20 @@ from hypothesis.stateful import (
 )
 
 from aefi_bluesky.domain.errors import StudyRuleError
-from aefi_bluesky.domain.events import (
+from aefi_bluesky.domain.results.scan_results import FrameState, ScanResults, ScanState
+from aefi_bluesky.domain.spec.fly_spec import FlyScanSpec
+from aefi_bluesky.domain.study.events import (
     ScanEnded,
     ScanPaused,
     ScanResumed,
     ScanStarted,
 )
-from aefi_bluesky.domain.scan_results import FrameState, ScanResults, ScanState
-from aefi_bluesky.domain.scan_spec import FlyScanSpec
-from aefi_bluesky.domain.study import PlannedScanState, ScanRole, Study, StudyState
+from aefi_bluesky.domain.study.study import (
+    PlannedScanState,
+    ScanRole,
+    Study,
+    StudyState,
+)
 from aefi_bluesky.testing.builders import a_bench, a_spec, a_step_spec, an_object
 
 PENDING, RUNNING = PlannedScanState.PENDING, PlannedScanState.RUNNING

@@ -5,7 +5,16 @@ from dataclasses import replace
 import pytest
 
 from aefi_bluesky.domain.errors import IllegalTransitionError, StudyRuleError
-from aefi_bluesky.domain.events import (
+from aefi_bluesky.domain.results.scan_results import FrameState, ScanResults, ScanState
+from aefi_bluesky.domain.spec.fly_spec import (
+    Excitation,
+    ExcitationMode,
+    Pattern,
+    Trigger,
+    TriggerKind,
+    Zone,
+)
+from aefi_bluesky.domain.study.events import (
     ScanAdded,
     ScanEnded,
     ScanPaused,
@@ -17,23 +26,14 @@ from aefi_bluesky.domain.events import (
     StudyConfigured,
     StudyCreated,
 )
-from aefi_bluesky.domain.scan_results import FrameState, ScanResults, ScanState
-from aefi_bluesky.domain.scan_spec import (
-    Excitation,
-    ExcitationMode,
-    Pattern,
-    Trigger,
-    TriggerKind,
-    Zone,
-)
-from aefi_bluesky.domain.study import (
+from aefi_bluesky.domain.study.rules import StudyRule
+from aefi_bluesky.domain.study.study import (
     PlannedScan,
     PlannedScanState,
     ScanRole,
     Study,
     StudyState,
 )
-from aefi_bluesky.domain.study_rules import StudyRule
 from aefi_bluesky.testing.builders import (
     a_bench,
     a_spec,

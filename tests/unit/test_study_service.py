@@ -16,7 +16,8 @@ from aefi_bluesky.domain.errors import (
     StudyNotFoundError,
     StudyRuleError,
 )
-from aefi_bluesky.domain.events import (
+from aefi_bluesky.domain.results.scan_results import ScanState
+from aefi_bluesky.domain.study.events import (
     ScanAdded,
     ScanEnded,
     ScanId,
@@ -25,9 +26,8 @@ from aefi_bluesky.domain.events import (
     StudyCreated,
     StudyId,
 )
-from aefi_bluesky.domain.scan_results import ScanState
-from aefi_bluesky.domain.study import PlannedScanState, ScanRole, StudyState
-from aefi_bluesky.domain.study_rules import StudyRule
+from aefi_bluesky.domain.study.rules import StudyRule
+from aefi_bluesky.domain.study.study import PlannedScanState, ScanRole, StudyState
 from aefi_bluesky.testing.builders import (
     a_bench,
     a_spec,

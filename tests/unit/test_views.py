@@ -5,8 +5,8 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from aefi_bluesky.domain.events import ScanEnded, ScanStarted, StudyId
-from aefi_bluesky.domain.scan_results import CHANNELS, ScanState
+from aefi_bluesky.domain.results.scan_results import CHANNELS, ScanState
+from aefi_bluesky.domain.study.events import ScanEnded, ScanStarted, StudyId
 from aefi_bluesky.testing.builders import a_plan
 from aefi_bluesky.testing.fakes import FakeScanPort
 from aefi_bluesky.views.console import FlightConsole, StudyConsole

@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from aefi_bluesky.domain.bench import BenchDescription
+from aefi_bluesky.domain.bench.description import BenchDescription
 from aefi_bluesky.domain.errors import DeviceTimeoutError
-from aefi_bluesky.domain.feasibility import FeasibilityReport
-from aefi_bluesky.domain.flight_plan import FlightPlan
-from aefi_bluesky.domain.planning import plan_flight
+from aefi_bluesky.domain.feasibility.report import FeasibilityReport
+from aefi_bluesky.domain.flight.plan import FlightPlan
+from aefi_bluesky.domain.flight.planning import plan_flight
 from aefi_bluesky.domain.ports import ScanObserver
-from aefi_bluesky.domain.scan_results import ScanResults
-from aefi_bluesky.domain.scan_spec import Excitation, FlyScanSpec, Pattern, Zone
+from aefi_bluesky.domain.results.scan_results import ScanResults
+from aefi_bluesky.domain.spec.fly_spec import Excitation, FlyScanSpec, Pattern, Zone
 from aefi_bluesky.engine import (
     EngineLinks,
     RustScanAdapter,

@@ -17,8 +17,8 @@ from aefi_bluesky.cli.bench.effort import Effort
 from aefi_bluesky.cli.bench.load import IDLE
 from aefi_bluesky.cli.bench.report import Report, Target
 from aefi_bluesky.cli.bench.rounds import Cell, Ratio, Row, interleave
-from aefi_bluesky.domain.scan_results import FixChunk, ReadingChunk
-from aefi_bluesky.domain.scan_spec import Excitation, FlyScanSpec
+from aefi_bluesky.domain.results.scan_results import FixChunk, ReadingChunk
+from aefi_bluesky.domain.spec.fly_spec import Excitation, FlyScanSpec
 from aefi_bluesky.session.simulated import SimulationSettings
 from aefi_bluesky.views.recorder import Recorder
 

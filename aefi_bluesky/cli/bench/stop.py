@@ -26,7 +26,7 @@ from aefi_bluesky.cli.bench.report import Report, Target
 from aefi_bluesky.cli.bench.side_by_side import idle_engine, side_by_side
 from aefi_bluesky.cli.bench.stall import hold_interpreter
 from aefi_bluesky.domain.errors import DeviceTimeoutError
-from aefi_bluesky.domain.scan_results import ScanState
+from aefi_bluesky.domain.results.scan_results import ScanState
 from aefi_bluesky.engine.rust_scan_adapter import RustScanInFlight
 from aefi_bluesky.views.recorder import Recorder
 

@@ -13,12 +13,12 @@ import click
 from aefi_bluesky.cli.session_options import bench_options, require_simulated
 from aefi_bluesky.cli.study import store, tables
 from aefi_bluesky.domain.errors import AefiError
-from aefi_bluesky.domain.events import ScanId, StudyId
-from aefi_bluesky.domain.measured_object import MeasuredObject
-from aefi_bluesky.domain.study import ScanRole, Study
+from aefi_bluesky.domain.study.events import ScanId, StudyId
+from aefi_bluesky.domain.study.measured_object import MeasuredObject
+from aefi_bluesky.domain.study.study import ScanRole, Study
 from aefi_bluesky.session.folders import SessionFolders, user_folder
 from aefi_bluesky.session.spec_files import read_spec
-from aefi_bluesky.storage.hold import user_name
+from aefi_bluesky.storage.local.hold import user_name
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

@@ -11,8 +11,8 @@ import click
 
 from aefi_bluesky.application.study_service import StudyService
 from aefi_bluesky.domain.errors import AefiError
-from aefi_bluesky.domain.events import StudyId
-from aefi_bluesky.domain.planned_scan import PlannedScanState
+from aefi_bluesky.domain.study.events import StudyId
+from aefi_bluesky.domain.study.planned_scan import PlannedScanState
 from aefi_bluesky.session import Session
 from aefi_bluesky.session.choices import BenchKind
 from aefi_bluesky.session.signals import StopOnTermination, ending_signals

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from aefi_bluesky.application.study_service import StudyService
 from aefi_bluesky.domain.errors import DeviceUnavailableError, StorageError
-from aefi_bluesky.domain.flight_plan import FlightPlan
+from aefi_bluesky.domain.flight.plan import FlightPlan
 from aefi_bluesky.domain.ports import ScanObserver
-from aefi_bluesky.domain.scan_results import ScanResults
+from aefi_bluesky.domain.results.scan_results import ScanResults
 from aefi_bluesky.session.calibrations import measured_bench
 from aefi_bluesky.session.configuration import load_bench
 from aefi_bluesky.session.folders import SessionFolders
-from aefi_bluesky.storage.study_repository import SqliteStudyRepository
+from aefi_bluesky.storage.local.study_repository import SqliteStudyRepository
 
 
 class Grounded:

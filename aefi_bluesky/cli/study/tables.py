@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from aefi_bluesky.domain.grid import Grid
-from aefi_bluesky.domain.measured_object import MeasuredObject
-from aefi_bluesky.domain.planned_scan import PlannedScan, PlannedScanState
-from aefi_bluesky.domain.scan_spec import FlyScanSpec
-from aefi_bluesky.domain.spec_format import ScanSpec, kind_of
-from aefi_bluesky.domain.study import Study
+from aefi_bluesky.domain.spec.fly_spec import FlyScanSpec
+from aefi_bluesky.domain.spec.formats import ScanSpec, kind_of
+from aefi_bluesky.domain.spec.grid import Grid
+from aefi_bluesky.domain.study.measured_object import MeasuredObject
+from aefi_bluesky.domain.study.planned_scan import PlannedScan, PlannedScanState
+from aefi_bluesky.domain.study.study import Study
 
 
 def studies_table(studies: Iterable[Study]) -> str:

@@ -22,9 +22,9 @@ from aefi_bluesky.domain.errors import (
     PortBusyError,
     ScanPortError,
 )
-from aefi_bluesky.domain.flight_plan import FlightPlan
+from aefi_bluesky.domain.flight.plan import FlightPlan
 from aefi_bluesky.domain.ports import ScanInFlight, ScanObserver, ScanPort
-from aefi_bluesky.domain.scan_results import (
+from aefi_bluesky.domain.results.scan_results import (
     CHANNELS,
     FRAME_STATES,
     FrameChunk,
@@ -238,7 +238,7 @@ class ScanPortContract:
     def test_chunks_have_the_documented_columns(
         self, scan_port: ScanPort, flight_plan: FlightPlan, kind: str
     ) -> None:
-        """Names are those of `aefi_bluesky.domain.scan_results`; arrays read-only."""
+        """Names are those of `results.scan_results`; arrays are read-only."""
         observer = RecordingObserver()
         scan_port.execute_scan(flight_plan, observer)
         chunks = observer.values(kind)

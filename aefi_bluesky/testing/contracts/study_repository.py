@@ -14,9 +14,9 @@ from aefi_bluesky.domain.errors import (
     StudyBusyError,
     StudyNotFoundError,
 )
-from aefi_bluesky.domain.events import ScanId, StudyId
 from aefi_bluesky.domain.ports import StudyRepository
-from aefi_bluesky.domain.study import PlannedScanState, ScanRole, StudyState
+from aefi_bluesky.domain.study.events import ScanId, StudyId
+from aefi_bluesky.domain.study.study import PlannedScanState, ScanRole, StudyState
 from aefi_bluesky.testing.builders import a_spec, a_study
 
 

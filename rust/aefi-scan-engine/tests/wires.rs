@@ -140,7 +140,7 @@ fn each_frame_has_one_pulse_of_the_output_where_it_was_predicted() {
     }
 }
 
-/// Frames as short as planning lets them be (`aefi_bluesky/domain/flight_rules.py`), in
+/// Frames as short as planning lets them be (`aefi_bluesky/domain/feasibility/flight_rules.py`), in
 /// times of the hot query; twice as long ones are aimed at better.
 #[test]
 fn the_shortest_frames_that_are_planned_have_their_pulses() {

@@ -1,0 +1,1 @@
+"""What a bench is, and what was measured of it."""

@@ -1,0 +1,1 @@
+"""What a flown spec compiles to: lines, frames, and how long they take."""

@@ -1,0 +1,1 @@
+"""What a scan gave: frames, images, voltages, and how well they are known."""

@@ -1,0 +1,1 @@
+"""Everything measured about one object, and the rules for it."""
