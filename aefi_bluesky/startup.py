@@ -89,7 +89,7 @@ from aefi_bluesky.session import Session
 from aefi_bluesky.session.run_links import RunLinks
 from aefi_bluesky.session.simulated import SimulationSettings
 from aefi_bluesky.session.spec_files import read_spec
-from aefi_bluesky.session.study_runs import scan_runs, study_service
+from aefi_bluesky.session.study_runs import run_maker, study_service
 from aefi_bluesky.views.line_table import LineTable
 from aefi_bluesky.views.maps import LiveMap, has_display
 from aefi_bluesky.views.progress import FlightProgress
@@ -118,7 +118,7 @@ excitation = session.excitation
 clear_errors = session.port.clear_errors
 c = cat = session.catalog
 studies = study_service(session)
-run_study = study_plan(studies, scan_runs(session))
+run_study = study_plan(studies, run_maker(session))
 
 
 # A queue server's worker has no person who looks or waits.

@@ -55,21 +55,19 @@ def _study(bench):
     from aefi_bluesky.testing.builders import a_step_spec, an_object
 
     studies = InMemoryStudyRepository()
-    executor = RunEngineScanExecutor(bench.RE, bench.scan_runs, studies)
+    executor = RunEngineScanExecutor(bench.RE, bench.run_maker)
     service = StudyService(
         studies,
         executor,
         bench.description,
-        handlers=(executor,),
         at_rest=executor,
-        last_run_uid=executor.last_run_uid,
     )
     study = StudyId("study")
     service.create_study(study, an_object(), "me")
     service.configure_study(study)
     service.add_scan(study, ScanId("flown"), _spec(), ScanRole.PRE_SCAN)
     service.add_scan(study, ScanId("at rest"), a_step_spec(), ScanRole.PRE_SCAN)
-    return plans.study_plan(service, bench.scan_runs)(str(study))
+    return plans.study_plan(service, bench.run_maker)(str(study))
 
 
 def _at_rest(bench):

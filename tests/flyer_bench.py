@@ -21,7 +21,7 @@ from aefi_bluesky.devices.data_keys import SAMPLE_COLUMNS, SAMPLE_UNITS
 from aefi_bluesky.engine import RustScanAdapter, SerialConnection, VirtualConnection
 from aefi_bluesky.plans import fly_map
 from aefi_bluesky.plans.at_rest import AtRest
-from aefi_bluesky.plans.scan_runs import ScanRuns
+from aefi_bluesky.plans.run_maker import RunMaker
 from aefi_bluesky.session.configuration import load_bench
 from aefi_bluesky.session.simulated import (
     SimulationSettings,
@@ -118,10 +118,10 @@ class FlyerBench:
             user.recalibrate(calibrated)
 
     @property
-    def scan_runs(self):
+    def run_maker(self):
         """Makes runs of a study's scans."""
         at_rest = AtRest(self.x, self.y, self.sensor, self.excitation)
-        return ScanRuns(self.flyer, self.flyer._port, at_rest)
+        return RunMaker(self.flyer, self.flyer._port, at_rest)
 
     def open_samples(self, uid):
         return RunFile.create(self.folder / "raw", uid, SAMPLE_COLUMNS, SAMPLE_UNITS)

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Generator, Sequence
 
 from aefi_bluesky.domain.flight.plan import FlightPlan
-from aefi_bluesky.domain.ports import ScanInFlight, ScanObserver, ScanPort
+from aefi_bluesky.domain.ports import RunRecord, ScanInFlight, ScanObserver, ScanPort
 from aefi_bluesky.domain.results.scan_results import (
     FixChunk,
     FrameChunk,
@@ -109,7 +109,10 @@ class ObservedScanPort:
         return self._port.start_scan(flight_plan, self._tee(observer))
 
     def execute_scan(
-        self, flight_plan: FlightPlan, observer: ScanObserver
+        self,
+        flight_plan: FlightPlan,
+        observer: ScanObserver,
+        run: RunRecord | None = None,
     ) -> ScanResults:
         """See `ScanPort`."""
-        return self._port.execute_scan(flight_plan, self._tee(observer))
+        return self._port.execute_scan(flight_plan, self._tee(observer), run)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable
 from functools import partial
 from typing import TypeVar
 
-from aefi_bluesky.application.study_flight import StudyFlight, run_metadata
+from aefi_bluesky.application.begun_scan import BegunScan, run_metadata
 from aefi_bluesky.domain.bench.description import BenchDescription
 from aefi_bluesky.domain.errors import (
     InfeasibleScanError,
@@ -19,6 +19,7 @@ from aefi_bluesky.domain.feasibility.report import FeasibilityReport
 from aefi_bluesky.domain.flight.plan import FlightPlan
 from aefi_bluesky.domain.flight.planning import plan_flight
 from aefi_bluesky.domain.ports import (
+    RunRecord,
     ScanExecutor,
     ScanObserver,
     StepExecutor,
@@ -43,10 +44,6 @@ _MOST_TRIES = 20
 """How often a change is made anew because somebody else was faster."""
 
 
-def _no_run() -> None:
-    """Return None: a headless port records no run."""
-
-
 class StudyService:
     """Plans, flies and records the scans of studies.
 
@@ -65,8 +62,6 @@ class StudyService:
         Get every event after the study was stored; one that raises is logged.
     at_rest
         Measures what is not flown; without, such a scan is refused.
-    last_run_uid
-        Returns the uid of the run that the port recorded last; None if headless.
     """
 
     def __init__(
@@ -77,14 +72,12 @@ class StudyService:
         handlers: Iterable[StudyEventHandler] = (),
         *,
         at_rest: StepExecutor | None = None,
-        last_run_uid: Callable[[], str | None] = _no_run,
     ) -> None:
         self._repository = repository
         self._scan_port = scan_port
         self._bench = bench
         self._handlers = tuple(handlers)
         self._at_rest = at_rest
-        self._last_run_uid = last_run_uid
 
     def study_ids(self) -> tuple[StudyId, ...]:
         """Return the identifiers of all studies, oldest first."""
@@ -199,24 +192,28 @@ class StudyService:
         ScanPortError
             If it failed; the scan is stored as failed, with the cause.
         """
-        scan = self.next_scan(study_id)
-        if not isinstance(scan.spec, FlyScanSpec):
-            self._measures_at_rest(scan)  # or refuse, before anything begins
-        with self.next_flight(study_id) as flight:
-            if isinstance(flight.plan, FlightPlan):
-                results = self._scan_port.execute_scan(
-                    flight.plan, flight.observer(observer)
-                )
-            else:
-                results = self._measures_at_rest(flight.scan).execute_steps(
-                    flight.plan, flight.step_observer(step_observer)
-                )
-            flight.record(results)
+        flies_only = self._at_rest is None
+        with self.begin_next_scan(study_id, flies_only=flies_only) as begun:
+            results = begun.carry_out(
+                flown=partial(self._scan_port.execute_scan, run=begun.run),
+                at_rest=partial(self._execute_steps, run=begun.run),
+                observer=observer,
+                step_observer=step_observer,
+            )
+            begun.record(results)
             return results
 
+    def _execute_steps(
+        self, plan: StepPlan, observer: StepObserver, run: RunRecord
+    ) -> ScanResults:
+        assert self._at_rest is not None  # noqa: S101  else the scan was refused
+        return self._at_rest.execute_steps(plan, observer, run)
+
     @contextlib.contextmanager
-    def next_flight(self, study_id: StudyId) -> Generator[StudyFlight]:
-        """Begin the study's next scan, for who flies it inside the context.
+    def begin_next_scan(
+        self, study_id: StudyId, *, flies_only: bool = False
+    ) -> Generator[BegunScan]:
+        """Begin the study's next scan, for who carries it out inside the context.
 
         The study is held meanwhile, by nobody else. Whatever leaves the context
         before the flight's end was told fails the scan, with that as the cause:
@@ -226,6 +223,8 @@ class StudyService:
         ----------
         study_id
             The study.
+        flies_only
+            Whether a scan at rest is refused.
 
         Raises
         ------
@@ -235,14 +234,14 @@ class StudyService:
         # Asked before the study is held too: a rule says more than that it is held.
         self.next_scan(study_id)
         with self._repository.hold(study_id):
-            flight = self._begin(study_id)
+            begun = self._begin(study_id, flies_only=flies_only)
             try:
-                yield flight
+                yield begun
             except BaseException as err:
-                # Whatever ended it, the bench no longer flies this scan.
-                flight.fail(f"{type(err).__name__}: {err}")
+                # Whatever ended it, the bench no longer carries this scan out.
+                begun.fail(f"{type(err).__name__}: {err}")
                 raise
-            flight.fail("nobody told how its flight ended")
+            begun.fail("nobody told how its flight ended")
 
     def recover(self, study_id: StudyId) -> PlannedScan | None:
         """Fail the scan that is running or paused though no session flies it.
@@ -267,32 +266,22 @@ class StudyService:
         with self._repository.hold(study_id):
             return self._change(study_id, Study.fail_lost_scan)
 
-    def _begin(self, study_id: StudyId) -> StudyFlight:
-        def begin(study: Study) -> StudyFlight:
+    def _begin(self, study_id: StudyId, *, flies_only: bool) -> BegunScan:
+        def begin(study: Study) -> BegunScan:
             scan = study.next_scan()
+            if flies_only and not isinstance(scan.spec, FlyScanSpec):
+                raise _only_flown(scan)
             study.require_bench(self._bench)
             plan = self._feasible(scan.spec)
             study.start_scan(scan.id)
-            return StudyFlight(
+            return BegunScan(
                 scan,
                 plan,
-                run_metadata(study, scan),
+                RunRecord(run_metadata(study, scan)),
                 partial(self._change, study_id),
-                self._last_run_uid,
             )
 
         return self._change(study_id, begin)
-
-    def _measures_at_rest(self, scan: PlannedScan) -> StepExecutor:
-        if self._at_rest is None:
-            raise InfeasibleScanError(
-                (
-                    f"scan {scan.id!r} is a {kind_of(scan.spec)}, measured at rest, "
-                    "and what carries scans out here can only fly: run the study in "
-                    "a session (aefi study run, run_study)",
-                )
-            )
-        return self._at_rest
 
     def _feasible(self, spec: ScanSpec) -> FlightPlan | StepPlan:
         planned = (
@@ -328,3 +317,13 @@ class StudyService:
                 except Exception:
                     # What happened has happened: a listener cannot undo it.
                     logger.exception("handler %r failed", type(handler).__name__)
+
+
+def _only_flown(scan: PlannedScan) -> InfeasibleScanError:
+    return InfeasibleScanError(
+        (
+            f"scan {scan.id!r} is a {kind_of(scan.spec)}, measured at rest, and what "
+            "carries scans out here can only fly: run the study in a session "
+            "(aefi study run, run_study)",
+        )
+    )

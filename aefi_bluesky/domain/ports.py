@@ -6,10 +6,10 @@ Adapters turn the errors of their technology into those of
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Protocol, Self, runtime_checkable
+from dataclasses import dataclass, field
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -110,13 +110,43 @@ class ScanInFlight(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class RunRecord:
+    """What the run of a scan says of it, and which run that is.
+
+    Parameters
+    ----------
+    metadata
+        For the run's start document.
+    uid
+        Uid of the run, told as soon as it is open; None before, and where a port
+        records no run.
+    """
+
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    uid: str | None = None
+
+
 class ScanExecutor(Protocol):
     """Something that flies a plan to its end: all that the service needs."""
 
     def execute_scan(
-        self, flight_plan: FlightPlan, observer: ScanObserver
+        self,
+        flight_plan: FlightPlan,
+        observer: ScanObserver,
+        run: RunRecord | None = None,
     ) -> ScanResults:
         """Fly and return when the flight is over.
+
+        Parameters
+        ----------
+        flight_plan
+            What is flown, as it is: nobody plans it again.
+        observer
+            Gets the flight's chunks.
+        run
+            What the run says of the scan; a port that records runs tells its uid
+            there. None for a scan of nobody's.
 
         Raises
         ------
@@ -143,8 +173,12 @@ class StepObserver(Protocol):
 class StepExecutor(Protocol):
     """Something that measures at rest, to the end."""
 
-    def execute_steps(self, plan: StepPlan, observer: StepObserver) -> ScanResults:
+    def execute_steps(
+        self, plan: StepPlan, observer: StepObserver, run: RunRecord | None = None
+    ) -> ScanResults:
         """Measure and return when all is over; each measurement is a frame.
+
+        See `ScanExecutor.execute_scan` for the parameters.
 
         Raises
         ------

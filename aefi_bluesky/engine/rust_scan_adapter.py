@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from aefi_bluesky.domain.bench.description import BenchDescription
 from aefi_bluesky.domain.errors import IllegalTransitionError, PortBusyError
 from aefi_bluesky.domain.flight.plan import FlightPlan
-from aefi_bluesky.domain.ports import ScanObserver
+from aefi_bluesky.domain.ports import RunRecord, ScanObserver
 from aefi_bluesky.domain.results.scan_results import (
     FRAME_STATES,
     STOP_KINDS,
@@ -155,9 +155,12 @@ class RustScanAdapter:
             return self._current
 
     def execute_scan(
-        self, flight_plan: FlightPlan, observer: ScanObserver
+        self,
+        flight_plan: FlightPlan,
+        observer: ScanObserver,
+        run: RunRecord | None = None,
     ) -> ScanResults:
-        """Fly and return when the flight is over; see `ScanPort`."""
+        """Fly and return when the flight is over; no run is recorded."""
         flight = self.start_scan(flight_plan, observer)
         try:
             with self.stopped_by_signals(ENDING_SIGNALS, then=flight.stop):

@@ -67,13 +67,13 @@ class AtRest:
 
 def measure(
     bench: AtRest,
-    spec: StepSpec,
+    plan: StepPlan,
     plan_name: str,
     arguments: dict[str, Any] | None,
     md: dict[str, Any] | None,
     record: StepRecord | None = None,
 ) -> MsgGenerator[str]:
-    """Measure what a spec tells, as a run of its own.
+    """Measure what a plan tells, as a run of its own.
 
     Settings of sensor and excitation are put back, and the excitation is off, however
     it ends. What a pause cut off is measured again.
@@ -82,8 +82,8 @@ def measure(
     ----------
     bench
         What measures.
-    spec
-        What is measured.
+    plan
+        What is measured: `AtRest.plan` makes it of a spec.
     plan_name, arguments
         The plan and its arguments by name, for the start document; without arguments
         it has the spec only.
@@ -91,13 +91,8 @@ def measure(
         More for it.
     record
         Keeps what was measured, for who asks later.
-
-    Raises
-    ------
-    InfeasibleScanError
-        If the bench can't measure it; with every reason. Nothing has moved.
     """
-    plan = bench.plan(spec)
+    spec = plan.spec
     taken = record or StepRecord(plan, name="step")
     points = list(plan.points())
     start = {

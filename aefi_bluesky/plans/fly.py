@@ -137,6 +137,39 @@ def fly_spec(
         What flies.
     spec
         What is flown.
+    md, plan_name, plan_args, then
+        As of `fly_plan`.
+
+    Returns
+    -------
+    str
+        The run's uid.
+
+    Raises
+    ------
+    InfeasibleScanError
+        If the bench can't fly it; with every reason. Nothing has moved.
+    """
+    plan = flyer.plan(spec)
+    return (yield from fly_plan(flyer, plan, md, plan_name, plan_args, then))
+
+
+def fly_plan(
+    flyer: AefiFlyer,
+    plan: FlightPlan,
+    md: dict[str, Any] | None = None,
+    plan_name: str = "fly_map",
+    plan_args: dict[str, Any] | None = None,
+    then: Callable[[str, FlightPlan], MsgGenerator[None]] | None = None,
+) -> MsgGenerator[str]:
+    """Fly a plan as it is, as a run of its own.
+
+    Parameters
+    ----------
+    flyer
+        What flies.
+    plan
+        What is flown; whoever made it has seen to it that the bench can.
     md
         More for the start document.
     plan_name, plan_args
@@ -150,13 +183,7 @@ def fly_spec(
     -------
     str
         The run's uid.
-
-    Raises
-    ------
-    InfeasibleScanError
-        If the bench can't fly it; with every reason. Nothing has moved.
     """
-    plan = flyer.plan(spec)
     told: dict[str, Any] = {"plan_name": plan_name}
     if plan_args is not None:
         told["plan_args"] = plan_args

@@ -116,7 +116,7 @@ def step_map(
         differential=differential,
     )
     bench = AtRest(stage_x, stage_y, sensor, excitation)
-    return (yield from measure(bench, spec, "step_map", arguments, md))
+    return (yield from measure(bench, bench.plan(spec), "step_map", arguments, md))
 
 
 @device_names(**_NAMES)
@@ -174,7 +174,7 @@ def measure_point(
         differential=differential,
     )
     bench = AtRest(stage_x, stage_y, sensor, excitation)
-    return (yield from measure(bench, spec, "measure_point", arguments, md))
+    return (yield from measure(bench, bench.plan(spec), "measure_point", arguments, md))
 
 
 @device_names(**_NAMES)
@@ -232,7 +232,7 @@ def time_series(
         settle_s=settle_s,
     )
     bench = AtRest(stage_x, stage_y, sensor, excitation)
-    return (yield from measure(bench, spec, "time_series", arguments, md))
+    return (yield from measure(bench, bench.plan(spec), "time_series", arguments, md))
 
 
 @device_names(**_NAMES)
@@ -293,4 +293,5 @@ def frequency_sequence(
         differential=differential,
     )
     bench = AtRest(stage_x, stage_y, sensor, excitation)
-    return (yield from measure(bench, spec, "frequency_sequence", arguments, md))
+    plan = bench.plan(spec)
+    return (yield from measure(bench, plan, "frequency_sequence", arguments, md))

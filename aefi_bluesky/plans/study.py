@@ -5,13 +5,12 @@ from typing import Any
 
 from bluesky.utils import MsgGenerator, RunEngineControlException
 
-from aefi_bluesky.application.study_flight import StudyFlight
+from aefi_bluesky.application.begun_scan import BegunScan
 from aefi_bluesky.application.study_service import StudyService
 from aefi_bluesky.domain.errors import ScanAbortedError
-from aefi_bluesky.domain.flight.plan import FlightPlan
 from aefi_bluesky.domain.results.scan_results import ScanState
 from aefi_bluesky.domain.study.events import StudyId
-from aefi_bluesky.plans.scan_runs import ScanRun, ScanRuns
+from aefi_bluesky.plans.run_maker import RunMaker, RunOfScan
 from aefi_bluesky.plans.stubs import is_carried_out
 
 HALTED_CAUSE = "its plan was closed before the scan's end, as a halt does"
@@ -19,7 +18,7 @@ HALTED_CAUSE = "its plan was closed before the scan's end, as a halt does"
 
 
 def study_plan(
-    studies: StudyService, runs: ScanRuns
+    studies: StudyService, runs: RunMaker
 ) -> Callable[..., MsgGenerator[list[str]]]:
     """Return the plan ``run_study`` of a session's studies.
 
@@ -29,7 +28,7 @@ def study_plan(
     Parameters
     ----------
     studies
-        The studies; its uid of the last run is that of one of `runs`.
+        The studies.
     runs
         Makes runs of scans.
     """
@@ -89,32 +88,27 @@ def study_plan(
     def run_next(
         study: StudyId, told: dict[str, Any], md: dict[str, Any]
     ) -> MsgGenerator[tuple[str, ScanState]]:
-        with studies.next_flight(study) as flight:
-            run = run_of(flight)
+        with studies.begin_next_scan(study) as begun:
+            made = begun.carry_out(flown=runs.of_flight, at_rest=runs.of_steps)
             try:
-                uid = yield from run.plan(md | flight.metadata, "run_study", told)
+                uid = yield from made.plan(begun.run, md, "run_study", told)
             except RunEngineControlException:
                 # Asked to end: what has flown has come to rest.
-                record_interrupted(flight, run)
+                record_interrupted(begun, made)
                 raise
             except GeneratorExit:
-                flight.fail(HALTED_CAUSE)
+                begun.fail(HALTED_CAUSE)
                 raise
-            results = run.results()
-            flight.record(results)
+            results = made.results()
+            begun.record(results)
         return uid, results.state
 
-    def run_of(flight: StudyFlight) -> ScanRun:
-        if isinstance(flight.plan, FlightPlan):
-            return runs.of_flight(flight.plan, flight.observer())
-        return runs.of_steps(flight.plan, flight.step_observer())
-
-    def record_interrupted(flight: StudyFlight, run: ScanRun) -> None:
+    def record_interrupted(begun: BegunScan, made: RunOfScan) -> None:
         try:
-            results = run.results(interrupted=True)
+            results = made.results(interrupted=True)
         except ScanAbortedError as err:
-            flight.fail(f"{type(err).__name__}: {err}")
+            begun.fail(f"{type(err).__name__}: {err}")
         else:
-            flight.record(results)
+            begun.record(results)
 
     return run_study

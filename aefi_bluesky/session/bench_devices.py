@@ -30,12 +30,12 @@ from aefi_bluesky.engine import RustScanAdapter, SerialConnection, VirtualConnec
 from aefi_bluesky.session.choices import BenchKind
 from aefi_bluesky.session.configuration import BenchConfiguration
 from aefi_bluesky.session.folders import SessionFolders
-from aefi_bluesky.session.run_spools import RunSpools
 from aefi_bluesky.session.simulated import (
     SimulationSettings,
     SimulatorProcess,
     simulated_bench,
 )
+from aefi_bluesky.session.spools_of_runs import SpoolsOfRuns
 from aefi_bluesky.storage.local.calibration_file import CalibrationFile
 from aefi_bluesky.storage.runs.sample_file import RunFile
 
@@ -118,7 +118,7 @@ def open_bench(
     configuration: BenchConfiguration,
     simulation: SimulationSettings | None = None,
     observers: Sequence[ScanObserver] = (),
-    spools: RunSpools | None = None,
+    spools: SpoolsOfRuns | None = None,
 ) -> Generator[BenchDevices, None, None]:
     """Build the devices of a bench, and leave it at rest and dark on leaving.
 
@@ -194,7 +194,7 @@ def _scan_port(
     configuration: BenchConfiguration,
     settings: SimulationSettings,
     folders: SessionFolders,
-    spools: RunSpools | None,
+    spools: SpoolsOfRuns | None,
 ) -> tuple[RustScanAdapter, Any]:
     description = configuration.description()
     if kind == "virtual":

@@ -21,7 +21,6 @@ from aefi_bluesky.session.configuration import load_bench
 from aefi_bluesky.session.ground import Ground, held_ground
 from aefi_bluesky.session.log_file import log_to
 from aefi_bluesky.session.run_metadata import run_metadata
-from aefi_bluesky.session.run_spools import RunSpools
 from aefi_bluesky.session.signals import (
     CtrlC,
     StopMotion,
@@ -29,6 +28,7 @@ from aefi_bluesky.session.signals import (
     WaitForRun,
 )
 from aefi_bluesky.session.simulated import SimulationSettings
+from aefi_bluesky.session.spools_of_runs import SpoolsOfRuns
 from aefi_bluesky.storage.runs.writer import DocumentWriter
 from aefi_bluesky.storage.tiled.client import connect
 from aefi_bluesky.storage.tiled.server import TiledServer
@@ -135,7 +135,7 @@ class Session(BenchDevices):
             stack.enter_context(log_to(folders.log))
             metadata = stack.enter_context(run_metadata(folders.metadata))
             metadata.update(md or {})
-            spools = RunSpools()
+            spools = SpoolsOfRuns()
             uri, key = ground.tiled_address()
             catalog = connect(uri, key)
             stack.callback(catalog.context.close)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from bluesky import RunEngine
 from bluesky.utils import RunEngineInterrupted
 
-from aefi_bluesky.application.study_flight import run_metadata
 from aefi_bluesky.application.study_service import StudyService
 from aefi_bluesky.domain.flight.plan import FlightPlan
 from aefi_bluesky.domain.ports import (
+    RunRecord,
     ScanObserver,
     StepObserver,
     StudyEventHandler,
@@ -19,9 +18,8 @@ from aefi_bluesky.domain.ports import (
 )
 from aefi_bluesky.domain.results.scan_results import ScanResults
 from aefi_bluesky.domain.step.planning import StepPlan
-from aefi_bluesky.domain.study.events import ScanStarted, StudyEvent
 from aefi_bluesky.plans.at_rest import AtRest
-from aefi_bluesky.plans.scan_runs import ScanRun, ScanRuns
+from aefi_bluesky.plans.run_maker import RunMaker, RunOfScan
 from aefi_bluesky.session.composition import Session
 from aefi_bluesky.storage.local.study_repository import SqliteStudyRepository
 
@@ -32,49 +30,23 @@ class RunEngineScanExecutor:
     What is flown is the plan `fly_map`, what is measured at rest `step_map` and its
     like.
 
-    A handler of the study's events too, so that the run's start document tells the
-    study, the scan, its role and the object, and that a scan's run is known, whoever
-    flies it.
-
     Parameters
     ----------
     engine
         Runs the plans.
     runs
         Makes runs of scans.
-    repository
-        Where the studies of the events are.
     """
 
-    def __init__(
-        self,
-        engine: RunEngine,
-        runs: ScanRuns,
-        repository: StudyRepository,
-    ) -> None:
+    def __init__(self, engine: RunEngine, runs: RunMaker) -> None:
         self._engine = engine
         self._runs = runs
-        self._repository = repository
-        self._study: dict[str, Any] = {}
-        self._last_run_uid: str | None = None
-        engine.subscribe(self._take_start, "start")
-
-    def _take_start(self, _name: str, doc: dict[str, Any]) -> None:
-        self._last_run_uid = doc["uid"]
-
-    def last_run_uid(self) -> str | None:
-        """Return the uid of the last scan's run; None if none was opened."""
-        return self._last_run_uid
-
-    def handle(self, event: StudyEvent) -> None:
-        """Keep what the next run's start document says of its study."""
-        if isinstance(event, ScanStarted):
-            self._last_run_uid = None
-            study = self._repository.get(event.study_id)
-            self._study = run_metadata(study, study.scan(event.scan_id))
 
     def execute_scan(
-        self, flight_plan: FlightPlan, observer: ScanObserver
+        self,
+        flight_plan: FlightPlan,
+        observer: ScanObserver,
+        run: RunRecord | None = None,
     ) -> ScanResults:
         """Fly and return when the run is closed; see `ScanExecutor`.
 
@@ -83,28 +55,30 @@ class RunEngineScanExecutor:
         ScanAbortedError
             If the run was interrupted before its flight began.
         """
-        return self._carry_out(self._runs.of_flight(flight_plan, observer))
+        return self._carry_out(self._runs.of_flight(flight_plan, observer), run)
 
-    def execute_steps(self, plan: StepPlan, observer: StepObserver) -> ScanResults:
+    def execute_steps(
+        self, plan: StepPlan, observer: StepObserver, run: RunRecord | None = None
+    ) -> ScanResults:
         """Measure and return when the run is closed; see `StepExecutor`."""
-        return self._carry_out(self._runs.of_steps(plan, observer))
+        return self._carry_out(self._runs.of_steps(plan, observer), run)
 
-    def _carry_out(self, run: ScanRun) -> ScanResults:
+    def _carry_out(self, made: RunOfScan, run: RunRecord | None) -> ScanResults:
         try:
-            self._engine(run.plan(self._study))
+            self._engine(made.plan(run or RunRecord()))
         except RunEngineInterrupted:
             # Nobody is here who could resume: the run is closed with its cause.
             self._engine.abort("interrupted")
-            return run.results(interrupted=True)
-        return run.results()
+            return made.results(interrupted=True)
+        return made.results()
 
 
-def scan_runs(session: Session) -> ScanRuns:
+def run_maker(session: Session) -> RunMaker:
     """Return what makes runs of scans in a session."""
     at_rest = AtRest(
         session.stage_x, session.stage_y, session.sensor, session.excitation
     )
-    return ScanRuns(session.flyer, session.observed, at_rest)
+    return RunMaker(session.flyer, session.observed, at_rest)
 
 
 def study_service(
@@ -134,14 +108,13 @@ def study_service(
         if repository is None
         else repository
     )
-    executor = RunEngineScanExecutor(session.RE, scan_runs(session), studies)
+    executor = RunEngineScanExecutor(session.RE, run_maker(session))
     service = StudyService(
         studies,
         executor,
         session.bench,
-        handlers=(executor, *handlers),
+        handlers=handlers,
         at_rest=executor,
-        last_run_uid=executor.last_run_uid,
     )
     session.users.append(service)
     return service

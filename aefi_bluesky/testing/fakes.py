@@ -17,7 +17,7 @@ from aefi_bluesky.domain.errors import (
     ScanPortError,
 )
 from aefi_bluesky.domain.flight.plan import FlightPlan
-from aefi_bluesky.domain.ports import ScanObserver
+from aefi_bluesky.domain.ports import RunRecord, ScanObserver
 from aefi_bluesky.domain.results.scan_results import (
     FixChunk,
     FrameChunk,
@@ -91,9 +91,12 @@ class FakeScanPort:
             return self._current
 
     def execute_scan(
-        self, flight_plan: FlightPlan, observer: ScanObserver
+        self,
+        flight_plan: FlightPlan,
+        observer: ScanObserver,
+        run: RunRecord | None = None,
     ) -> ScanResults:
-        """Fly and return when the flight is over; see `ScanPort`."""
+        """Fly and return when the flight is over; no run is recorded."""
         flight = self.start_scan(flight_plan, observer)
         try:
             while (results := flight.wait(1.0)) is None:

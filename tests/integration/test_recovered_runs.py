@@ -13,7 +13,7 @@ from aefi_bluesky.domain.errors import StorageError
 from aefi_bluesky.engine import SpooledFlight
 from aefi_bluesky.session import SessionFolders
 from aefi_bluesky.session.recovery import close_runs, recover_spools
-from aefi_bluesky.session.run_spools import RunSpools
+from aefi_bluesky.session.spools_of_runs import SpoolsOfRuns
 from aefi_bluesky.storage.runs.journal import RunJournal, journal_documents
 from aefi_bluesky.storage.tiled.client import connect
 from aefi_bluesky.storage.tiled.server import TiledServer
@@ -28,7 +28,7 @@ class Dead:
 
     def __init__(self, engine, root):
         self.folders = SessionFolders(root)
-        spools, self.seen = RunSpools(), Recorder()
+        spools, self.seen = SpoolsOfRuns(), Recorder()
         bench = VirtualBench(
             engine,
             root,
@@ -132,7 +132,7 @@ def test_spool_names_the_run_of_its_flight(dead):
 
 
 def test_spool_stays_until_its_run_is_stored(tmp_path):
-    spools, spool = RunSpools(), tmp_path / "a.spool"
+    spools, spool = SpoolsOfRuns(), tmp_path / "a.spool"
     spool.touch()
     spools("start", {"uid": "run", "scan_id": 3, "study": {"id": "s", "scan": "1"}})
     assert spools.current_run()["study"] == {"id": "s", "scan": "1"}

@@ -47,16 +47,15 @@ class Campaign:
         self.bench = bench
         self.events = []
         self.repository = SqliteStudyRepository(folder / "studies.sqlite")
-        executor = RunEngineScanExecutor(bench.RE, bench.scan_runs, self.repository)
+        executor = RunEngineScanExecutor(bench.RE, bench.run_maker)
         self.service = StudyService(
             self.repository,
             executor,
             bench.description,
-            handlers=(executor, self),
+            handlers=(self,),
             at_rest=executor,
-            last_run_uid=executor.last_run_uid,
         )
-        self.run_study = study_plan(self.service, bench.scan_runs)
+        self.run_study = study_plan(self.service, bench.run_maker)
         self.service.create_study("ball", an_object(), "me")
         self.service.configure_study("ball")
         for scan, spec in specs.items():

@@ -37,14 +37,12 @@ def studies():
 
 @pytest.fixture
 def service(bench, studies):
-    executor = RunEngineScanExecutor(bench.RE, bench.scan_runs, studies)
+    executor = RunEngineScanExecutor(bench.RE, bench.run_maker)
     return StudyService(
         studies,
         executor,
         bench.description,
-        handlers=(executor,),
         at_rest=executor,
-        last_run_uid=executor.last_run_uid,
     )
 
 

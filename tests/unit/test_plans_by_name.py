@@ -29,7 +29,7 @@ from aefi_bluesky.devices import (
 )
 from aefi_bluesky.domain.bench.calibration import Calibration
 from aefi_bluesky.plans import device_names
-from aefi_bluesky.plans.scan_runs import ScanRuns
+from aefi_bluesky.plans.run_maker import RunMaker
 from aefi_bluesky.testing.builders import a_bench
 from aefi_bluesky.testing.fakes import FakeScanPort
 
@@ -149,7 +149,7 @@ def a_flyer():
 def a_study_plan():
     studies = StudyService(InMemoryStudyRepository(), FakeScanPort(), a_bench())
     nothing: Any = None  # none of them is asked for anything
-    return plans.study_plan(studies, ScanRuns(a_flyer(), nothing, nothing))
+    return plans.study_plan(studies, RunMaker(a_flyer(), nothing, nothing))
 
 
 @pytest.fixture(scope="module")

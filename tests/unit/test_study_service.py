@@ -68,7 +68,7 @@ class LoggedPort(FakeScanPort):
         self.log = log
         self.meanwhile = lambda: None
 
-    def execute_scan(self, flight_plan, observer):
+    def execute_scan(self, flight_plan, observer, run=None):
         self.log.append("flown")
         self.meanwhile()
         return super().execute_scan(flight_plan, observer)
@@ -140,12 +140,13 @@ def test_observer_sees_the_flight_of_the_planned_spec(service, observer, port):
 
 
 def test_run_of_the_port_is_recorded(repository, observer):
-    service = StudyService(
-        repository,
-        FakeScanPort(),
-        a_bench(),
-        last_run_uid=lambda: "uid-7",
-    )
+    class Recording(FakeScanPort):
+        def execute_scan(self, flight_plan, observer, run=None):
+            assert run.metadata["study"]["scan"] == SCAN
+            run.uid = "uid-7"
+            return super().execute_scan(flight_plan, observer, run)
+
+    service = StudyService(repository, Recording(), a_bench())
     service.execute_next_scan(STUDY, observer)
     assert repository.get(STUDY).scan(SCAN).run_uid == "uid-7"
 
@@ -324,7 +325,7 @@ def test_pauses_of_the_flight_are_those_of_the_scan(
 ):
     states = []
 
-    def hold(flight_plan, watched):
+    def hold(flight_plan, watched, run=None):
         for state in (
             *(ScanState.FLYING, ScanState.PAUSING, ScanState.PAUSED),
             *(ScanState.PAUSED, ScanState.FLYING),
@@ -454,9 +455,9 @@ def is_free(repository):
 
 
 def test_a_flight_is_held_until_its_end_is_told(service, repository, port, observer):
-    with service.next_flight(STUDY) as flight:
+    with service.begin_next_scan(STUDY) as flight:
         assert (flight.scan.id, flight.plan.spec) == (SCAN, a_spec())
-        assert flight.metadata["study"]["scan"] == SCAN
+        assert flight.run.metadata["study"]["scan"] == SCAN
         assert scan_of(repository).state is PlannedScanState.RUNNING
         with pytest.raises(StudyBusyError):
             is_free(repository)
@@ -467,7 +468,7 @@ def test_a_flight_is_held_until_its_end_is_told(service, repository, port, obser
 
 @pytest.mark.parametrize("error", [ScanPortError("no answer"), GeneratorExit("closed")])
 def test_what_leaves_a_flight_fails_its_scan(service, repository, error):
-    with pytest.raises(type(error)), service.next_flight(STUDY):
+    with pytest.raises(type(error)), service.begin_next_scan(STUDY):
         raise error
     scan = scan_of(repository)
     assert scan.state is PlannedScanState.FAILED
@@ -476,14 +477,14 @@ def test_what_leaves_a_flight_fails_its_scan(service, repository, error):
 
 
 def test_a_flight_whose_end_nobody_told_has_failed(service, repository):
-    with service.next_flight(STUDY):
+    with service.begin_next_scan(STUDY):
         pass
     assert scan_of(repository).cause == "nobody told how its flight ended"
 
 
 def test_the_end_that_was_told_first_stays(service, repository):
     def fly():
-        with service.next_flight(STUDY) as flight:
+        with service.begin_next_scan(STUDY) as flight:
             flight.fail("the stage was halted")
             raise ScanPortError("something later")
 
@@ -499,7 +500,7 @@ def test_results_that_cannot_be_stored_are_no_failed_flight(
         raise OSError("no space left")
 
     def fly():
-        with service.next_flight(STUDY) as flight:
+        with service.begin_next_scan(STUDY) as flight:
             results = port.execute_scan(flight.plan, observer)
             with monkeypatch.context() as patch:
                 patch.setattr(repository, "save", full)

@@ -7,7 +7,7 @@ from pathlib import Path
 from aefi_bluesky.application.study_service import StudyService
 from aefi_bluesky.domain.errors import DeviceUnavailableError, StorageError
 from aefi_bluesky.domain.flight.plan import FlightPlan
-from aefi_bluesky.domain.ports import ScanObserver
+from aefi_bluesky.domain.ports import RunRecord, ScanObserver
 from aefi_bluesky.domain.results.scan_results import ScanResults
 from aefi_bluesky.session.calibrations import measured_bench
 from aefi_bluesky.session.configuration import load_bench
@@ -19,7 +19,10 @@ class Grounded:
     """A `ScanExecutor` that flies nothing: studies are planned without a bench."""
 
     def execute_scan(
-        self, flight_plan: FlightPlan, observer: ScanObserver
+        self,
+        flight_plan: FlightPlan,
+        observer: ScanObserver,
+        run: RunRecord | None = None,
     ) -> ScanResults:
         """Refuse.
 

@@ -13,7 +13,7 @@ from aefi_bluesky.storage.runs.journal import KEPT_SUFFIX, journal_documents
 from aefi_bluesky.storage.runs.sorting import merged, sorted_run
 from aefi_bluesky.storage.runs.upload import (
     ClientFactory,
-    RunUpload,
+    TiledUpload,
     remove_unfinished,
 )
 from aefi_bluesky.storage.tiled import consolidator
@@ -56,7 +56,7 @@ def upload_journal(path: Path, open_client: ClientFactory) -> str:
     if documents[-1][0] != "stop":
         raise StorageError(f"journal {path} has no run from start to stop")
     if not _has_whole_run(uid, open_client):
-        upload = RunUpload(uid, lambda: documents, open_client)
+        upload = TiledUpload(uid, lambda: documents, open_client)
         with contextlib.closing(upload):
             for item in merged(sorted_run(uid, documents)):
                 upload.send(item)

@@ -19,7 +19,7 @@ DocumentSource = Callable[[], Sequence[tuple[str, dict[str, Any]]]]
 """Returns all documents of a run that there are, from its start; may raise."""
 
 
-class RunUpload:
+class TiledUpload:
     """Send the documents of one run to Tiled until the first failure.
 
     After it nothing more is sent, so that a half-written run never gets a stop

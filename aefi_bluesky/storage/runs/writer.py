@@ -15,7 +15,7 @@ from typing import Any
 from aefi_bluesky.storage.runs.journal import RunJournal
 from aefi_bluesky.storage.runs.plain_documents import plain
 from aefi_bluesky.storage.runs.sorting import RunSorter, SortedDocument, merged
-from aefi_bluesky.storage.runs.upload import ClientFactory, DocumentSource, RunUpload
+from aefi_bluesky.storage.runs.upload import ClientFactory, DocumentSource, TiledUpload
 from aefi_bluesky.storage.tiled import consolidator
 
 MAX_WAITING = 100_000
@@ -61,7 +61,7 @@ class _Run:
     """A run under way: where it is kept, and how it goes to Tiled."""
 
     journal: RunJournal
-    upload: RunUpload
+    upload: TiledUpload
     is_reported: bool = False
 
 
@@ -225,7 +225,7 @@ class DocumentWriter:
         run = self._runs.get(uid)
         if run is None:
             journal = RunJournal(self._backup_folder, uid)
-            upload = RunUpload(uid, self._documents_of(journal), self._open_client)
+            upload = TiledUpload(uid, self._documents_of(journal), self._open_client)
             run = self._runs[uid] = _Run(journal, upload)
         with self._noting_errors(f"run {uid} has no backup"):
             run.journal.append(name, document)

@@ -1,8 +1,9 @@
-"""What every `ScanPort` promises.
+"""What every `ScanExecutor` promises, and every `ScanPort` beside it.
 
 A subclass named ``Test...`` gives the fixtures ``scan_port`` (a fresh port, its bench
 ready) and ``flight_plan`` (a plan of at least ten lines, so that a pause right after
-the start comes before its end).
+the start comes before its end), the ``bench`` that it was planned for, and whether it
+``records_runs``.
 """
 
 # ruff: noqa: S101  (a test suite: its asserts are meant)
@@ -10,6 +11,7 @@ the start comes before its end).
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -22,8 +24,16 @@ from aefi_bluesky.domain.errors import (
     PortBusyError,
     ScanPortError,
 )
+from aefi_bluesky.domain.feasibility.report import FeasibilityReport
 from aefi_bluesky.domain.flight.plan import FlightPlan
-from aefi_bluesky.domain.ports import ScanInFlight, ScanObserver, ScanPort
+from aefi_bluesky.domain.flight.planning import compile_flight, plan_flight
+from aefi_bluesky.domain.ports import (
+    RunRecord,
+    ScanExecutor,
+    ScanInFlight,
+    ScanObserver,
+    ScanPort,
+)
 from aefi_bluesky.domain.results.scan_results import (
     CHANNELS,
     FRAME_STATES,
@@ -32,6 +42,7 @@ from aefi_bluesky.domain.results.scan_results import (
     ScanResults,
     ScanState,
 )
+from aefi_bluesky.testing.builders import a_bench
 from aefi_bluesky.testing.fakes import BrokenObserver, RecordingObserver
 
 PATIENCE_S = 60.0
@@ -103,13 +114,16 @@ def _abort(flight: ScanInFlight) -> None:
     flight.abort()
 
 
-class ScanPortContract:
-    """The promises of `ScanPort` and `ScanInFlight`."""
+class ScanExecutorContract:
+    """The promises of `ScanExecutor`: whoever flies a plan to its end."""
 
-    # How a flight ends
+    bench = a_bench()
+    """The bench that plans of this suite are for."""
+    records_runs = False
+    """Whether each flight is a run with a uid."""
 
     def test_completed_flight_accounts_for_every_frame(
-        self, scan_port: ScanPort, flight_plan: FlightPlan
+        self, scan_port: ScanExecutor, flight_plan: FlightPlan
     ) -> None:
         """Every planned frame has one state when the last line was flown."""
         results = scan_port.execute_scan(flight_plan, RecordingObserver())
@@ -118,6 +132,120 @@ class ScanPortContract:
         assert not results.position_suspect
         assert results.frames.get(FrameState.NOT_REACHED, 0) == 0
         _check_ledger(results, flight_plan)
+
+    def test_frames_of_a_line_come_before_the_line(
+        self, scan_port: ScanExecutor, flight_plan: FlightPlan
+    ) -> None:
+        """Whoever gets a line has all its frames."""
+        observer = RecordingObserver()
+        scan_port.execute_scan(flight_plan, observer)
+        open_lines = {line.index: line.n_frames for line in flight_plan.lines}
+        for told in observer.told:
+            for line in told.value["line"] if told.name == "frames_ended" else ():
+                open_lines[line] -= 1
+            for line in told.value["line"] if told.name == "lines_ended" else ():
+                assert open_lines.pop(line) == 0
+        assert not open_lines
+
+    def test_every_frame_comes_once_with_its_planned_centre(
+        self, scan_port: ScanExecutor, flight_plan: FlightPlan
+    ) -> None:
+        """Frames keep the identifiers of the plan."""
+        observer = RecordingObserver()
+        results = scan_port.execute_scan(flight_plan, observer)
+        frames = np.array(observer.column("frames_ended", "frame"))
+        x_mm = observer.column("frames_ended", "x_nominal")
+        assert sorted(frames) == list(range(flight_plan.n_frames))
+        np.testing.assert_array_equal(x_mm, flight_plan.frame_x_mm[frames])
+        _check_states(observer, results)
+
+    def test_records_are_counted(
+        self, scan_port: ScanExecutor, flight_plan: FlightPlan
+    ) -> None:
+        """What was handed out is what the results count; nothing is lost."""
+        observer = RecordingObserver()
+        results = scan_port.execute_scan(flight_plan, observer)
+        assert len(observer.column("readings_taken", "t_end")) == results.n_readings
+        assert len(observer.column("fixes_taken", "axis")) == results.n_fixes
+        assert not any(results.n_lost.values())
+
+    @pytest.mark.parametrize("kind", list(COLUMNS))
+    def test_chunks_have_the_documented_columns(
+        self, scan_port: ScanExecutor, flight_plan: FlightPlan, kind: str
+    ) -> None:
+        """Names are those of `results.scan_results`; arrays are read-only."""
+        observer = RecordingObserver()
+        scan_port.execute_scan(flight_plan, observer)
+        chunks = observer.values(kind)
+        assert chunks
+        for chunk in chunks:
+            assert set(chunk.data) == COLUMNS[kind]
+            assert not any(column.flags.writeable for column in chunk.data.values())
+
+    def test_broken_observer_does_not_end_the_flight(
+        self,
+        scan_port: ScanExecutor,
+        flight_plan: FlightPlan,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """A view that raises is logged, and told everything that follows."""
+        observer = BrokenObserver()
+        results = scan_port.execute_scan(flight_plan, observer)
+        assert results.state is ScanState.COMPLETED
+        assert set(observer.names) >= {"flight_started", "lines_ended", "flight_ended"}
+        logged = [record for record in caplog.records if record.exc_info]
+        assert len(logged) == len(observer.told)
+
+    def test_bench_is_free_after_a_flight(
+        self, scan_port: ScanExecutor, flight_plan: FlightPlan
+    ) -> None:
+        """One flight follows the other over the same port."""
+        for _ in range(2):
+            results = scan_port.execute_scan(flight_plan, RecordingObserver())
+            assert results.state is ScanState.COMPLETED
+
+    def test_flown_is_the_plan_and_nothing_else(
+        self, scan_port: ScanExecutor, flight_plan: FlightPlan
+    ) -> None:
+        """Nobody plans again what was accepted: the observer is shown that plan."""
+        observer = RecordingObserver()
+        scan_port.execute_scan(flight_plan, observer)
+        (flown,) = observer.values("flight_started")
+        assert flown is flight_plan
+
+    def test_plan_that_planning_would_refuse_is_flown(
+        self, scan_port: ScanExecutor, flight_plan: FlightPlan
+    ) -> None:
+        """Who compiled it knows what he does; frame for frame it is what he planned."""
+        spec = dataclasses.replace(flight_plan.spec, min_readings_per_frame=1_000_000)
+        assert isinstance(plan_flight(spec, self.bench), FeasibilityReport)
+        plan = compile_flight(spec, self.bench)
+        observer = RecordingObserver()
+        with contextlib.suppress(ScanPortError):  # too few readings in each frame
+            scan_port.execute_scan(plan, observer)
+        for name, planned in (
+            ("x_nominal", plan.frame_x_mm),
+            ("y_nominal", plan.frame_y_mm),
+        ):
+            frames = np.array(observer.column("frames_ended", "frame"))
+            assert sorted(set(frames)) == list(range(plan.n_frames))
+            found = observer.column("frames_ended", name)
+            np.testing.assert_array_equal(found, planned[frames])
+
+    def test_run_is_told_where_one_is_recorded(
+        self, scan_port: ScanExecutor, flight_plan: FlightPlan
+    ) -> None:
+        """What the run is to say of the scan is not changed."""
+        run = RunRecord({"study": {"id": "study"}})
+        scan_port.execute_scan(flight_plan, RecordingObserver(), run)
+        assert run.metadata == {"study": {"id": "study"}}
+        assert (run.uid is not None) is self.records_runs
+
+
+class ScanPortContract(ScanExecutorContract):
+    """The promises of `ScanPort` and `ScanInFlight`."""
+
+    # How a flight ends
 
     @pytest.mark.parametrize(
         ("end", "state"), [(_stop, ScanState.STOPPED), (_abort, ScanState.ABORTED)]
@@ -198,69 +326,6 @@ class ScanPortContract:
         assert observer.values("flight_ended") == [results]
         assert observer.values("state_changed")[-1] is ScanState.COMPLETED
 
-    def test_frames_of_a_line_come_before_the_line(
-        self, scan_port: ScanPort, flight_plan: FlightPlan
-    ) -> None:
-        """Whoever gets a line has all its frames."""
-        observer = RecordingObserver()
-        scan_port.execute_scan(flight_plan, observer)
-        open_lines = {line.index: line.n_frames for line in flight_plan.lines}
-        for told in observer.told:
-            for line in told.value["line"] if told.name == "frames_ended" else ():
-                open_lines[line] -= 1
-            for line in told.value["line"] if told.name == "lines_ended" else ():
-                assert open_lines.pop(line) == 0
-        assert not open_lines
-
-    def test_every_frame_comes_once_with_its_planned_centre(
-        self, scan_port: ScanPort, flight_plan: FlightPlan
-    ) -> None:
-        """Frames keep the identifiers of the plan."""
-        observer = RecordingObserver()
-        results = scan_port.execute_scan(flight_plan, observer)
-        frames = np.array(observer.column("frames_ended", "frame"))
-        x_mm = observer.column("frames_ended", "x_nominal")
-        assert sorted(frames) == list(range(flight_plan.n_frames))
-        np.testing.assert_array_equal(x_mm, flight_plan.frame_x_mm[frames])
-        _check_states(observer, results)
-
-    def test_records_are_counted(
-        self, scan_port: ScanPort, flight_plan: FlightPlan
-    ) -> None:
-        """What was handed out is what the results count; nothing is lost."""
-        observer = RecordingObserver()
-        results = scan_port.execute_scan(flight_plan, observer)
-        assert len(observer.column("readings_taken", "t_end")) == results.n_readings
-        assert len(observer.column("fixes_taken", "axis")) == results.n_fixes
-        assert not any(results.n_lost.values())
-
-    @pytest.mark.parametrize("kind", list(COLUMNS))
-    def test_chunks_have_the_documented_columns(
-        self, scan_port: ScanPort, flight_plan: FlightPlan, kind: str
-    ) -> None:
-        """Names are those of `results.scan_results`; arrays are read-only."""
-        observer = RecordingObserver()
-        scan_port.execute_scan(flight_plan, observer)
-        chunks = observer.values(kind)
-        assert chunks
-        for chunk in chunks:
-            assert set(chunk.data) == COLUMNS[kind]
-            assert not any(column.flags.writeable for column in chunk.data.values())
-
-    def test_broken_observer_does_not_end_the_flight(
-        self,
-        scan_port: ScanPort,
-        flight_plan: FlightPlan,
-        caplog: pytest.LogCaptureFixture,
-    ) -> None:
-        """A view that raises is logged, and told everything that follows."""
-        observer = BrokenObserver()
-        results = scan_port.execute_scan(flight_plan, observer)
-        assert results.state is ScanState.COMPLETED
-        assert set(observer.names) >= {"flight_started", "lines_ended", "flight_ended"}
-        logged = [record for record in caplog.records if record.exc_info]
-        assert len(logged) == len(observer.told)
-
     # Pause and resume
 
     def test_waiting_for_a_paused_flight_ends_with_the_time(
@@ -328,14 +393,6 @@ class ScanPortContract:
                 scan_port.start_scan(flight_plan, RecordingObserver())
             flight.resume()
             assert _ended(flight).state is ScanState.COMPLETED
-
-    def test_bench_is_free_after_a_flight(
-        self, scan_port: ScanPort, flight_plan: FlightPlan
-    ) -> None:
-        """One flight follows the other over the same port."""
-        for _ in range(2):
-            results = scan_port.execute_scan(flight_plan, RecordingObserver())
-            assert results.state is ScanState.COMPLETED
 
     # Progress
 

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 _KEPT = ("uid", "scan_id", "study")
 
 
-class RunSpools(NoRuns):
+class SpoolsOfRuns(NoRuns):
     """A callback of the RunEngine that keeps each run's spools until it is stored.
 
     The documents of a run that is over may be in memory only, for as long as a slow

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from aefi_bluesky.application.pause_recorder import (
     PauseRecorder,
@@ -12,17 +12,19 @@ from aefi_bluesky.application.pause_recorder import (
 )
 from aefi_bluesky.application.silent_observer import SilentObserver
 from aefi_bluesky.domain.flight.plan import FlightPlan
-from aefi_bluesky.domain.ports import ScanObserver, StepObserver
+from aefi_bluesky.domain.ports import RunRecord, ScanObserver, StepObserver
 from aefi_bluesky.domain.results.scan_results import ScanResults
 from aefi_bluesky.domain.step.planning import StepPlan
 from aefi_bluesky.domain.study.planned_scan import PlannedScan
 from aefi_bluesky.domain.study.study import Study
 
+_T = TypeVar("_T")
+
 StudyChange = Callable[[Callable[[Study], None]], None]
 """Loads a study, does to it what is given, and stores it."""
 
 
-class StudyFlight:
+class BegunScan:
     """A scan that its study takes for running, until it is told how that ended.
 
     Parameters
@@ -31,28 +33,46 @@ class StudyFlight:
         The scan as it was planned.
     plan
         What is flown for it, or measured at rest.
-    metadata
-        What its run's start document says of it; see `run_metadata`.
+    run
+        What its run says of it (`run_metadata`); whoever opens the run tells its uid
+        there.
     change
         Changes its study.
-    last_run_uid
-        Returns the uid of its run, once that is open; None else.
     """
 
     def __init__(
         self,
         scan: PlannedScan,
         plan: FlightPlan | StepPlan,
-        metadata: dict[str, Any],
+        run: RunRecord,
         change: StudyChange,
-        last_run_uid: Callable[[], str | None],
     ) -> None:
         self.scan = scan
         self.plan = plan
-        self.metadata = metadata
+        self.run = run
         self._change = change
-        self._last_run_uid = last_run_uid
         self._is_told = False
+
+    def carry_out(
+        self,
+        *,
+        flown: Callable[[FlightPlan, ScanObserver], _T],
+        at_rest: Callable[[StepPlan, StepObserver], _T],
+        observer: ScanObserver | None = None,
+        step_observer: StepObserver | None = None,
+    ) -> _T:
+        """Call what carries out a scan of its kind, with its plan and its observer.
+
+        Parameters
+        ----------
+        flown, at_rest
+            Takes the plan that was accepted, and who tells the study of pauses.
+        observer, step_observer
+            Watches too; None if nobody looks.
+        """
+        if isinstance(self.plan, FlightPlan):
+            return flown(self.plan, self.observer(observer))
+        return at_rest(self.plan, self.step_observer(step_observer))
 
     def observer(self, watching: ScanObserver | None = None) -> ScanObserver:
         """Return who tells the study when the flight holds and when it goes on.
@@ -81,9 +101,7 @@ class StudyFlight:
         # First: results that can't be stored are no failed scan, but for `recover`.
         self._is_told = True
         self._change(
-            lambda study: study.record_results(
-                self.scan.id, results, self._last_run_uid()
-            )
+            lambda study: study.record_results(self.scan.id, results, self.run.uid)
         )
 
     def fail(self, cause: str) -> None:
@@ -97,9 +115,7 @@ class StudyFlight:
         if self._is_told:
             return
         self._is_told = True
-        self._change(
-            lambda study: study.fail_scan(self.scan.id, cause, self._last_run_uid())
-        )
+        self._change(lambda study: study.fail_scan(self.scan.id, cause, self.run.uid))
 
 
 def run_metadata(study: Study, scan: PlannedScan) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
 from typing import Any, Protocol
 
+import bluesky.preprocessors as bpp
 from bluesky.utils import MsgGenerator
 
 from aefi_bluesky.application.observed_port import ObservedScanPort
 from aefi_bluesky.devices import AefiFlyer, StepRecord
 from aefi_bluesky.domain.flight.plan import FlightPlan
-from aefi_bluesky.domain.ports import ScanObserver, StepObserver
+from aefi_bluesky.domain.ports import RunRecord, ScanObserver, StepObserver
 from aefi_bluesky.domain.results.scan_results import ScanResults, ScanState
 from aefi_bluesky.domain.spec.fly_spec import FlyScanSpec
 from aefi_bluesky.domain.spec.formats import ScanSpec
@@ -20,7 +21,7 @@ from aefi_bluesky.domain.spec.step_spec import (
 )
 from aefi_bluesky.domain.step.planning import StepPlan
 from aefi_bluesky.plans.at_rest import AtRest, measure
-from aefi_bluesky.plans.fly import fly_spec, results_since
+from aefi_bluesky.plans.fly import fly_plan, fly_spec, results_since
 
 _PLAN_NAMES: dict[type[StepSpec], str] = {
     StepMapSpec: "step_map",
@@ -30,12 +31,13 @@ _PLAN_NAMES: dict[type[StepSpec], str] = {
 }
 
 
-class ScanRun(Protocol):
+class RunOfScan(Protocol):
     """A scan that is carried out as a run of its own."""
 
     def plan(
         self,
-        md: dict[str, Any],
+        run: RunRecord,
+        md: dict[str, Any] | None = None,
         plan_name: str | None = None,
         arguments: dict[str, Any] | None = None,
     ) -> MsgGenerator[str]:
@@ -43,8 +45,10 @@ class ScanRun(Protocol):
 
         Parameters
         ----------
+        run
+            What the run says of the scan; gets the run's uid when that is open.
         md
-            More for the start document.
+            More for the start document; what the run says is over it.
         plan_name, arguments
             The plan and its arguments by name, for the start document; unless told,
             the plan that carries out the like for itself.
@@ -67,7 +71,7 @@ class ScanRun(Protocol):
         ...
 
 
-class ScanRuns:
+class RunMaker:
     """Makes runs of scans.
 
     Parameters
@@ -87,11 +91,11 @@ class ScanRuns:
         self._port = port
         self._at_rest = at_rest
 
-    def of_flight(self, plan: FlightPlan, observer: ScanObserver) -> ScanRun:
+    def of_flight(self, plan: FlightPlan, observer: ScanObserver) -> RunOfScan:
         """Return the run of a flight."""
         return _Flown(self._flyer, self._port, plan, observer)
 
-    def of_steps(self, plan: StepPlan, observer: StepObserver) -> ScanRun:
+    def of_steps(self, plan: StepPlan, observer: StepObserver) -> RunOfScan:
         """Return the run of a measurement at rest."""
         return _Measured(self._at_rest, plan, observer)
 
@@ -101,7 +105,19 @@ class ScanRuns:
         """Return what `spec` is carried out by, for who looks at it only."""
         if isinstance(spec, FlyScanSpec):
             return fly_spec(self._flyer, spec, md, name, arguments)
-        return measure(self._at_rest, spec, name, arguments, md)
+        return measure(self._at_rest, self._at_rest.plan(spec), name, arguments, md)
+
+
+def _telling_its_run(plan: MsgGenerator[str], run: RunRecord) -> MsgGenerator[str]:
+    """Tell a record of its run when the run's start document says so.
+
+    The plan hears of it later, and not at all if it is interrupted just then.
+    """
+
+    def take(_name: str, start: dict[str, Any]) -> None:
+        run.uid = start["uid"]
+
+    return bpp.subs_wrapper(plan, {"start": [take]})
 
 
 class _Flown:
@@ -118,13 +134,16 @@ class _Flown:
 
     def plan(
         self,
-        md: dict[str, Any],
+        run: RunRecord,
+        md: dict[str, Any] | None = None,
         plan_name: str | None = None,
         arguments: dict[str, Any] | None = None,
     ) -> MsgGenerator[str]:
-        spec, name = self._plan.spec, plan_name or "fly_map"
+        told = {**(md or {}), **run.metadata}
+        name = plan_name or "fly_map"
+        flown = fly_plan(self._flyer, self._plan, told, name, arguments)
         with self._port.watched_by(self._observer):
-            return (yield from fly_spec(self._flyer, spec, md, name, arguments))
+            return (yield from _telling_its_run(flown, run))
 
     def results(self, *, interrupted: bool = False) -> ScanResults:
         return results_since(self._flyer, self._before)
@@ -137,13 +156,17 @@ class _Measured:
 
     def plan(
         self,
-        md: dict[str, Any],
+        run: RunRecord,
+        md: dict[str, Any] | None = None,
         plan_name: str | None = None,
         arguments: dict[str, Any] | None = None,
     ) -> MsgGenerator[str]:
-        spec = self._plan.spec
-        name = plan_name or _PLAN_NAMES[type(spec)]
-        return measure(self._at_rest, spec, name, arguments, md, self._record)
+        told = {**(md or {}), **run.metadata}
+        name = plan_name or _PLAN_NAMES[type(self._plan.spec)]
+        measured = measure(
+            self._at_rest, self._plan, name, arguments, told, self._record
+        )
+        return _telling_its_run(measured, run)
 
     def results(self, *, interrupted: bool = False) -> ScanResults:
         state = ScanState.STOPPED if interrupted else ScanState.COMPLETED
