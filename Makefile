@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 BUILT := $(VENV)/.built
 USER := $(VENV)/.user
 DEVELOPER := $(VENV)/.developer
+DOCUMENTER := $(VENV)/.documenter
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 REQUIREMENTS := $(PYTHON) .ci/requirements.py
 RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
@@ -41,6 +42,9 @@ $(VENV)/lists/user.txt: FORCE | needs-user
 $(VENV)/lists/developer.txt: FORCE | needs-user
 	$(call write_if_changed,$(REQUIREMENTS) --build --user --group dev \
 		--extra qserver --extra redis --extra scanspec)
+
+$(VENV)/lists/documenter.txt: FORCE | needs-user
+	$(call write_if_changed,$(REQUIREMENTS) --group docs --group package)
 
 $(VENV)/lists/package.txt: FORCE | needs-user
 	$(call write_if_changed,$(REQUIREMENTS) --package)
@@ -134,14 +138,23 @@ check-quick: $(QUICK)/.installed  ## the checks that need nothing installed or b
 
 types: $(DEVELOPER) $(BUILT)  ## strict types, and the stub of the binding against the binding
 	$(BIN)/basedpyright
+	$(BIN)/basedpyright --pythonplatform Windows
 	$(BIN)/python -m mypy.stubtest aefi_bluesky.engine._native
 
-docs:  ## rustdoc without a warning
+$(DOCUMENTER): $(VENV)/lists/documenter.txt $(DEVELOPER) | $(BIN)/python
+	$(PIP) install -r $< -c constraints.txt
+	touch $@
+
+# The engine's pages are beside Python's, and a warning of either is an error.
+docs: $(DOCUMENTER) $(BUILT)  ## the documentation's site in docs/_build/html
 	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --locked
+	rm -rf docs/reference/api
+	$(BIN)/python -m sphinx -q -W --keep-going -j auto docs docs/_build/html
+	rm -rf docs/_build/html/rust && cp -r target/doc docs/_build/html/rust
 
 wheel: $(USER)  ## a wheel in dist/
 	$(BIN)/maturin build --release --out dist
 
 clean:
-	rm -rf $(VENV) $(QUICK) target dist aefi-demo
+	rm -rf $(VENV) $(QUICK) target dist docs/_build docs/reference/api aefi-demo
 	rm -f aefi_bluesky/engine/_native*.so

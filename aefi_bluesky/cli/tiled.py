@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from pathlib import Path
 
 import click
@@ -23,6 +24,6 @@ def tiled(folder: Path, uid: str | None, port: int) -> None:
         click.echo("Ctrl-C ends the server.")
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            signal.pause()
+            threading.Event().wait()
         except KeyboardInterrupt:
             return

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -29,7 +29,10 @@ from aefi_bluesky.domain.results.scan_results import (
     ScanState,
 )
 
-Row = dict[str, Any]
+Table = Mapping[str, npt.NDArray[Any]]
+"""Columns of the same length; none at all is a table without rows."""
+
+_WORDS = np.array([state.value for state in FRAME_STATES], dtype=object)
 
 
 class SampleFile(Protocol):
@@ -70,26 +73,26 @@ class LinePage:
     Parameters
     ----------
     frames
-        Rows of ``primary``.
+        Columns of ``primary``.
     lines
-        Rows of ``lines``: one, or none for what a broken line left.
+        Columns of ``lines``: one row, or none for what a broken line left.
     samples
         Rows of the sample file that are older than the line's end, by stream.
     """
 
-    frames: list[Row]
-    lines: list[Row]
+    frames: Table
+    lines: Table
     samples: Mapping[str, int]
 
-    def take_frames(self) -> list[Row]:
-        """Return the rows of ``primary``, the first time."""
-        rows, self.frames = self.frames, []
-        return rows
+    def take_frames(self) -> Table:
+        """Return the columns of ``primary``, the first time; no column else."""
+        table, self.frames = self.frames, {}
+        return table
 
-    def take_lines(self) -> list[Row]:
-        """Return the rows of ``lines``, the first time."""
-        rows, self.lines = self.lines, []
-        return rows
+    def take_lines(self) -> Table:
+        """Return the columns of ``lines``, the first time; no column else."""
+        table, self.lines = self.lines, {}
+        return table
 
 
 _SHARES = ("turnaround", "run_up", "window", "run_down")
@@ -115,9 +118,10 @@ class FlightLog:
         self.failure: Exception | None = None
         self.state = ScanState.PREPARING
         self._lock = threading.Lock()
-        self._open_rows: list[Row] = []
+        # Frames that no line has claimed yet, and all there are.
+        self._open: list[Table] = []
         self._pages: deque[LinePage] = deque()
-        self._frames: dict[int, Row] = {}
+        self._frames: list[Table] = []
         self._spent = dict.fromkeys(_SHARES, 0.0)
         # Receive times of samples that no page counts yet, and rows counted so far.
         self._uncounted = {stream: deque[int]() for stream in _RECEIVED}
@@ -132,22 +136,21 @@ class FlightLog:
 
     def frames_ended(self, frames: FrameChunk) -> None:
         """Keep frames until their line ends."""
-        rows = _rows(frames.data)
-        for row in rows:
-            row["state"] = FRAME_STATES[row["state"]].value
+        table = {**frames.data, "state": _WORDS[frames.data["state"]]}
         with self._lock:
-            self._open_rows.extend(rows)
-            self._frames.update({row["frame"]: row for row in rows})
+            self._open.append(table)
+            self._frames.append(table)
 
     def lines_ended(self, lines: LineChunk) -> None:
         """Make a page of each line that ended."""
         with self._lock:
-            for row in _rows(lines.data):
+            for place in range(len(lines)):
+                row = _where(lines.data, slice(place, place + 1))
                 for share in _SHARES:
-                    self._spent[share] += row[share]
-                frames = self._cut(row["line"])
-                counted = self._count_until(round(row["t_end"] * 1e9))
-                self._pages.append(LinePage(frames, [row], counted))
+                    self._spent[share] += float(row[share][0])
+                frames = self._cut(int(row["line"][0]))
+                counted = self._count_until(round(float(row["t_end"][0]) * 1e9))
+                self._pages.append(LinePage(frames, row, counted))
 
     def readings_taken(self, readings: ReadingChunk) -> None:
         """Store readings in the sample file."""
@@ -178,11 +181,11 @@ class FlightLog:
     def close_page(self) -> None:
         """Make a page of what no line has claimed, if there is anything."""
         with self._lock:
-            frames, self._open_rows = self._open_rows, []
+            frames, self._open = _joined(self._open), []
             before = dict(self._counted)
             counted = self._count_until(None)
             if frames or counted != before:
-                self._pages.append(LinePage(frames, [], counted))
+                self._pages.append(LinePage(frames, {}, counted))
 
     def _store(self, stream: str, columns: Mapping[str, npt.NDArray[Any]]) -> None:
         try:
@@ -194,10 +197,14 @@ class FlightLog:
         with self._lock:
             self._uncounted[stream].extend(columns[_RECEIVED[stream]].tolist())
 
-    def _cut(self, line: int) -> list[Row]:
-        page = [row for row in self._open_rows if row["line"] == line]
-        self._open_rows = [row for row in self._open_rows if row["line"] != line]
-        return page
+    def _cut(self, line: int) -> Table:
+        if not self._open:
+            return {}
+        frames = _joined(self._open)
+        claimed = frames["line"] == line
+        left = _where(frames, ~claimed)
+        self._open = [left] if left else []
+        return _where(frames, claimed)
 
     def _count_until(self, time_ns: int | None) -> Mapping[str, int]:
         """Count samples received by a time (None: all); the same whenever asked."""
@@ -250,25 +257,38 @@ class FlightLog:
             Shape (n_y, n_x), the mean of a pixel over its repeats; NaN where none
             is ok.
         """
-        good = self._good_frames()
-        frames = [row["frame"] for row in good]
-        values = [row[column] for row in good]
+        frames, values = self._good("frame"), self._good(column)
         return map_image(self.plan, frames, values, muted=muted, total=total)
 
     def column(self, name: str) -> npt.NDArray[np.float64]:
         """Return a numeric column of the frames that are ok, in order; shape (n,)."""
-        return np.array([row[name] for row in self._good_frames()], dtype=np.float64)
+        return self._good(name).astype(np.float64)
 
-    def _good_frames(self) -> list[Row]:
+    def _good(self, name: str) -> npt.NDArray[Any]:
+        """Return a column of the frames that are ok, by their identifiers."""
         with self._lock:
-            rows = sorted(self._frames.items())
-        return [row for _, row in rows if row["state"] == FrameState.OK.value]
+            tables = list(self._frames)
+        if not tables:
+            return np.empty(0, dtype=np.int64)
+        frame, state, values = (
+            np.concatenate([table[column] for table in tables])
+            for column in ("frame", "state", name)
+        )
+        # A frame that was flown again has the state of the last time.
+        _, from_the_end = np.unique(frame[::-1], return_index=True)
+        last = len(frame) - 1 - from_the_end
+        return values[last[state[last] == FrameState.OK.value]]
 
 
-def _rows(columns: Mapping[str, npt.NDArray[Any]]) -> list[Row]:
-    """Return the rows of a table as plain Python values."""
-    names = list(columns)
-    plain = (columns[name].tolist() for name in names)
-    return [
-        dict(zip(names, values, strict=True)) for values in zip(*plain, strict=True)
-    ]
+def _joined(tables: Sequence[Table]) -> Table:
+    if len(tables) < 2:
+        return tables[0] if tables else {}
+    return {
+        name: np.concatenate([table[name] for table in tables]) for name in tables[0]
+    }
+
+
+def _where(table: Table, which: slice | npt.NDArray[np.bool_]) -> Table:
+    """Return some rows of a table; no column where there are none."""
+    some = {name: values[which] for name, values in table.items()}
+    return some if some and len(next(iter(some.values()))) else {}

@@ -30,6 +30,7 @@ from aefi_bluesky.devices.streams import (
     MapStream,
     SampleStream,
     page_of,
+    plain_columns,
 )
 from aefi_bluesky.domain.bench.description import BenchDescription
 from aefi_bluesky.domain.errors import DataLossError, IllegalTransitionError
@@ -403,8 +404,8 @@ class AefiFlyer(Device):
         if self._paused:
             pages += self.take_pages()
         for page in pages:
-            if rows := page.take_frames():
-                yield page_of(rows, _FRAME_COLUMNS)
+            if frames := page.take_frames():
+                yield page_of(plain_columns(frames, _FRAME_COLUMNS))
 
     def read_configuration(self) -> dict[str, Any]:
         """Return the constants that recalibration needs."""

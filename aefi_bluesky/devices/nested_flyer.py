@@ -9,10 +9,9 @@ from bluesky.protocols import HasName
 from event_model.documents import PartialEventPage
 
 from aefi_bluesky.devices.data_keys import FRAME_UNITS, LINE_UNITS
-from aefi_bluesky.devices.flight_log import Row
 from aefi_bluesky.devices.flight_status import FlightStatus
 from aefi_bluesky.devices.flyer import AefiFlyer
-from aefi_bluesky.devices.streams import page_of
+from aefi_bluesky.devices.streams import page_of, plain_columns
 from aefi_bluesky.domain.results.scan_results import ScanResults
 
 _FRAME_COLUMNS = [*FRAME_UNITS, "state"]
@@ -109,14 +108,14 @@ class NestedFlyer(HasName):
             self._flyer.stop()
         for page in self._flyer.take_pages():
             if frames := page.take_frames():
-                yield page_of(frames, _FRAME_COLUMNS)
+                yield page_of(plain_columns(frames, _FRAME_COLUMNS))
             if lines := page.take_lines():
-                yield _page("lines", lines, list(LINE_UNITS))
+                yield page_of(_renamed("lines", plain_columns(lines, LINE_UNITS)))
         if self._described is not self._told:
             self._told = self._described
             for stream, source in self._results_streams():
-                row = {key: told["value"] for key, told in source.read().items()}
-                yield _page(stream, [row], list(row))
+                row = {key: [told["value"]] for key, told in source.read().items()}
+                yield page_of(_renamed(stream, row))
 
     def read_configuration(self) -> dict[str, Any]:
         """Return the constants that recalibration needs, and the sample file."""
@@ -144,8 +143,3 @@ def _key(stream: str, column: str) -> str:
 
 def _renamed(stream: str, keys: dict[str, Any]) -> dict[str, Any]:
     return {_key(stream, name): value for name, value in keys.items()}
-
-
-def _page(stream: str, rows: list[Row], columns: list[str]) -> PartialEventPage:
-    renamed = [_renamed(stream, row) for row in rows]
-    return page_of(renamed, [_key(stream, name) for name in columns])

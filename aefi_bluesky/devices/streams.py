@@ -7,7 +7,7 @@ stream assets, and wants one stream for each object that it collects.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,7 +16,7 @@ from bluesky.protocols import HasName, Readable
 from event_model.documents import PartialEventPage
 
 from aefi_bluesky.devices.data_keys import LINE_UNITS, described
-from aefi_bluesky.devices.flight_log import FlightLog, LinePage, Row
+from aefi_bluesky.devices.flight_log import FlightLog, LinePage, Table
 from aefi_bluesky.domain.errors import IllegalTransitionError
 from aefi_bluesky.domain.results.scan_results import CHANNELS, FrameState
 
@@ -48,14 +48,19 @@ class Images(Protocol):
 CurrentPages = Callable[[], list[LinePage]]
 
 
-def page_of(rows: list[Row], columns: list[str]) -> PartialEventPage:
-    """Return rows as one event page, stamped with the present."""
-    now = time.time()
+def page_of(columns: Mapping[str, list[Any]]) -> PartialEventPage:
+    """Return columns of plain values as one event page, stamped with the present."""
+    times = [time.time()] * len(next(iter(columns.values())))
     return {
-        "data": {name: [row[name] for row in rows] for name in columns},
-        "timestamps": {name: [now] * len(rows) for name in columns},
-        "time": [now] * len(rows),
+        "data": dict(columns),
+        "timestamps": dict.fromkeys(columns, times),
+        "time": times,
     }
+
+
+def plain_columns(table: Table, names: Iterable[str]) -> dict[str, list[Any]]:
+    """Return columns of a table as plain values, in the order of their names."""
+    return {name: table[name].tolist() for name in names}
 
 
 class _Stream(HasName):
@@ -108,8 +113,8 @@ class LineStream(_Stream):
     def collect_pages(self) -> Iterator[PartialEventPage]:
         """Yield a page for each line to be handed out."""
         for page in self._pages():
-            if rows := page.take_lines():
-                yield page_of(rows, list(LINE_UNITS))
+            if lines := page.take_lines():
+                yield page_of(plain_columns(lines, LINE_UNITS))
 
 
 class SampleStream(_Stream):

@@ -101,6 +101,8 @@ def main(command: Sequence[str]) -> int:
     int
         The program's status; 128 and the signal's number if one ended it.
     """
+    if sys.platform == "win32":
+        raise NotImplementedError("a leash is not available on Windows")
     program = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, start_new_session=True
     )
@@ -121,6 +123,8 @@ def main(command: Sequence[str]) -> int:
 
 def _has_ended(program: subprocess.Popen[bytes]) -> bool:
     """Return whether the program has ended, without taking its status."""
+    if sys.platform == "win32":
+        return program.poll() is not None
     options = os.WEXITED | os.WNOHANG | os.WNOWAIT
     return os.waitid(os.P_PID, program.pid, options) is not None
 

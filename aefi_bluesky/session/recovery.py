@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from aefi_bluesky.devices.data_keys import (
     FRAME_UNITS,
@@ -278,31 +279,41 @@ def _recovered_run(
     log = FlightLog(flight.plan, _NoFile())
     flight.replay(log)
     log.close_page()
-    began_s = flight.began_utc_ns * 1e-9
+    began_s, last_s = flight.began_utc_ns * 1e-9, _last_s(flight)
     pages = [
-        (began_s + page.lines[0]["t_end"] if page.lines else _last_s(flight), page)
+        (began_s + float(page.lines["t_end"][0]) if page.lines else last_s, page)
         for page in iter(log.take_page, None)
     ]
     events = {
         "primary": EventRows(
-            frame_keys(_DEVICE), ("frame",), [(at, page.frames) for at, page in pages]
+            frame_keys(_DEVICE),
+            ("frame",),
+            [(at, _rows(page.frames)) for at, page in pages],
         ),
         "lines": EventRows(
             described(f"{_DEVICE}_lines", LINE_UNITS),
             ("line", "pass"),
-            [(at, page.lines) for at, page in pages],
+            [(at, _rows(page.lines)) for at, page in pages],
         ),
     }
     described_streams = {doc["name"] for name, doc in documents if name == "descriptor"}
     if "maps" not in described_streams:
         maps = MapStream(f"{_DEVICE}_maps", None, lambda: log)
         images = {name: value["value"] for name, value in maps.read().items()}
-        at = _last_s(flight)
-        events["maps"] = EventRows(maps.describe(), (), [(at, [images])])
+        events["maps"] = EventRows(maps.describe(), (), [(last_s, [images])])
     samples = {
         stream: _sample_rows(flight, stream, file) for stream in ("readings", "fixes")
     }
     return RecoveredRun(_DEVICE, events, samples)
+
+
+def _rows(table: Mapping[str, npt.NDArray[Any]]) -> list[dict[str, Any]]:
+    """Return the rows of a table as plain values: documents are completed by row."""
+    columns = {name: values.tolist() for name, values in table.items()}
+    return [
+        dict(zip(columns, values, strict=True))
+        for values in zip(*columns.values(), strict=True)
+    ]
 
 
 def _last_s(flight: SpooledFlight) -> float:

@@ -132,7 +132,9 @@ def ending_signals() -> tuple[signal.Signals, ...]:
 
 def _let_go_of_a_closed_terminal() -> None:
     """Send to nowhere what is printed to a terminal that is gone: it would raise."""
-    import termios  # there are hang-ups, so it is a Unix
+    if sys.platform == "win32":
+        return  # which has no hang-ups
+    import termios
 
     for stream in (1, 2):
         try:
@@ -206,7 +208,7 @@ class StopOnTermination:
             self._engine.context_managers = self._managers
 
     def _take(self, number: int, frame: FrameType | None) -> None:
-        if signal.Signals(number).name == "SIGHUP":
+        if number == getattr(signal, "SIGHUP", None):
             _let_go_of_a_closed_terminal()
         is_first = self.received is None
         state: Any = self._engine.state  # a str that also knows its states

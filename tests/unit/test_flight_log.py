@@ -3,10 +3,21 @@ import dataclasses
 import numpy as np
 import pytest
 
+from aefi_bluesky.devices.data_keys import FRAME_UNITS
 from aefi_bluesky.devices.flight_log import FlightLog
-from aefi_bluesky.devices.streams import HealthStream, MapStream
+from aefi_bluesky.devices.streams import (
+    HealthStream,
+    MapStream,
+    page_of,
+    plain_columns,
+)
 from aefi_bluesky.domain.errors import StorageError
-from aefi_bluesky.domain.results.scan_results import CHANNELS
+from aefi_bluesky.domain.results.scan_results import (
+    CHANNELS,
+    FRAME_STATES,
+    FrameChunk,
+    FrameState,
+)
 from aefi_bluesky.testing.builders import a_plan
 from aefi_bluesky.testing.fakes import FakeScanPort
 
@@ -38,6 +49,13 @@ def flown(samples, **changes):
     return plan, log
 
 
+def a_frame(frame, state, **values):
+    """One more frame, as a pass over gaps hands it out."""
+    columns = dict.fromkeys((*FRAME_UNITS, "state"), 0.0)
+    columns |= {"frame": int(frame), "state": FRAME_STATES.index(state), **values}
+    return FrameChunk({name: np.array([value]) for name, value in columns.items()})
+
+
 def pages_of(log):
     return list(iter(log.take_page, None))
 
@@ -47,8 +65,8 @@ def test_a_page_holds_the_frames_of_one_line():
     pages = [page for page in pages_of(log) if page.lines]
     assert len(pages) == len(plan.lines)
     for line, page in zip(plan.lines, pages, strict=True):
-        assert [row["line"] for row in page.frames] == [line.index] * line.n_frames
-        assert page.lines[0]["line"] == line.index
+        assert page.frames["line"].tolist() == [line.index] * line.n_frames
+        assert page.lines["line"].tolist() == [line.index]
 
 
 def test_pages_count_every_sample_in_the_end_and_none_twice():
@@ -61,13 +79,16 @@ def test_pages_count_every_sample_in_the_end_and_none_twice():
         assert totals == sorted(totals)
 
 
-def test_rows_are_plain_python_values_and_handed_out_once():
-    _, log = flown(MemorySamples())
+def test_columns_are_handed_out_once_and_become_plain_python_values():
+    plan, log = flown(MemorySamples())
     page = log.take_page()
-    row = page.take_frames()[0]
-    assert {type(value) for value in row.values()} <= {int, float, str}
-    assert row["state"] == "ok"
-    assert page.take_frames() == []
+    frames = page.take_frames()
+    assert {len(column) for column in frames.values()} == {plan.lines[0].n_frames}
+    assert page.take_frames() == {}
+    data = page_of(plain_columns(frames, frames))["data"]
+    for name, values in data.items():
+        assert {type(value) for value in values} <= {int, float, str}, name
+    assert set(data["state"]) == {"ok"}
 
 
 def test_a_full_disk_is_kept_as_the_flights_failure():
@@ -86,14 +107,16 @@ def test_the_map_has_every_frame_at_its_place():
 def test_pixel_of_a_map_is_the_mean_of_its_frames_that_are_ok():
     plan, log = flown(MemorySamples(), n_x=2, repeats=2)
     at = np.flatnonzero((plan.frame_ix == 0) & (plan.frame_iy == 0))
-    first, second = (log._frames[frame] for frame in at.tolist())
-    assert first["x_I"] != second["x_I"]
-    mean = (first["x_I"] + second["x_I"]) / 2
-    assert log.map_of("x_I")[0, 0] == pytest.approx(mean)
-    first["state"] = "late"
-    assert log.map_of("x_I")[0, 0] == second["x_I"]
-    second["state"] = "missed"
+    first, second = log.column("x_I")[at].tolist()
+    assert first != second
+    assert log.map_of("x_I")[0, 0] == pytest.approx((first + second) / 2)
+    log.frames_ended(a_frame(at[0], FrameState.LATE))
+    assert log.map_of("x_I")[0, 0] == second
+    log.frames_ended(a_frame(at[1], FrameState.MISSED))
     assert np.isnan(log.map_of("x_I")[0, 0])
+    # The last state of a frame counts: a gap that was filled is none.
+    log.frames_ended(a_frame(at[1], FrameState.OK, x_I=0.25))
+    assert log.map_of("x_I")[0, 0] == 0.25
 
 
 def test_muted_frames_have_maps_of_their_own():

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import sys
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from aefi_bluesky.cli.bench.benches import POSITION_QUERY, RunningBench
-from aefi_bluesky.domain.errors import DeviceTimeoutError
+from aefi_bluesky.domain.errors import DeviceTimeoutError, DeviceUnavailableError
 
 LEGACY_PAUSE_S = 0.010
 """What pylablib's USB path sleeps before every query, unless told otherwise."""
@@ -157,6 +158,8 @@ def timed(exchange: Callable[[], object], seconds: float) -> Figures:
 @contextlib.contextmanager
 def raw_port(path: str) -> Generator[int]:
     """Open a port without anything in between."""
+    if sys.platform == "win32":
+        raise DeviceUnavailableError("ptys are not available on Windows")
     import tty
 
     port = os.open(path, os.O_RDWR | os.O_NOCTTY)

@@ -153,6 +153,8 @@ def machine() -> dict[str, Any]:
 
 
 def _load_average() -> list[float] | None:
+    if sys.platform == "win32":
+        return None
     try:
         return [round(value, 2) for value in os.getloadavg()]
     except OSError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import sys
 import time
 from dataclasses import replace
 from functools import partial
@@ -66,6 +67,8 @@ class _Watching(Recorder):
 
 def resident_mb() -> float:
     """Return the resident memory of this process in MB; NaN where not told."""
+    if sys.platform == "win32":
+        return math.nan
     with contextlib.suppress(OSError):
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pty
 import re
 import select
 import subprocess
@@ -20,7 +19,7 @@ from aefi_bluesky.cli.bench.effort import Effort
 from aefi_bluesky.cli.bench.load import IDLE
 from aefi_bluesky.cli.bench.report import Report, Target
 from aefi_bluesky.cli.bench.rounds import Cell, Ratio, Row, interleave
-from aefi_bluesky.domain.errors import DeviceTimeoutError
+from aefi_bluesky.domain.errors import DeviceTimeoutError, DeviceUnavailableError
 
 ABOUT = (
     "Wall time from the command to IPython's prompt, on a terminal, beside what its "
@@ -106,6 +105,10 @@ def _shell(folder: Path) -> Figures:
 @contextlib.contextmanager
 def _on_terminal(command: list[str]) -> Generator[int]:
     """Yield the near end of a program's terminal; the program is ended on leaving."""
+    if sys.platform == "win32":
+        raise DeviceUnavailableError("terminals are not available on Windows")
+    import pty
+
     near, far = pty.openpty()
     environment = {
         **os.environ,

@@ -130,4 +130,4 @@ def user_name() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # no name, as in some containers
-        return f"user {os.getuid()}" if hasattr(os, "getuid") else "an unknown user"
+        return "an unknown user" if sys.platform == "win32" else f"user {os.getuid()}"
