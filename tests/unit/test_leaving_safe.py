@@ -1,0 +1,62 @@
+"""A session leaves the stage at rest and the spheres dark, whatever fails."""
+
+import logging
+
+import pytest
+
+from aefi_bluesky.domain.errors import PortBusyError, ScanPortError
+from aefi_bluesky.session.bench_devices import _leave_safe
+
+
+class Bench:
+    """Flyer, port and excitation in one; writes down what is asked of it."""
+
+    def __init__(self, failing=()):
+        self.calls = []
+        self.failing = failing
+        self.stage = self
+
+    def __getattr__(self, name):
+        def called(*_args):
+            self.calls.append(name)
+            if name in self.failing:
+                raise self.failing[name]
+            return True
+
+        return called
+
+
+class Excitation:
+    def __init__(self, bench):
+        self.bench = bench
+
+    def stop(self):
+        self.bench.switch_off()
+
+
+def left(bench):
+    _leave_safe(bench, bench, Excitation(bench))
+    return bench.calls
+
+
+def test_the_excitation_goes_off_before_the_flights_end_and_after_it():
+    assert left(Bench()) == [
+        *("stop", "stop", "switch_off"),
+        *("wait_for_end", "switch_off"),
+        *("wait_for_rest", "release"),
+    ]
+
+
+def test_an_excitation_that_stays_on_is_told_aloud_and_the_rest_is_done(caplog):
+    bench = Bench({"switch_off": ScanPortError("no reply")})
+    assert left(bench)[-2:] == ["wait_for_rest", "release"]
+    told = [each for each in caplog.records if each.levelno == logging.CRITICAL]
+    assert [each.getMessage() for each in told] == [
+        "the excitation may be on: no reply"
+    ] * 2
+
+
+@pytest.mark.parametrize("error", [PortBusyError("still in flight")])
+def test_ports_that_cannot_be_released_are_told(caplog, error):
+    left(Bench({"release": error}))
+    assert "the ports are kept: still in flight" in caplog.text
