@@ -6,7 +6,6 @@ BIN := $(VENV)/bin
 BUILT := $(VENV)/.built
 USER := $(VENV)/.user
 DEVELOPER := $(VENV)/.developer
-DOCUMENTER := $(VENV)/.documenter
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 REQUIREMENTS := $(PYTHON) .ci/requirements.py
 RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
@@ -40,11 +39,8 @@ $(VENV)/lists/user.txt: FORCE | needs-user
 	$(call write_if_changed,$(REQUIREMENTS) --build --user)
 
 $(VENV)/lists/developer.txt: FORCE | needs-user
-	$(call write_if_changed,$(REQUIREMENTS) --build --user --group dev \
-		--extra qserver --extra redis --extra scanspec)
-
-$(VENV)/lists/documenter.txt: FORCE | needs-user
-	$(call write_if_changed,$(REQUIREMENTS) --group docs --group package)
+	$(call write_if_changed,$(REQUIREMENTS) --build --user --group dev --group docs \
+		--group package --extra qserver --extra redis --extra scanspec)
 
 $(VENV)/lists/package.txt: FORCE | needs-user
 	$(call write_if_changed,$(REQUIREMENTS) --package)
@@ -141,12 +137,8 @@ types: $(DEVELOPER) $(BUILT)  ## strict types, and the stub of the binding again
 	$(BIN)/basedpyright --pythonplatform Windows
 	$(BIN)/python -m mypy.stubtest aefi_bluesky.engine._native
 
-$(DOCUMENTER): $(VENV)/lists/documenter.txt $(DEVELOPER) | $(BIN)/python
-	$(PIP) install -r $< -c constraints.txt
-	touch $@
-
 # The engine's pages are beside Python's, and a warning of either is an error.
-docs: $(DOCUMENTER) $(BUILT)  ## the documentation's site in docs/_build/html
+docs: $(DEVELOPER) $(BUILT)  ## the documentation's site in docs/_build/html
 	RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --locked
 	rm -rf docs/reference/api
 	$(BIN)/python -m sphinx -q -W --keep-going -j auto docs docs/_build/html

@@ -12,7 +12,8 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.viewcode",
-    "numpydoc",
+    # Reads numpydoc's sections; numpydoc's own extension fails on a NewType.
+    "sphinx.ext.napoleon",
     "sphinx_click",
     "sphinx_design",
 ]
@@ -28,12 +29,14 @@ autosummary_generate = True
 autosummary_imported_members = False
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
-autodoc_default_options = {"members": True, "undoc-members": True}
 # Base classes of ophyd and bluesky have docstrings of another markup.
 autodoc_inherit_docstrings = False
-numpydoc_show_class_members = False
-numpydoc_class_members_toctree = False
+napoleon_google_docstring = False
+napoleon_use_rtype = False
 default_role = "py:obj"
+# A name is documented where it is defined, and where a package offers it: a reference
+# to it has two targets, and either is right.
+suppress_warnings = ["ref.python"]
 
 html_theme = "pydata_sphinx_theme"
 html_title = "aefi-bluesky"
