@@ -15,7 +15,7 @@ NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 QUICK := .venv-quick
 
 .PHONY: demo test test-rust test-loom test-python redis check check-quick fmt lint types \
-	docs wheel constraints clean help needs-user needs-tests FORCE
+	docs wheel package test-sdist constraints clean help needs-user needs-tests FORCE
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -146,6 +146,24 @@ docs: $(DEVELOPER) $(BUILT)  ## the documentation's site in docs/_build/html
 
 wheel: $(USER)  ## a wheel in dist/
 	$(BIN)/maturin build --release --out dist
+
+# -- archives that are given away ------------------------------------------------------
+
+package: $(DEVELOPER)  ## wheel and source archive in dist/, looked at by tools made for it
+	rm -rf dist
+	$(BIN)/maturin build --release --sdist --out dist
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+
+# In a venv that has never seen the checkout, from the archive's own files.
+SDIST_TESTS := tests/unit tests/contract tests/architecture
+test-sdist: package  ## tests of the source archive, in a clean venv
+	rm -rf target/sdist && mkdir -p target/sdist
+	tar -xzf dist/*.tar.gz -C target/sdist --strip-components 1
+	$(PYTHON) -m venv target/sdist/venv
+	target/sdist/venv/bin/pip --quiet --disable-pip-version-check install dist/*.tar.gz \
+		-r $(VENV)/lists/developer.txt -c constraints.txt
+	cd target/sdist && venv/bin/pytest -q $(SDIST_TESTS)
 
 clean:
 	rm -rf $(VENV) $(QUICK) target dist docs/_build docs/reference/api aefi-demo

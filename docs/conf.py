@@ -38,6 +38,8 @@ default_role = "py:obj"
 # to it has two targets, and either is right.
 suppress_warnings = ["ref.python"]
 
+maximum_signature_line_length = 88
+
 html_theme = "pydata_sphinx_theme"
 html_title = "aefi-bluesky"
 html_theme_options = {

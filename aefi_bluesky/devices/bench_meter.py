@@ -1,7 +1,7 @@
 """What the bench really does at rest: rates, noise, turnaround."""
 
 # ophyd names a dict class of its own here, which its callers do not ask for.
-# pyright: reportIncompatibleMethodOverride=false, reportUnknownMemberType=false
+# pyright: reportIncompatibleMethodOverride=false
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """What drives the spheres: on for a plan, off after it."""
 
 # ophyd's own types leave these open, or name a dict class of their own.
-# pyright: reportIncompatibleMethodOverride=false, reportUnknownMemberType=false
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportIncompatibleMethodOverride=false
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """The field sensor at rest: readings by trigger, keyed as the flyer's frames."""
 
 # ophyd names a dict class of its own here, which its callers do not ask for.
-# pyright: reportIncompatibleMethodOverride=false, reportUnknownMemberType=false
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportIncompatibleMethodOverride=false
 
 from __future__ import annotations
 

@@ -1,8 +1,5 @@
 """Settings of devices: signals whose values are what their data keys say."""
 
-# ophyd's own types leave these open.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-
 from __future__ import annotations
 
 import math

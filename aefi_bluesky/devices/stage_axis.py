@@ -1,8 +1,7 @@
 """An axis of the stage, as a positioner."""
 
 # ophyd's own types leave these open, or name a dict class of their own.
-# pyright: reportIncompatibleMethodOverride=false, reportUnknownMemberType=false
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportIncompatibleMethodOverride=false
 
 from __future__ import annotations
 

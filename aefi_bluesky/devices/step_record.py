@@ -1,7 +1,7 @@
 """What a step-wise scan adds to each measurement: the frame it is, as flights have."""
 
 # ophyd names a dict class of its own here, which its callers do not ask for.
-# pyright: reportIncompatibleMethodOverride=false, reportUnknownMemberType=false
+# pyright: reportIncompatibleMethodOverride=false
 
 from __future__ import annotations
 

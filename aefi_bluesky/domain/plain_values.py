@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from enum import StrEnum
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from aefi_bluesky.domain.checks import ErrorType
 from aefi_bluesky.domain.errors import InvalidScanSpecError
@@ -37,14 +37,15 @@ def known_keys(
     """Return the mapping `plain` if its keys are `known`, all but the optional ones."""
     if not isinstance(plain, Mapping):
         raise error(f"{what} must be a mapping, was {plain!r}")
-    for key in plain:
+    asked = cast("Mapping[Any, Any]", plain)
+    for key in asked:
         if key not in known:
             hint = nearest_hint(str(key), known)
             raise error(f"{what}: unknown key {key!r}{hint}")
     for key in known:
-        if key not in plain and key not in optional:
+        if key not in asked and key not in optional:
             raise error(f"{what}: key {key!r} is missing")
-    return {str(key): value for key, value in plain.items()}
+    return {str(key): value for key, value in asked.items()}
 
 
 def known_fields(
@@ -77,7 +78,7 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, StrEnum):
         return value.value
     if isinstance(value, tuple):
-        return [to_plain(each) for each in value]
+        return [to_plain(each) for each in cast("tuple[Any, ...]", value)]
     return value
 
 
@@ -115,7 +116,9 @@ def differences(
     for key, value in asked.items():
         other = found.get(key)
         if isinstance(value, Mapping) and isinstance(other, Mapping):
-            yield from differences(value, other, f"{within}{key}.")
+            one = cast("Mapping[str, Any]", value)
+            two = cast("Mapping[str, Any]", other)
+            yield from differences(one, two, f"{within}{key}.")
         elif not _same(value, other):
             yield f"{within}{key} {value}, found {other}"
 

@@ -167,7 +167,7 @@ class FrameLines:
         rows = lines_mm[starts]
         if len(rows) > 1:
             pitch = (rows[-1] - rows[0]) / (len(rows) - 1)
-            even = np.linspace(rows[0], rows[-1], len(rows))
+            even = np.linspace(float(rows[0]), float(rows[-1]), len(rows))
             _require_all(
                 (pitch > 0) & _same_within(ROUNDING * abs(pitch))(rows, even),
                 f"rows must ascend evenly along {slow}, found "

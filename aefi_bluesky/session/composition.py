@@ -12,6 +12,7 @@ from typing import Any
 
 import bluesky
 from bluesky import RunEngine, SupplementalData
+from bluesky_tiled_plugins.clients.catalog_of_bluesky_runs import CatalogOfBlueskyRuns
 
 from aefi_bluesky.domain.ports import ScanObserver
 from aefi_bluesky.engine import RustScanAdapter
@@ -60,7 +61,7 @@ class Session(BenchDevices):
 
     RE: RunEngine
     sd: SupplementalData
-    catalog: Any
+    catalog: CatalogOfBlueskyRuns
     tiled: TiledServer | None
     writer: DocumentWriter
 

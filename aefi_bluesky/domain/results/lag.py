@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -125,9 +126,8 @@ class _Fit:
         places = self._positions - self._velocities * lag_s
         low, high = places.min(), places.max()
         scaled = 2 * (places - low) / (high - low) - 1
-        basis = np.polynomial.chebyshev.chebvander(scaled, self._terms - 1)
-        fitted, *_ = np.linalg.lstsq(basis, self._voltages, rcond=None)
-        rest = self._voltages - basis @ fitted
+        basis = _chebyshev(scaled, self._terms)
+        rest = self._voltages - basis @ _least_squares(basis, self._voltages)
         return float((rest**2).sum())
 
     def error_s(self, lag_s: float) -> float:
@@ -157,3 +157,15 @@ def _minimum(call: Callable[[float], float], low: float, high: float) -> float:
             inner_high = low + ratio * (high - low)
             at_high = call(inner_high)
     return (low + high) / 2
+
+
+def _chebyshev(scaled: Floats, terms: int) -> Floats:
+    """Return the first Chebyshev polynomials at places from -1 to 1."""
+    polynomials: Any = np.polynomial.chebyshev  # which numpy leaves without types
+    return polynomials.chebvander(scaled, terms - 1)
+
+
+def _least_squares(basis: Floats, values: Floats) -> Floats:
+    """Return the coefficients of a basis that come nearest to values."""
+    algebra: Any = np.linalg
+    return algebra.lstsq(basis, values, rcond=None)[0]

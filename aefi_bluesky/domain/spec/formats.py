@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 from aefi_bluesky.domain import plain_values
 from aefi_bluesky.domain.errors import InvalidScanSpecError
@@ -80,13 +80,14 @@ def from_plain(plain: Mapping[str, Any]) -> ScanSpec:
 def _kind_in(plain: Any) -> SpecKind:
     if not isinstance(plain, Mapping) or "kind" not in plain:
         return SpecKind.FLY_MAP
-    return plain_values.member("kind of a scan spec", SpecKind, plain["kind"])
+    kind = cast("Mapping[str, Any]", plain)["kind"]
+    return plain_values.member("kind of a scan spec", SpecKind, kind)
 
 
 def _numbers(value: Any) -> tuple[Any, ...]:
     if not isinstance(value, list):
         raise InvalidScanSpecError(f"frequencies must be a list in Hz, was {value!r}")
-    return tuple(value)
+    return tuple(cast("list[Any]", value))
 
 
 _READERS: dict[str, Reader] = {

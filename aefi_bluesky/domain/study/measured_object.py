@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from aefi_bluesky.domain.checks import keep_number, require_number
 from aefi_bluesky.domain.errors import StudyFormatError, StudyRuleError
@@ -95,5 +95,7 @@ class MeasuredObject:
         """
         values = known_fields("object", cls, plain, error=StudyFormatError)
         size = values.get("size_mm")
-        values["size_mm"] = tuple(size) if isinstance(size, list) else size
+        if isinstance(size, list):
+            size = tuple(cast("list[Any]", size))
+        values["size_mm"] = size
         return cls(**values)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from aefi_bluesky.domain.bench.description import BenchDescription
 from aefi_bluesky.domain.errors import (
@@ -398,7 +398,8 @@ class Study:
     @classmethod
     def _read(cls, plain: Any) -> Self:
         # The format first: another one may have other keys.
-        found = plain.get("format") if isinstance(plain, Mapping) else None
+        is_mapping = isinstance(plain, Mapping)
+        found = cast("Mapping[str, Any]", plain).get("format") if is_mapping else None
         if type(found) is not int or found != FORMAT:
             raise StudyFormatError(
                 f"a study's format must be {FORMAT}, found was {found!r}"
