@@ -155,7 +155,8 @@ package: $(DEVELOPER)  ## wheel and source archive in dist/, looked at by tools 
 	$(BIN)/twine check --strict dist/*
 	$(BIN)/check-wheel-contents dist/*.whl
 
-# In a venv that has never seen the checkout, from the archive's own files.
+# In a venv that has never seen the checkout, from the archive's own files; the package
+# itself is the installed one, not the archive's beside the tests.
 SDIST_TESTS := tests/unit tests/contract tests/architecture
 test-sdist: package  ## tests of the source archive, in a clean venv
 	rm -rf target/sdist && mkdir -p target/sdist
@@ -163,7 +164,7 @@ test-sdist: package  ## tests of the source archive, in a clean venv
 	$(PYTHON) -m venv target/sdist/venv
 	target/sdist/venv/bin/pip --quiet --disable-pip-version-check install dist/*.tar.gz \
 		-r $(VENV)/lists/developer.txt -c constraints.txt
-	cd target/sdist && venv/bin/pytest -q $(SDIST_TESTS)
+	cd target/sdist && PYTHONSAFEPATH=1 venv/bin/pytest -q $(SDIST_TESTS)
 
 clean:
 	rm -rf $(VENV) $(QUICK) target dist docs/_build docs/reference/api aefi-demo

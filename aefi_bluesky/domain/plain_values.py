@@ -119,7 +119,7 @@ def differences(
             one = cast("Mapping[str, Any]", value)
             two = cast("Mapping[str, Any]", other)
             yield from differences(one, two, f"{within}{key}.")
-        elif not _same(value, other):
+        elif not _same(value, cast("object", other)):
             yield f"{within}{key} {value}, found {other}"
 
 
