@@ -115,12 +115,15 @@ def differences(
     """
     for key, value in asked.items():
         other = found.get(key)
-        if isinstance(value, Mapping) and isinstance(other, Mapping):
-            one = cast("Mapping[str, Any]", value)
-            two = cast("Mapping[str, Any]", other)
+        one, two = _as_mapping(value), _as_mapping(other)
+        if one is not None and two is not None:
             yield from differences(one, two, f"{within}{key}.")
-        elif not _same(value, cast("object", other)):
+        elif not _same(value, other):
             yield f"{within}{key} {value}, found {other}"
+
+
+def _as_mapping(value: object) -> Mapping[str, Any] | None:
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else None
 
 
 def _same(one: object, other: object) -> bool:
