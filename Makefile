@@ -15,7 +15,8 @@ NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 QUICK := .venv-quick
 
 .PHONY: demo test test-rust test-loom test-python redis check check-quick fmt lint types \
-	docs wheel package test-sdist constraints clean help needs-user needs-tests FORCE
+	docs wheel package test-sdist mutants mutants-rust \
+	constraints clean help needs-user needs-tests FORCE
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -106,6 +107,19 @@ redis:
 	@command -v redis-server >/dev/null \
 		|| { apt-get update -qq && apt-get install -qq --no-install-recommends redis-server; } \
 		|| { echo 'the tests of the queue server need redis-server' >&2; exit 1; }
+
+# -- mutants: outside of CI, bounded by their number --------------------------------------
+
+MUTANTS := 20
+RUST_MUTANTS := rust/aefi-scan-engine/src/ledger.rs rust/aefi-scan-engine/src/machine/halt.rs
+mutants: $(DEVELOPER) $(BUILT)  ## do tests notice lines that are wrong? (MUTANTS=20 a module)
+	$(PIP) install 'cosmic-ray>=8.4,<9'
+	$(BIN)/python .ci/mutants.py --sample $(MUTANTS)
+
+mutants-rust:  ## the same of the engine, by cargo-mutants
+	cargo install --quiet --locked --root target/tools cargo-mutants
+	target/tools/bin/cargo-mutants mutants --package aefi-scan-engine --jobs 1 \
+		--minimum-test-timeout 120 --output target $(addprefix --file ,$(RUST_MUTANTS))
 
 # -- checks ----------------------------------------------------------------------------
 
