@@ -1,4 +1,4 @@
-"""Change lines that must not be wrong, and see whether tests notice; see ``make mutants``.
+"""Change lines that must not be wrong, and see whether tests notice: ``make mutants``.
 
 Each module of the table is mutated by cosmic-ray in a clone of what is committed, a
 sample of its mutants at a time, and the tests beside it are run. What survives is to be
