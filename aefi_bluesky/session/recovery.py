@@ -40,8 +40,8 @@ from aefi_bluesky.storage.runs.completion import (
     SampleRows,
     completed,
 )
-from aefi_bluesky.storage.runs.journal_upload import kept_journals, upload_journal
 from aefi_bluesky.storage.runs.sample_file import RunFile
+from aefi_bluesky.storage.runs.upload import kept_journals, upload_journal
 from aefi_bluesky.storage.tiled.client import connect
 from aefi_bluesky.storage.tiled.server import TiledServer
 

@@ -162,4 +162,4 @@ def test_scan_that_a_signal_left_unrecorded_is_failed(
     assert done.exit_code == 130
     scan = repository.get("ball").scan("r")
     assert str(scan.state) == "failed"
-    assert "nobody flew it any more" in scan.cause
+    assert "the program that carried this scan out died" in scan.cause

@@ -93,7 +93,10 @@ def recover(repository):
         service(repository).next_scan(STUDY)
     lost = service(repository).recover(STUDY)
     assert (lost.id, lost.state) == (active.id, PlannedScanState.FAILED)
-    assert "nobody flew it any more" in repository.get(STUDY).scan(lost.id).cause
+    assert (
+        "the program that carried this scan out died"
+        in repository.get(STUDY).scan(lost.id).cause
+    )
     service(repository).retry_scan(STUDY, lost.id, f"{lost.id}2")
     return lost.id
 

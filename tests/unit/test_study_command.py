@@ -169,7 +169,9 @@ def test_lost_scan_is_recovered_once(study, stored, folder):
     flown = repository.get("ball")
     flown.start_scan("r")
     repository.save(flown)
-    assert study("recover", "ball").startswith("scan r failed: nobody flew it any more")
+    assert study("recover", "ball").startswith(
+        "scan r failed: the program that carried this scan out died"
+    )
     assert str(stored().scan("r").state) == "failed"
     assert study("recover", "ball") == "Nothing to recover.\n"
 

@@ -482,7 +482,7 @@ def test_lost_scan_fails_with_its_cause(study, paused):
         study.pause_scan("a")
     lost = study.fail_lost_scan()
     assert (lost.id, lost.state) == ("a", FAILED)
-    assert "nobody flew it any more" in lost.cause
+    assert "the program that carried this scan out died" in lost.cause
     assert study.next_scan().id == "b"
 
 

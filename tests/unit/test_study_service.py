@@ -363,7 +363,7 @@ def test_lost_scan_fails_by_an_explicit_call_only(service, repository, log, obse
         service.execute_next_scan(STUDY, observer)
     assert log == []
     lost = service.recover(STUDY)
-    assert "nobody flew it any more" in lost.cause
+    assert "the program that carried this scan out died" in lost.cause
     assert log == [
         ("saved", ["failed"]),
         ScanEnded("study-1", "a", "failed", None, lost.cause),

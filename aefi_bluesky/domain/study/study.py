@@ -63,7 +63,7 @@ __all__ = [
 FORMAT = 1
 """Of a study as plain values; a reader refuses every other one by name."""
 
-LOST_CAUSE = "nobody flew it any more: its session ended before the flight's end"
+LOST_CAUSE = "the program that carried this scan out died before the scan's end"
 """Cause of a scan that was found active when no session flew it."""
 
 
