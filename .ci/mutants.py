@@ -35,7 +35,7 @@ TABLE = {
     "plans/stubs": "unit/test_flyer.py integration/test_flight_documents.py",
     "session/bench_devices": "unit/test_leaving_safe.py",
     "storage/runs/completion": "unit/test_run_completion.py",
-    "storage/runs/closing": "unit/test_run_completion.py",
+    "storage/runs/closing": "unit/test_run_closing.py unit/test_run_completion.py",
     "storage/runs/declared_types": "unit/test_declared_types.py",
 }
 

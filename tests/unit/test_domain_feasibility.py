@@ -10,12 +10,20 @@ from hypothesis import HealthCheck, assume, given, settings
 from nearest_changes import changed, followed, leaves_a_line
 from scan_strategies import ANY_SPEED, ANYWHERE, BENCH, TRIGGERS, benches, specs
 
-from aefi_bluesky.domain.bench.description import AxisDescription, BenchDescription
+from aefi_bluesky.domain.bench.description import (
+    AxisDescription,
+    BenchDescription,
+    WiringDescription,
+)
 from aefi_bluesky.domain.errors import ConfigurationError
 from aefi_bluesky.domain.feasibility.reading_rates import detector_rate_hz
 from aefi_bluesky.domain.feasibility.report import Change, FeasibilityReport
 from aefi_bluesky.domain.feasibility.speed_rules import flown_mm_per_s
-from aefi_bluesky.domain.feasibility.speed_spans import WINDOWS, controller_speeds
+from aefi_bluesky.domain.feasibility.speed_spans import (
+    WINDOWS,
+    controller_speeds,
+    ramp_range_s,
+)
 from aefi_bluesky.domain.flight.load import (
     RING_SAMPLES,
     STATUS_SHARE,
@@ -25,7 +33,7 @@ from aefi_bluesky.domain.flight.load import (
 from aefi_bluesky.domain.flight.plan import FlightPlan
 from aefi_bluesky.domain.flight.planning import plan_flight
 from aefi_bluesky.domain.spec.fly_spec import FlyScanSpec, Trigger, TriggerKind, Zone
-from aefi_bluesky.testing.builders import a_bench, a_spec
+from aefi_bluesky.testing.builders import MM_PER_STEP, a_bench, a_spec
 
 HOST = HostLimits(memory_bytes=1e6, stall_s=20.0)
 """Little enough for random scans to ask for more."""
@@ -308,3 +316,62 @@ def test_violation_has_its_numbers_and_a_change(spec, bench):
         assert violation.rule
         assert violation.message
         assert violation.suggestion
+
+
+# -- figures of the controller ----------------------------------------------------
+
+
+# Top of the window and least start speed in steps/s, and least ramp in ms (Arcus
+# reference, section 6.2), written once more here.
+CONTROLLER = [
+    (65_000, 1, 2),
+    (130_000, 2, 1),
+    (325_000, 5, 1),
+    (650_000, 10, 1),
+    (1_300_000, 20, 1),
+    (3_200_000, 50, 1),
+    (6_000_000, 100, 1),
+]
+
+
+def test_the_windows_are_those_of_the_controller():
+    found = [(each.top, each.lowest_start, each.shortest_ramp_ms) for each in WINDOWS]
+    assert found == CONTROLLER
+
+
+@pytest.mark.parametrize(
+    ("high", "low", "longest_s"),
+    [
+        # The first two are the manual's own examples, the third is the bench's.
+        *((20_000, 10_000, 200.0), (900_000, 9_000, 594.0), (1500, 10, 29.8)),
+        *((100_000, 1000, 990.0), (300_000, 1000, 1495.0), (600_000, 1000, 748.75)),
+        *((2_000_000, 3800, 525.3157894737), (5_000_000, 5000, 666.0)),
+    ],
+)
+def test_the_longest_ramp_is_that_of_the_speeds_window(high, low, longest_s):
+    """(HS - LS) by the window's figure, in s (Arcus reference, section 6.2)."""
+    motion = dataclasses.replace(BENCH.motion, start_speed_mm_per_s=low * MM_PER_STEP)
+    allowed = ramp_range_s(high * MM_PER_STEP, motion, MM_PER_STEP)
+    assert allowed[1] == pytest.approx(longest_s, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("kind", "exchanges"),
+    [(TriggerKind.SYNC_OUTPUT, 9), (TriggerKind.DIGITAL_OUTPUT, 3)],
+)
+def test_a_pulse_takes_its_exchanges_on_the_link(kind, exchanges):
+    """A frame that is passed in less is refused, one in a little more is not."""
+    wiring = WiringDescription(
+        encoder_pulses_per_count=1.0, sync_output=True, digital_output=5
+    )
+    link = dataclasses.replace(BENCH.link, fix_rate_hz=40.0)
+    bench = a_bench(wiring=wiring, link=link)
+
+    def needs_s(speed_mm_per_s):
+        spec = a_spec(trigger=Trigger(kind), speed_mm_per_s=speed_mm_per_s)
+        planned = plan_flight(spec, bench)
+        rules = getattr(planned, "violations", ())
+        return [each.limit for each in rules if each.rule == "time for pulses"]
+
+    assert needs_s(60.0) == [pytest.approx(exchanges / 40.0)]
+    assert needs_s(0.9 * 2.3 / (exchanges / 40.0)) == []

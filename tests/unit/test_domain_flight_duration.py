@@ -122,3 +122,88 @@ def test_trigger_by_wire_takes_exchanges_of_its_own(kind, setting_up, a_line):
         a_spec(), link=link
     )
     assert added == pytest.approx((setting_up + 9 * a_line) * FIX_S)
+
+
+# -- how well it is known ------------------------------------------------------
+
+
+def error_s(spec, rests_at=HERE, **changes):
+    return flight_duration(spec, a_bench(**changes), rests_at).error_s
+
+
+QUIET = dataclasses.replace(
+    BENCH.detector, setup_s=1e-9, conversion_rate_hz=1e9, reading_rate_hz=1e9
+)
+"""Takes no time itself, so that what is left is the stage's."""
+SILENT = dataclasses.replace(BENCH.link, fix_rate_hz=1e9, setup_s=0.0, byte_s=0.0)
+
+
+def test_each_line_adds_what_a_host_may():
+    few, many = a_spec(n_x=2), a_spec(n_x=12)
+    moves_s = seconds(many, link=SILENT, detector=QUIET) - seconds(
+        few, link=SILENT, detector=QUIET
+    )
+    added = error_s(many, link=SILENT, detector=QUIET) - error_s(
+        few, link=SILENT, detector=QUIET
+    )
+    # 5 ms a line, and a thousandth of its moves for the controller's clock.
+    assert added == pytest.approx(10 * 0.005 + 0.001 * moves_s, rel=0.01)
+
+
+def test_the_clock_of_the_controller_is_known_to_a_thousandth():
+    slow, quick = a_spec(speed_mm_per_s=2.18), a_spec(speed_mm_per_s=21.8)
+    moves_s = seconds(slow, link=SILENT, detector=QUIET) - seconds(
+        quick, link=SILENT, detector=QUIET
+    )
+    added = error_s(slow, link=SILENT, detector=QUIET) - error_s(
+        quick, link=SILENT, detector=QUIET
+    )
+    assert moves_s > 50
+    assert added == pytest.approx(0.001 * moves_s, rel=0.01)
+
+
+def test_each_line_adds_two_position_queries():
+    spec = a_spec()
+    link = dataclasses.replace(SILENT, fix_rate_hz=10.0)
+    moves_s = seconds(spec, link=link, detector=QUIET) - seconds(
+        spec, link=SILENT, detector=QUIET
+    )
+    added = error_s(spec, link=link, detector=QUIET) - error_s(
+        spec, link=SILENT, detector=QUIET
+    )
+    assert added == pytest.approx(spec.n_lines * 2 * 0.1 + 0.001 * moves_s, rel=0.02)
+
+
+def test_half_of_the_set_up_is_not_known():
+    spec = a_spec()
+    link = dataclasses.replace(SILENT, setup_s=8.0)
+    added = error_s(spec, link=link, detector=QUIET) - error_s(
+        spec, link=SILENT, detector=QUIET
+    )
+    assert added == pytest.approx(4.0, abs=1e-3)
+
+
+def test_half_of_the_way_there_is_not_known_unless_it_is_told_from_where():
+    spec = a_spec()
+    known, unknown = (
+        flight_duration(spec, a_bench(link=SILENT, detector=QUIET), place)
+        for place in (HERE, None)
+    )
+    longest_s = way_s(max(588.0, BENCH.x.travel_max_mm - 590.0), BENCH)
+    added = unknown.error_s - known.error_s
+    assert added == pytest.approx(longest_s / 2, rel=0.02)
+    assert unknown.seconds == pytest.approx(
+        known.seconds + longest_s / 2 - way_s(14.0, BENCH), rel=0.01
+    )
+
+
+def test_aimed_readings_are_over_when_the_last_line_is():
+    """What follows begins between two ticks of the adapter: half of one is unknown."""
+    detector = dataclasses.replace(BENCH.detector, latency_tick_s=0.4)
+    spec = a_spec(trigger=Trigger(TriggerKind.POSITIONS))
+    coarse, fine = (
+        flight_duration(spec, a_bench(detector=each), HERE)
+        for each in (detector, BENCH.detector)
+    )
+    assert coarse.seconds - fine.seconds == pytest.approx(-0.2)
+    assert coarse.error_s - fine.error_s == pytest.approx(0.2)

@@ -79,6 +79,26 @@ def test_pages_count_every_sample_in_the_end_and_none_twice():
         assert totals == sorted(totals)
 
 
+def test_a_page_counts_the_samples_that_are_older_than_its_line():
+    class Timed(MemorySamples):
+        def __init__(self):
+            super().__init__()
+            self.times = {"readings": [], "fixes": []}
+
+        def append(self, stream, columns):
+            super().append(stream, columns)
+            received = {"readings": "t_end", "fixes": "t_received"}[stream]
+            self.times[stream] += columns[received].tolist()
+
+    samples = Timed()
+    _, log = flown(samples)
+    for page in pages_of(log):
+        if page.lines:
+            ended_ns = round(page.lines["t_end"][0] * 1e9)
+            for stream, times in samples.times.items():
+                assert page.samples[stream] == sum(at <= ended_ns for at in times)
+
+
 def test_columns_are_handed_out_once_and_become_plain_python_values():
     plan, log = flown(MemorySamples())
     page = log.take_page()

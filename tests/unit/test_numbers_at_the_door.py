@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 from enum import Enum
 
 import numpy as np
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from aefi_bluesky.domain.bench.calibration import Calibration
 from aefi_bluesky.domain.bench.description import BenchDescription
-from aefi_bluesky.domain.errors import AefiError
+from aefi_bluesky.domain.checks import require_count, require_number
+from aefi_bluesky.domain.errors import AefiError, InvalidScanSpecError
 from aefi_bluesky.domain.feasibility.speed_advisor import ReadingNoise
 from aefi_bluesky.domain.flight.load import HostLimits
 from aefi_bluesky.domain.flight.plan import FlightPlan
@@ -141,3 +143,29 @@ def test_a_bench_is_told_with_floats_where_floats_are_meant():
     assert repr(bench.to_plain()["x"]) == repr(
         {"travel_min_mm": 0.0, "travel_max_mm": 1200.0, "um_per_step": 22.0}
     )
+
+
+@pytest.mark.parametrize("value", [-2.0, 0, 5])
+def test_both_ends_of_a_range_are_in_it(value):
+    assert require_number("n", value, "mm", -2, 5) == value
+    assert require_count("n", int(value), -2, 5) == value
+
+
+@pytest.mark.parametrize("value", [-2.0000001, 5.0000001, 1e400, -1e400, 10**400])
+def test_what_is_beyond_an_end_is_not(value):
+    with pytest.raises(InvalidScanSpecError, match="n must be from -2 to 5 mm, was"):
+        require_number("n", value, "mm", -2, 5)
+
+
+@pytest.mark.parametrize("value", [-3, 6])
+def test_a_count_beyond_an_end_is_refused(value):
+    with pytest.raises(InvalidScanSpecError, match=r"whole number, from -2 to 5, was"):
+        require_count("n", value, -2, 5)
+    with pytest.raises(InvalidScanSpecError, match=r"whole number, at least 7, was"):
+        require_count("n", value, 7)
+
+
+def test_the_largest_float_is_one_and_more_is_none():
+    assert require_number("n", sys.float_info.max, "V") == sys.float_info.max
+    with pytest.raises(InvalidScanSpecError, match="a finite number in V"):
+        require_number("n", 2 * int(sys.float_info.max), "V")

@@ -1,5 +1,6 @@
 """What a dead run lacks is completed; what it has stays as it is."""
 
+import json
 import math
 
 import numpy as np
@@ -33,15 +34,20 @@ def run_with(*rows):
     return RecoveredRun("flyer", {"primary": EventRows(KEYS, ("n",), pages)})
 
 
-@pytest.mark.parametrize("value", [0.5, math.nan, math.inf, -0.0])
+@pytest.mark.parametrize("value", [0.5, math.nan, math.inf, -0.0, 2**60, "ok"])
 def test_rows_that_both_have_add_nothing(value):
     documents = [START, DESCRIPTOR, page((1.0, value))]
-    assert completed(documents, run_with((1.0, value))) == documents
+    # Equal, and not the same object: the spool is read from a file.
+    spooled = json.loads(json.dumps(value))
+    assert completed(documents, run_with((1.0, spooled))) == documents
 
 
 @pytest.mark.parametrize(
     ("had", "spooled"),
-    [(0.5, 0.25), (math.nan, 0.5), (0.5, math.nan), (0.0, -0.0), (1.0, math.inf)],
+    [
+        *((0.5, 0.25), (math.nan, 0.5), (0.5, math.nan), (0.0, -0.0), (1.0, math.inf)),
+        *((2**60, 2**60 + 1), ("ok", "late")),
+    ],
 )
 def test_rows_that_differ_in_a_bit_are_not_completed(had, spooled):
     documents = [START, DESCRIPTOR, page((1.0, had))]
@@ -53,13 +59,23 @@ def test_rows_that_differ_in_a_bit_are_not_completed(had, spooled):
 
 def test_rows_that_documents_lack_are_added():
     documents = [START, DESCRIPTOR, page((1.0, 0.5))]
-    *before, (name, added) = completed(documents, run_with((1.0, 0.5), (2.0, 0.25)))
+    lacking = (2.0, 0.25), (3.0, 0.125)
+    *before, (name, added) = completed(documents, run_with((1.0, 0.5), *lacking))
     assert before == documents
-    assert (name, added["data"], added["seq_num"]) == (
-        "event_page",
-        {"n": [2.0], "v": [0.25]},
-        [2],
-    )
+    assert name == "event_page"
+    assert added["data"] == {"n": [2.0, 3.0], "v": [0.25, 0.125]}
+    assert added["seq_num"] == [2, 3]
+    assert (added["descriptor"], added["time"]) == ("d", [2.0, 2.0])
+
+
+def test_a_stream_that_was_never_described_gets_a_descriptor():
+    _, (name, descriptor), (_, added) = completed([START], run_with((1.0, 0.5)))
+    assert name == "descriptor"
+    assert descriptor["run_start"] == "run"
+    assert descriptor["name"] == "primary"
+    assert descriptor["data_keys"]["v"]["object_name"] == "flyer"
+    assert added["descriptor"] == descriptor["uid"]
+    assert added["seq_num"] == [1]
 
 
 @pytest.fixture
@@ -105,6 +121,8 @@ def test_a_file_with_more_samples_takes_the_place_of_the_runs_own(file):
     assert uris[0].endswith("recovered.h5")
     (datum,) = (doc for name, doc in found if name == "stream_datum")
     assert datum["indices"] == {"start": 0, "stop": 3}
+    assert datum["seq_nums"] == {"start": 1, "stop": 4}
+    assert datum["descriptor"] == "s"
 
 
 def test_two_spools_of_a_run_are_not_taken_for_one(tmp_path):
