@@ -11,9 +11,10 @@ from aefi_bluesky.session.bench_devices import _leave_safe
 class Bench:
     """Flyer, port and excitation in one; writes down what is asked of it."""
 
-    def __init__(self, failing=()):
+    def __init__(self, failing=(), moving=()):
         self.calls = []
         self.failing = failing
+        self.moving = moving
         self.stage = self
 
     def __getattr__(self, name):
@@ -21,7 +22,7 @@ class Bench:
             self.calls.append(name)
             if name in self.failing:
                 raise self.failing[name]
-            return True
+            return name not in self.moving
 
         return called
 
@@ -60,3 +61,16 @@ def test_an_excitation_that_stays_on_is_told_aloud_and_the_rest_is_done(caplog):
 def test_ports_that_cannot_be_released_are_told(caplog, error):
     left(Bench({"release": error}))
     assert "the ports are kept: still in flight" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("moving", "told"),
+    [
+        ((), ""),
+        (("wait_for_end",), "the flight did not come to rest within 10 s"),
+        (("wait_for_rest",), "the axes did not come to rest within 10 s"),
+    ],
+)
+def test_what_does_not_come_to_rest_is_told_and_the_rest_is_done(caplog, moving, told):
+    assert left(Bench(moving=moving))[-1] == "release"
+    assert caplog.messages == [told] * bool(told)
