@@ -120,7 +120,29 @@ def _telling_its_run(plan: MsgGenerator[str], run: RunRecord) -> MsgGenerator[st
     return bpp.subs_wrapper(plan, {"start": [take]})
 
 
-class _Flown:
+class _Run:
+    """What runs of both kinds have in common: what they say, and whom they tell."""
+
+    def plan(
+        self,
+        run: RunRecord,
+        md: dict[str, Any] | None = None,
+        plan_name: str | None = None,
+        arguments: dict[str, Any] | None = None,
+    ) -> MsgGenerator[str]:
+        told = {**(md or {}), **run.metadata}
+        return _telling_its_run(self._carried_out(told, plan_name, arguments), run)
+
+    def _carried_out(
+        self,
+        md: dict[str, Any],
+        plan_name: str | None,
+        arguments: dict[str, Any] | None,
+    ) -> MsgGenerator[str]:
+        raise NotImplementedError
+
+
+class _Flown(_Run):
     def __init__(
         self,
         flyer: AefiFlyer,
@@ -132,41 +154,33 @@ class _Flown:
         self._plan, self._observer = plan, observer
         self._before = flyer.results
 
-    def plan(
+    def _carried_out(
         self,
-        run: RunRecord,
-        md: dict[str, Any] | None = None,
-        plan_name: str | None = None,
-        arguments: dict[str, Any] | None = None,
+        md: dict[str, Any],
+        plan_name: str | None,
+        arguments: dict[str, Any] | None,
     ) -> MsgGenerator[str]:
-        told = {**(md or {}), **run.metadata}
         name = plan_name or "fly_map"
-        flown = fly_plan(self._flyer, self._plan, told, name, arguments)
         with self._port.watched_by(self._observer):
-            return (yield from _telling_its_run(flown, run))
+            return (yield from fly_plan(self._flyer, self._plan, md, name, arguments))
 
     def results(self, *, interrupted: bool = False) -> ScanResults:
         return results_since(self._flyer, self._before)
 
 
-class _Measured:
+class _Measured(_Run):
     def __init__(self, at_rest: AtRest, plan: StepPlan, observer: StepObserver) -> None:
         self._at_rest, self._plan = at_rest, plan
         self._record = StepRecord(plan, observer, name="step")
 
-    def plan(
+    def _carried_out(
         self,
-        run: RunRecord,
-        md: dict[str, Any] | None = None,
-        plan_name: str | None = None,
-        arguments: dict[str, Any] | None = None,
+        md: dict[str, Any],
+        plan_name: str | None,
+        arguments: dict[str, Any] | None,
     ) -> MsgGenerator[str]:
-        told = {**(md or {}), **run.metadata}
         name = plan_name or _PLAN_NAMES[type(self._plan.spec)]
-        measured = measure(
-            self._at_rest, self._plan, name, arguments, told, self._record
-        )
-        return _telling_its_run(measured, run)
+        return measure(self._at_rest, self._plan, name, arguments, md, self._record)
 
     def results(self, *, interrupted: bool = False) -> ScanResults:
         state = ScanState.STOPPED if interrupted else ScanState.COMPLETED

@@ -172,3 +172,38 @@ def test_a_port_in_use_is_said(tmp_path, server):
     with pytest.raises(StorageError, match=r"(?s)ended while starting.*in use"):
         second.start()
     assert server.is_running
+
+
+# -- the first start ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("locale", ["C", "POSIX", "C.UTF-8"])
+def test_a_first_start_takes_any_folder_in_any_locale(tmp_path, monkeypatch, locale):
+    monkeypatch.setenv("LC_ALL", locale)
+    folder = tmp_path / "Über \N{MICRO SIGN}m's"
+    with TiledServer(folder / "server", folder / "raw") as server:
+        assert list(connect(server.uri, server.api_key)) == []
+    assert (folder / "server" / "catalog.db").exists()
+
+
+def test_a_first_start_that_died_leaves_nothing_in_the_way(tmp_path):
+    """Killed at once, and while the catalogue is made; what it left may be at work."""
+    for delay_s in (0.0, 0.5, 1.0, 1.5):
+        server = TiledServer(tmp_path / "server", tmp_path / "raw")
+        server.launch()
+        time.sleep(delay_s)
+        os.kill(server._process.pid, signal.SIGKILL)
+        server._process.wait()
+        server.stop()
+    with TiledServer(tmp_path / "server", tmp_path / "raw") as server:
+        assert list(connect(server.uri, server.api_key)) == []
+
+
+def test_a_catalogue_that_cannot_be_made_is_told_and_leaves_none(tmp_path):
+    (tmp_path / "server").mkdir()
+    # Nobody, root included, makes a file below one.
+    server = TiledServer(tmp_path / "server", tmp_path / "raw", start_timeout_s=60.0)
+    (tmp_path / "server" / "catalog.db").mkdir()
+    with pytest.raises(StorageError, match="ended while starting"):
+        server.start()
+    assert not server.is_running

@@ -23,11 +23,13 @@ class CatalogueInMaking:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._unfinished = path.with_name(f"{path.name}.new")
+        # A name of its own: what a start that died has left may be at work still.
+        self._unfinished = path.with_name(f"{path.name}.{os.getpid()}.new")
         self._process: subprocess.Popen[bytes] | None = None
+        for left in path.parent.glob(f"{path.name}.*.new*"):
+            left.unlink(missing_ok=True)
         if path.exists():
             return
-        self._unfinished.unlink(missing_ok=True)
         uri = f"sqlite:///{self._unfinished.as_posix()}"
         command = [sys.executable, "-P", "-m", "tiled", "catalog", "init", uri]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL)

@@ -31,6 +31,9 @@ STOP_GRACE_S = 8.0
 OTHER_GRACE_S = 12.0
 """How long another server over the same folder may take to end, if it does."""
 
+_IN_UTF8 = {"PYTHONUTF8": "1", "LC_ALL": "C.UTF-8"}
+"""Tiled and what it starts read their files by the locale; folders have any name."""
+
 _POLL_S = 0.1
 _LOG_LINES = 12
 _PACKAGE_ROOT = str(Path(__file__).parents[3])
@@ -226,7 +229,11 @@ class TiledServer:
                     stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    env={**os.environ, "TILED_SINGLE_USER_API_KEY": self._api_key},
+                    env={
+                        **os.environ,
+                        **_IN_UTF8,
+                        "TILED_SINGLE_USER_API_KEY": self._api_key,
+                    },
                     **_away_from_terminal(),
                 )
         except OSError as err:

@@ -66,7 +66,9 @@ def end_with_parent(pipe: BinaryIO) -> None:
 
 
 def _wait_and_end(pipe: BinaryIO) -> None:
-    pipe.read()
+    # Not by the pipe's buffer: an interpreter that ends could not take its lock.
+    while os.read(pipe.fileno(), 1):
+        pass
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_GRACE_S)
     os._exit(1)
