@@ -24,6 +24,7 @@ from aefi_bluesky.domain.feasibility.speed_spans import (
     controller_speeds,
     ramp_range_s,
 )
+from aefi_bluesky.domain.feasibility.travel_rules import travel_violations
 from aefi_bluesky.domain.flight.load import (
     RING_SAMPLES,
     STATUS_SHARE,
@@ -375,3 +376,20 @@ def test_a_pulse_takes_its_exchanges_on_the_link(kind, exchanges):
 
     assert needs_s(60.0) == [pytest.approx(exchanges / 40.0)]
     assert needs_s(0.9 * 2.3 / (exchanges / 40.0)) == []
+
+
+@pytest.mark.parametrize("axis", ["x", "y"])
+@pytest.mark.parametrize("steps", [(0, 40_000), (3, 7), (-5, 20_001)])
+def test_a_place_may_be_at_the_very_ends_of_a_travel_of_whole_steps(axis, steps):
+    ends_mm = [step * MM_PER_STEP for step in steps]
+    travel = AxisDescription(*ends_mm, MM_PER_STEP * 1000)
+    bench = a_bench(**{axis: travel})
+
+    def found(place_mm):
+        return list(travel_violations(axis, (place_mm, place_mm), bench, is_place=True))
+
+    for place_mm, outwards in zip(ends_mm, (-1, 1), strict=True):
+        assert found(place_mm) == []
+        assert found(place_mm + outwards * 0.49 * MM_PER_STEP) == []
+        (violation,) = found(place_mm + outwards * 0.51 * MM_PER_STEP)
+        assert violation.limit == pytest.approx(place_mm)

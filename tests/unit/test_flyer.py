@@ -146,6 +146,40 @@ def test_a_whole_flight_is_a_success(fly):
     assert failure_of(flyer) is None
 
 
+def test_a_flight_that_was_stopped_lost_no_data(fly):
+    """Frames that were not reached were not asked for any more."""
+    frames = {**results_of(a_plan()).frames, FrameState.OK: 3}
+    flyer = fly(port := HeldPort(state=ScanState.STOPPED, frames=frames))
+    port.flight.over.set()
+    assert failure_of(flyer) is None
+
+
+@pytest.mark.parametrize("is_off", [True, False])
+def test_the_excitation_is_off_if_the_flight_says_so(fly, is_off):
+    flyer = fly(port := HeldPort(excitation_off=is_off))
+    assert not flyer.excitation_off  # in flight it is on
+    port.flight.over.set()
+    assert failure_of(flyer) is None
+    assert flyer.excitation_off is is_off
+
+
+def test_only_a_flight_under_way_is_paused_and_resumed(fly):
+    flyer = AefiFlyer(HeldPort(), a_bench(), lambda uid: Samples(), name="flyer")
+    flyer.pause()  # nothing was ever flown
+    flyer.resume()
+    flyer = fly(port := HeldPort())
+    flyer.resume()  # it does not hold
+    flyer.pause()
+    flyer.resume()
+    flyer.resume()
+    assert port.flight.calls == ["pause", "resume"]
+    port.flight.over.set()
+    assert flyer.wait_for_end(5.0)
+    flyer.pause()
+    flyer.resume()
+    assert port.flight.calls == ["pause", "resume"]
+
+
 def flown(fly):
     flyer = fly(FakeScanPort())
     assert flyer.wait_for_end(5.0)
@@ -166,12 +200,47 @@ def test_a_page_at_a_time_is_collected(fly):
     assert n_lines > 1
 
 
+class PausedPort(FakeScanPort):
+    """Flies no line before it was paused and resumed, or stopped."""
+
+    def start_scan(self, plan, observer):
+        flight = super().start_scan(plan, observer)
+        observer.state_changed(ScanState.FLYING)
+        flight.pause()
+        return flight
+
+
 def test_all_pages_are_collected_once_a_pause_was_never_taken_back(fly):
     """After a halt only the RunEngine collects, and once."""
-    flyer, _ = flown(fly)
+    flyer = fly(PausedPort())
+    flyer.pause()
+    flyer._flight.resume()  # the port goes on, nobody told the flyer
+    assert flyer.wait_for_end(5.0)
     assert flyer.next_page()
-    flyer._paused = True
     assert sorted(rows(flyer.collect_pages())) == list(range(a_plan().n_frames))
+
+
+@pytest.mark.parametrize("taken_back", ["resume", "stop", "prepare"])
+def test_a_pause_that_was_taken_back_leaves_a_page_at_a_time(fly, taken_back):
+    flyer = fly(PausedPort())
+    flyer.pause()
+    if taken_back == "prepare":
+        flyer._flight.resume()
+        assert flyer.wait_for_end(5.0)
+        flyer.prepare(a_plan())
+        flyer.kickoff().wait(5.0)
+        flyer._flight.resume()
+    elif taken_back == "resume":
+        flyer.resume()
+    else:
+        flyer._flight.resume()
+        assert flyer.wait_for_end(5.0)
+        flyer.stop()
+    assert flyer.wait_for_end(5.0)
+    n_pages = flyer.pages_waiting
+    assert flyer.next_page()
+    assert len(rows(flyer.collect_pages())) == a_plan().lines[0].n_frames
+    assert flyer.pages_waiting == n_pages - 1
 
 
 def test_the_page_that_was_cut_off_is_handed_out_at_rest(fly):
