@@ -798,7 +798,7 @@ class SimulatedBench:
         Raises
         ------
         OSError
-            If the bench is in flight, or the file can't be written.
+            If the bench stays in flight for 5 s, or the file can't be written.
         """
 
 @final

@@ -132,6 +132,15 @@ def test_axes_sensor_and_excitation_are_refused_by_name_in_flight(make_bench):
     assert "axis x cannot be moved" in refusals[0]
 
 
+def test_the_truth_is_told_whoever_has_the_bench(make_bench):
+    bench = make_bench()
+    for target_mm in (100.0, 600.0) * 10:
+        status = bench.x.set(target_mm)
+        bench.log()  # before the move, or after it
+        status.wait(10)
+        bench.log()  # at once: the mover may not have given the bench back
+
+
 def test_a_flight_begins_where_the_axes_were_left_and_they_go_on_after_it(bench):
     run(bench, bps.mv(bench.x, 600.0))
     bench.fly()

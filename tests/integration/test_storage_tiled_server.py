@@ -177,12 +177,18 @@ def test_a_port_in_use_is_said(tmp_path, server):
 # -- the first start ---------------------------------------------------------
 
 
+def assert_serves(server):
+    client = connect(server.uri, server.api_key)
+    assert list(client) == []
+    client.context.close()
+
+
 @pytest.mark.parametrize("locale", ["C", "POSIX", "C.UTF-8"])
 def test_a_first_start_takes_any_folder_in_any_locale(tmp_path, monkeypatch, locale):
     monkeypatch.setenv("LC_ALL", locale)
     folder = tmp_path / "Über \N{MICRO SIGN}m's"
     with TiledServer(folder / "server", folder / "raw") as server:
-        assert list(connect(server.uri, server.api_key)) == []
+        assert_serves(server)
     assert (folder / "server" / "catalog.db").exists()
 
 
@@ -196,7 +202,7 @@ def test_a_first_start_that_died_leaves_nothing_in_the_way(tmp_path):
         server._process.wait()
         server.stop()
     with TiledServer(tmp_path / "server", tmp_path / "raw") as server:
-        assert list(connect(server.uri, server.api_key)) == []
+        assert_serves(server)
 
 
 def test_a_catalogue_that_cannot_be_made_is_told_and_leaves_none(tmp_path):

@@ -1,5 +1,6 @@
 //! The simulated bench as Python sees it: in virtual time, or served on ptys.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -97,14 +98,23 @@ impl SimulatedBench {
     }
 
     /// Writes what really happened so far, as JSON lines.
-    fn write_truth(&self, path: PathBuf) -> PyResult<()> {
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let (bench, now) = held
-            .as_ref()
-            .ok_or_else(|| PyOSError::new_err("the bench is in flight"))?;
-        TruthLog::create(&path)?.write(bench, *now)?;
+    fn write_truth(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        // An axis is told of its end shortly before its mover gives the bench back.
+        py.detach(|| patiently(|| self.write_truth_now(&path)))
+            .ok_or_else(|| PyOSError::new_err("the bench is in flight"))??;
         Ok(())
     }
+}
+
+/// Asks until there is an answer; none if that takes long.
+fn patiently<T>(ask: impl Fn() -> Option<T>) -> Option<T> {
+    for _ in 0..PATIENCE.as_millis() {
+        if let Some(answer) = ask() {
+            return Some(answer);
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    ask()
 }
 
 impl SimulatedBench {
@@ -115,13 +125,14 @@ impl SimulatedBench {
 
     /// Lends the bench as soon as whoever has it gives it back; none if that takes long.
     pub fn lend_patiently(&self) -> Option<(sim::SimulatedBench, Nanos)> {
-        for _ in 0..PATIENCE.as_millis() {
-            if let Some(lent) = self.lend() {
-                return Some(lent);
-            }
-            thread::sleep(Duration::from_millis(1));
-        }
-        self.lend()
+        patiently(|| self.lend())
+    }
+
+    /// Writes the truth while nobody has the bench; none if somebody has.
+    fn write_truth_now(&self, path: &Path) -> Option<io::Result<()>> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let (bench, now) = held.as_ref()?;
+        Some(TruthLog::create(path).and_then(|mut log| log.write(bench, *now)))
     }
 
     pub fn taker(&self) -> impl FnOnce(sim::SimulatedBench, Nanos) + Send + 'static {
