@@ -120,6 +120,15 @@ def test_a_closed_terminal_stops_the_stage_and_ends_the_session(terminal, tmp_pa
     assert list((folder / "backup").iterdir()) == []
 
 
+@pytest.fixture
+def ctrl_c_raises():
+    """Python's own handler: a shell's background jobs begin with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c_raises")
 def test_ctrl_c_while_waiting_for_a_move_stops_the_stage(pty_bench):
     # To this thread: only its own signals wake it from a wait.
     to_us = threading.get_ident(), signal.SIGINT
