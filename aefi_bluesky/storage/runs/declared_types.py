@@ -71,11 +71,9 @@ class _Single:
                 return str(value)
 
     def wider(self, value: Value) -> _Single:
-        for kind in _KINDS[_KINDS.index(self.kind) :]:
-            column = _Single(kind)
-            if _fits(column, value):
-                return column
-        return _Single("string")
+        columns = map(_Single, _KINDS[_KINDS.index(self.kind) :])
+        # The last of them holds everything.
+        return next(column for column in columns if _fits(column, value))
 
     def or_wider(self, other: _Single) -> _Single:
         return max(self, other, key=lambda each: _KINDS.index(each.kind))
