@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 
 import bluesky.plan_stubs as bps
 import bluesky.plans as bp
@@ -367,7 +368,7 @@ def test_what_cannot_be_switched_off_is_told_aloud(bench, caplog):
     bench.excitation.stage()
     with pytest.raises(DeviceTimeoutError):
         bench.excitation.unstage()
-    assert "it may be on" in caplog.text
+    assert "the excitation may be on" in caplog.text
     bench.excitation.stage()  # it is not staged any more
 
 
@@ -483,3 +484,61 @@ def test_positions_of_a_scan_are_floats_whoever_wrote_them(bench):
         run(bench, bp.list_scan([bench.sensor], bench.x, [start, 630.5]))
         assert column(bench, "x_nominal") == [630.0, 630.5]
         assert {type(each) for each in column(bench, "x_nominal")} == {float}
+
+
+def stopped_and_resumed(excitation):
+    """As a RunEngine does at a pause."""
+    excitation.stop()
+    excitation.pause()
+    excitation.resume()
+    return excitation.state()
+
+
+def test_what_a_pause_switched_off_is_on_again(bench):
+    bench.excitation.set("on").wait(10)
+    assert stopped_and_resumed(bench.excitation) == "on"
+    bench.excitation.set("off").wait(10)
+
+
+def test_what_was_not_known_to_be_on_stays_off_after_a_pause(bench):
+    drive = bench.port.acquisition.drive
+
+    def unanswered(excitation):
+        raise DeviceTimeoutError("acquisition did not answer")
+
+    bench.port.acquisition.drive = unanswered
+    with pytest.raises(DeviceTimeoutError):
+        bench.excitation.set("on").wait(10)
+    bench.port.acquisition.drive = drive
+    assert bench.excitation.state() == "unknown"
+    assert stopped_and_resumed(bench.excitation) == "off"
+
+
+def test_what_was_not_on_yet_stays_off_after_a_pause(bench):
+    bench.excitation.set("off").wait(10)
+    with bench.excitation._writing:
+        waiting = bench.excitation.set("on")
+        assert bench.excitation.state() == "off"
+        stopping = threading.Thread(target=bench.excitation.stop)
+        stopping.start()
+        while not bench.excitation._stops:
+            time.sleep(0.01)
+    stopping.join(5)
+    waiting.wait(5)
+    bench.excitation.pause()
+    bench.excitation.resume()
+    assert bench.excitation.state() == "off"
+
+
+ZONE = Zone(600, 610, 600, 610)
+
+
+def test_a_flight_that_switched_off_is_known(bench):
+    bench.excitation.set("on").wait(10)
+    bench.flyer.prepare(bench.flyer.plan(replace(SPEC, zone=ZONE, n_x=3, n_y=3)))
+    bench.flyer.kickoff().wait(10)
+    bench.flyer.complete().wait(10)
+    assert bench.excitation.state() == "off"
+    bench.excitation.set("on").wait(10)
+    assert bench.excitation.state() == "on"
+    bench.excitation.set("off").wait(10)

@@ -17,6 +17,7 @@ from aefi_bluesky.domain.results.scan_results import (
     FRAME_STATES,
     FrameChunk,
     FrameState,
+    ReadingChunk,
 )
 from aefi_bluesky.testing.builders import a_plan
 from aefi_bluesky.testing.fakes import FakeScanPort
@@ -67,6 +68,30 @@ def test_a_page_holds_the_frames_of_one_line():
     for line, page in zip(plan.lines, pages, strict=True):
         assert page.frames["line"].tolist() == [line.index] * line.n_frames
         assert page.lines["line"].tolist() == [line.index]
+
+
+def test_frames_that_no_line_claimed_are_a_page_though_no_sample_came():
+    log = FlightLog(a_plan(), MemorySamples())
+    log.frames_ended(a_frame(3, FrameState.OK, line=1))
+    log.close_page()
+    (page,) = pages_of(log)
+    assert page.frames["frame"].tolist() == [3]
+    assert not page.lines
+
+
+def test_samples_that_no_line_claimed_are_a_page_though_no_frame_came():
+    log = FlightLog(a_plan(), MemorySamples())
+    log.readings_taken(ReadingChunk({"t_end": np.array([5, 6])}))
+    log.close_page()
+    (page,) = pages_of(log)
+    assert not page.frames
+    assert page.samples == {"readings": 2, "fixes": 0}
+
+
+def test_nothing_makes_no_page():
+    log = FlightLog(a_plan(), MemorySamples())
+    log.close_page()
+    assert pages_of(log) == []
 
 
 def test_pages_count_every_sample_in_the_end_and_none_twice():

@@ -130,6 +130,17 @@ def test_samples_that_find_no_room_stop_the_flight(fly):
     assert port.flight.calls == ["stop"]
 
 
+def test_a_sample_file_that_does_not_close_is_no_success(fly):
+    class Unclosed(Samples):
+        def close(self):
+            raise StorageError("no space left on device")
+
+    flyer = fly(port := HeldPort(), Unclosed())
+    port.flight.over.set()
+    with pytest.raises(StorageError, match="no space left"):
+        raise failure_of(flyer)
+
+
 @pytest.mark.parametrize("kind", ["fixes", "readings"])
 def test_records_that_were_lost_are_no_success(fly, kind):
     port = HeldPort(n_lost={"fixes": 0, "readings": 0, kind: 3})
@@ -268,7 +279,14 @@ def test_the_uncertainty_is_that_along_the_lines(fly, fast):
         "y_lo": np.full((n, n), -0.1),
         "y_hi": np.full((n, n), 0.1),
     }
-    flyer._log.map_of = lambda name, **_: columns[name]
+
+    def map_of(name, *, total=False, muted=False):
+        assert not muted
+        # Readings of a pixel are those of all its frames.
+        return columns[name] * (4.0 if total else 1.0)
+
+    columns["count"] /= 4.0
+    flyer._log.map_of = map_of
     pitch_mm = 20 / 8
     noise_v = 2 * 50e-6 / 2
     place_v = {"x": 1e-3 / pitch_mm * 0.01, "y": 10e-3 / pitch_mm * 0.1}[fast]
