@@ -22,8 +22,10 @@ LEFT = ROOT / ".ci" / "mutants-left.toml"
 
 # Where a wrong line hurts most, and the tests that should notice it.
 TABLE = {
-    "domain/study/study": "unit/test_study_rules.py unit/test_study_machine.py",
-    "domain/feasibility/flight_rules": "unit/test_domain_feasibility.py",
+    "domain/study/study": "unit/test_study_rules.py unit/test_study_machine.py "
+    "unit/test_study_format.py contract/test_study_repositories.py",
+    "domain/feasibility/flight_rules": "unit/test_domain_feasibility.py "
+    "integration/test_guard_bands.py",
     "domain/feasibility/speed_spans": "unit/test_domain_feasibility.py",
     "domain/feasibility/travel_rules": "unit/test_domain_feasibility.py",
     "domain/flight/duration": "unit/test_domain_flight_duration.py",
@@ -32,7 +34,7 @@ TABLE = {
     "devices/flyer": "unit/test_flyer.py integration/test_flight_callbacks.py",
     "devices/flight_log": "unit/test_flight_log.py unit/test_flyer.py",
     "devices/excitation_source": "integration/test_bench_devices.py",
-    "plans/stubs": "unit/test_flyer.py integration/test_flight_documents.py",
+    "plans/stubs": "unit/test_fly_lines.py integration/test_composition.py",
     "session/bench_devices": "unit/test_leaving_safe.py",
     "storage/runs/completion": "unit/test_run_completion.py",
     "storage/runs/closing": "unit/test_run_closing.py unit/test_run_completion.py",

@@ -39,8 +39,8 @@ def bench_devices(
     kind
         ``real`` ports, a simulated bench on ``ptys``, or one in ``virtual`` time.
     folder
-        Where samples and calibrations go, for this process alone; a folder of the
-        user's if empty. Tiled must be able to read its ``raw``.
+        Folder for samples and calibrations, used by this process alone; if empty, the
+        user's own data folder. Tiled must be able to read its folder ``raw``.
 
     Returns
     -------
@@ -55,7 +55,8 @@ def bench_devices(
     StorageError
         If the folder can't be written.
     SessionBusyError
-        If somebody else, or another bench, works in the folder; names the process.
+        If another process or another bench works in the folder; the message names the
+        process.
     """
     return list(_bench(bench, kind, folder).devices)
 
@@ -75,7 +76,7 @@ def bench_device(
     Raises
     ------
     ConfigurationError
-        If the bench has no such device, or as `bench_devices` does.
+        If the bench has no such device, and as in `bench_devices`.
     """
     devices = {device.name: device for device in bench_devices(bench, kind, folder)}
     if name not in devices:

@@ -1,23 +1,26 @@
-"""The names that a Bluesky session expects: importing this builds the session.
+"""The names that a Bluesky session expects; importing this module builds the session.
 
-What is built is chosen by environment variables, which ``aefi shell`` and
-``aefi qserver`` set:
+Environment variables, which ``aefi shell`` and ``aefi qserver`` set, choose what is
+built:
 
 ``AEFI_BENCH``
     ``real`` (default), ``ptys`` (simulated, in real time) or ``virtual``.
 ``AEFI_BENCH_FILE``
-    Bench file, or a shipped bench's name; ``aefi`` for a real bench and
-    ``simulated`` for the others where it is not set.
+    Path of a bench file, or name of a shipped bench. If it is not set: ``aefi`` for a
+    real bench, ``simulated`` for the others.
 ``AEFI_SIMULATED_OBJECT``
     ``yes`` (default) or ``no``: whether the simulated bench has an object.
 ``AEFI_FOLDER``
-    Where data go; a folder of the user's where it is not set.
+    Data folder. If it is not set: ``aefi-bluesky`` in ``XDG_DATA_HOME``, or in
+    ``~/.local/share``.
 ``AEFI_TILED_URI``, ``TILED_API_KEY``
-    A Tiled server that runs already, and its key.
+    Address of a Tiled server that already runs, and its key.
 ``AEFI_REDIS_URL``
-    A Redis server that keeps ``RE.md``; a file in the folder where it is not set.
+    Address of a Redis server that keeps ``RE.md``; if it is not set, a file in the data
+    folder keeps it.
 ``AEFI_LOG_LEVEL``
-    What is logged to ``session.log`` in the folder: ``INFO`` and above by default.
+    Lowest level that is logged to ``session.log`` in the data folder; by default
+    ``INFO``.
 """
 
 # The Tiled server starts while the rest is imported: imports come after code.
@@ -148,7 +151,7 @@ RE.subscribe(RunLinks(session, attended=not _in_worker), "stop")
 
 
 def register_magics() -> None:
-    """Give IPython ``%wa``, ``%mov``, ``%movr`` and ``%ct``; nothing outside of it."""
+    """Give IPython ``%wa``, ``%mov``, ``%movr`` and ``%ct``; elsewhere do nothing."""
     shell = get_ipython()
     if shell is not None:
         shell.register_magics(BlueskyMagics)

@@ -1,4 +1,4 @@
-"""A scan of a study from its start to its end, whoever carries it out."""
+"""A scan of a study from its start to its end, with any executor."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ StudyChange = Callable[[Callable[[Study], None]], None]
 
 
 class BegunScan:
-    """A scan that its study takes for running, until it is told how that ended.
+    """A scan that its study regards as running, until it is told how the scan ended.
 
     Parameters
     ----------
     scan
         The scan as it was planned.
     plan
-        What is flown for it, or measured at rest.
+        The plan of the scan, for a flight or a measurement at rest.
     run
-        What its run says of it (`run_metadata`); whoever opens the run tells its uid
-        there.
+        Metadata for the run of the scan (`run_metadata`). Whoever opens the run sets
+        the uid of the run there.
     change
-        Changes its study.
+        Changes the study of the scan.
     """
 
     def __init__(
@@ -68,19 +68,19 @@ class BegunScan:
         flown, at_rest
             Takes the plan that was accepted, and who tells the study of pauses.
         observer, step_observer
-            Watches too; None if nobody looks.
+            Another observer; None for no observer.
         """
         if isinstance(self.plan, FlightPlan):
             return flown(self.plan, self.observer(observer))
         return at_rest(self.plan, self.step_observer(step_observer))
 
     def observer(self, watching: ScanObserver | None = None) -> ScanObserver:
-        """Return who tells the study when the flight holds and when it goes on.
+        """Return an observer that tells the study of pauses and of their ends.
 
         Parameters
         ----------
         watching
-            Gets everything before; None if nobody looks.
+            Gets everything before; None for no observer.
         """
         observer = SilentObserver() if watching is None else watching
         return PauseRecorder(observer, self._pauses())
@@ -105,7 +105,7 @@ class BegunScan:
         )
 
     def fail(self, cause: str) -> None:
-        """End the scan as failed; nothing if its end was told before.
+        """End the scan as failed; nothing happens if it has already ended.
 
         Parameters
         ----------

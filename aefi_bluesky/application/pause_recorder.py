@@ -63,7 +63,7 @@ class StepPauseRecorder:
     Parameters
     ----------
     observer
-        Told first; None if nobody looks.
+        Told first; None for no observer.
     pauses
         Takes the states.
     """

@@ -1,4 +1,4 @@
-"""An observer for who does not look."""
+"""An observer for callers that need nothing of a flight."""
 
 from __future__ import annotations
 

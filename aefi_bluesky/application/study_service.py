@@ -47,21 +47,21 @@ _MOST_TRIES = 20
 class StudyService:
     """Plans, flies and records the scans of studies.
 
-    Each call loads the study, asks it, stores it, and hands its events on. If somebody
-    else stored the study in between, it is loaded and asked again.
+    Each call loads the study, changes it, stores it, and hands its events on. If
+    another program stored the study in between, it is loaded and changed again.
 
     Parameters
     ----------
     repository
         Keeps the studies.
     scan_port
-        Flies.
+        Flies the scans.
     bench
-        What it flies on.
+        The bench behind the port.
     handlers
         Get every event after the study was stored; one that raises is logged.
     at_rest
-        Measures what is not flown; without, such a scan is refused.
+        Carries out measurements at rest. If it is None, such scans are refused.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class StudyService:
         return tuple(self._repository)
 
     def get_study(self, study_id: StudyId) -> Study:
-        """Return a study as it is stored; what is done to it is not kept.
+        """Return a study as it is stored; changes to the returned one are not stored.
 
         Raises
         ------
@@ -94,10 +94,10 @@ class StudyService:
         return self._repository.get(study_id)
 
     def recalibrate(self, bench: BenchDescription) -> None:
-        """Plan from now on with what was measured of the bench.
+        """Use the constants that were measured of the bench from now on.
 
-        A study that was configured before keeps its snapshot, and its scans are
-        refused on what is another bench to it.
+        A study that was configured before keeps its snapshot. Its scans are refused,
+        because the new constants make another bench.
         """
         self._bench = bench
 
@@ -112,7 +112,9 @@ class StudyService:
             If the identifier is taken, or a name is empty.
         """
         if study_id in self.study_ids():
-            raise StudyRuleError(StudyRule.UNIQUE_STUDY, f"{study_id!r} is taken")
+            raise StudyRuleError(
+                StudyRule.UNIQUE_STUDY, f"{study_id!r} is taken by another study"
+            )
         self._store(Study(study_id, measured_object, operator))
 
     def configure_study(self, study_id: StudyId) -> None:
@@ -138,7 +140,7 @@ class StudyService:
         )
 
     def retry_scan(self, study_id: StudyId, scan_id: ScanId, retry_id: ScanId) -> None:
-        """Plan a scan again that did not complete; see `Study.retry_scan`."""
+        """Plan a scan again if it did not complete; see `Study.retry_scan`."""
         self._change(study_id, lambda study: study.retry_scan(scan_id, retry_id))
 
     def cancel_scan(self, study_id: StudyId, scan_id: ScanId, cause: str) -> None:
@@ -174,9 +176,9 @@ class StudyService:
         study_id
             The study.
         observer
-            Gets a flight's chunks on this thread; None if nobody looks.
+            Gets a flight's chunks on this thread; None for no observer.
         step_observer
-            Is told how a measurement at rest goes; None if nobody looks.
+            Is told how a measurement at rest goes; None for no observer.
 
         Raises
         ------
@@ -187,10 +189,10 @@ class StudyService:
         StudyBusyError
             If another session flies the study.
         InfeasibleScanError
-            If this bench can't do it, or nobody here measures at rest; nothing was
-            started or stored.
+            If this bench can't carry the scan out, or it is measured at rest and
+            `at_rest` is None. Nothing was started or stored.
         ScanPortError
-            If it failed; the scan is stored as failed, with the cause.
+            If the scan failed; it is stored as failed, with the cause.
         """
         flies_only = self._at_rest is None
         with self.begin_next_scan(study_id, flies_only=flies_only) as begun:
@@ -213,11 +215,11 @@ class StudyService:
     def begin_next_scan(
         self, study_id: StudyId, *, flies_only: bool = False
     ) -> Generator[BegunScan]:
-        """Begin the study's next scan, for who carries it out inside the context.
+        """Begin the study's next scan; the caller carries it out inside the context.
 
-        The study is held meanwhile, by nobody else. Whatever leaves the context
-        before the flight's end was told fails the scan, with that as the cause:
-        Ctrl-C and the end of a generator too.
+        Inside the context, no other program can hold the study. If the context is left
+        before the end of the scan was told, the scan fails, and whatever left the
+        context is the cause: also Ctrl-C and the end of a generator.
 
         Parameters
         ----------
@@ -229,7 +231,7 @@ class StudyService:
         Raises
         ------
         StudyNotFoundError, StudyRuleError, StudyBusyError, InfeasibleScanError
-            As `execute_next_scan` has them; nothing was begun.
+            As in `execute_next_scan`; no scan was begun.
         """
         # Asked before the study is held too: a rule says more than that it is held.
         self.next_scan(study_id)
@@ -241,18 +243,18 @@ class StudyService:
                 # Whatever ended it, the bench no longer carries this scan out.
                 begun.fail(f"{type(err).__name__}: {err}")
                 raise
-            begun.fail("nobody told how its flight ended")
+            begun.fail("no program told the study how the scan ended")
 
     def recover(self, study_id: StudyId) -> PlannedScan | None:
-        """Fail the scan that is running or paused though no session flies it.
+        """Mark a scan as failed that is running or paused, but that no session flies.
 
-        To be called after a crash: nothing else ends such a scan, and the study runs
-        no other one before.
+        Call this after a crash: nothing else ends such a scan, and until then the study
+        runs no other scan.
 
         Returns
         -------
         PlannedScan or None
-            The scan as it was failed; None if there was none.
+            The failed scan; None if no scan was running or paused.
 
         Raises
         ------
@@ -322,8 +324,8 @@ class StudyService:
 def _only_flown(scan: PlannedScan) -> InfeasibleScanError:
     return InfeasibleScanError(
         (
-            f"scan {scan.id!r} is a {kind_of(scan.spec)}, measured at rest, and what "
-            "carries scans out here can only fly: run the study in a session "
-            "(aefi study run, run_study)",
+            f"scan {scan.id!r} is a {kind_of(scan.spec)}, which is measured at rest, "
+            "but this program can only fly scans: run the study in a session "
+            "('aefi study run', or the plan run_study in 'aefi shell')",
         )
     )

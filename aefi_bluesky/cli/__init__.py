@@ -12,7 +12,7 @@ from aefi_bluesky.domain.errors import AefiError
 COMMANDS = {
     "bench": LazyCommand(
         "aefi_bluesky.cli.bench",
-        "Measure the engine beside other ways to do the same, on simulated benches.",
+        "Measure the engine, and other programs for comparison, on simulated benches.",
     ),
     "demo": LazyCommand(
         "aefi_bluesky.cli.demo",
@@ -20,7 +20,7 @@ COMMANDS = {
     ),
     "plan": LazyCommand(
         "aefi_bluesky.cli.plan",
-        "Plan the scan of a JSON file SPEC, or say why it can't be; nothing moves.",
+        "Plan the scan in the JSON file SPEC, or say why it can't be done.",
     ),
     "qserver": LazyCommand(
         "aefi_bluesky.cli.qserver",
@@ -40,11 +40,11 @@ COMMANDS = {
     ),
     "study": LazyCommand(
         "aefi_bluesky.cli.study",
-        "Plan a study of an object, fly its scans and close it, without a prompt.",
+        "Plan a study of an object, fly its scans and close it, without IPython.",
     ),
     "tiled": LazyCommand(
         "aefi_bluesky.cli.tiled",
-        "Serve the runs of a data FOLDER until Ctrl-C; print the link to run UID.",
+        "Serve the runs of the data folder FOLDER, and print the link to run UID.",
     ),
 }
 """All commands; none is imported before it is asked for: Bluesky takes seconds."""

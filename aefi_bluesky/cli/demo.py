@@ -61,27 +61,29 @@ def demo_spec(*, standard: bool) -> FlyScanSpec:
 
 @click.command()
 @click.option(
-    "--standard", is_flag=True, help="Fly the 81 x 81 template (about 9 min)."
+    "--standard",
+    is_flag=True,
+    help="Fly the standard map of 81 x 81 frames (about 9 min).",
 )
-@click.option("--virtual", is_flag=True, help="The same in virtual time: no waiting.")
+@click.option("--virtual", is_flag=True, help="Fly in virtual time, without waiting.")
 @click.option("--seed", default=0, help="Seed of the simulated bench.")
 @click.option(
     "--json",
     "json_file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="File for the table.",
+    help="File for the numbers of the table, as JSON.",
 )
 @click.option(
     "--folder",
     default=Path("aefi-demo"),
     type=click.Path(path_type=Path),
-    help="Folder for data and picture.",
+    help="Folder for the data and the picture.",
 )
 @click.option(
     "--tiled",
     "tiled_uri",
     envvar="AEFI_TILED_URI",
-    help="A Tiled server that runs already; its key is in TILED_API_KEY.",
+    help="Address of a Tiled server that already runs; its key is in TILED_API_KEY.",
 )
 def demo(
     standard: bool,
@@ -107,7 +109,7 @@ def demo(
         click.echo(
             f"Flying {plan.n_frames} frames in {len(plan.lines)} lines, "
             f"about {plan.duration_s:.0f} s ± {plan.duration_error_s:.0f} s of bench "
-            "time; Ctrl-C stops."
+            "time; press Ctrl-C to stop."
         )
         flown = _fly(session, spec, recorder)
         outcome = _report(session, recorder, flown)
@@ -204,7 +206,7 @@ def _show(
 
 
 def _linger(session: Session, uid: str, folder: Path) -> None:
-    """Keep Tiled up for whoever looks; a script or a pipe is not kept waiting."""
+    """Keep Tiled running while a person looks at the run; a script does not wait."""
     url = session.browse_url(uid) if uid else None
     if url is None:
         return

@@ -1,4 +1,4 @@
-"""``aefi plan``: what a scan would be, or why it can't be; nothing moves."""
+"""``aefi plan``: plans a scan, or says why it is not possible; nothing moves."""
 
 from __future__ import annotations
 
@@ -30,28 +30,42 @@ from aefi_bluesky.session.spec_files import read_spec
 
 @click.command()
 @click.argument("spec", type=click.Path(path_type=Path, allow_dash=True))
-@click.option("--bench", default="simulated", help="Bench file, or a shipped name.")
+@click.option(
+    "--bench",
+    default="simulated",
+    help="Path of a bench file, or name of a shipped bench.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
     "--from",
     "rests_at",
     type=(float, float),
     metavar="X Y",
-    help="Where the stage rests before, mm; the duration is known better then.",
+    help="Position of the stage before the scan, in mm: makes the duration more exact.",
 )
 @click.option(
     "--noise",
     type=float,
     metavar="V",
-    help="Noise of a reading of ten conversions: tells that of a frame.",
+    help="Noise of a reading of ten conversions, in V: prints the noise of a frame.",
 )
-@click.option("--memory", type=float, metavar="MB", help="Memory for the documents.")
-@click.option("--stall", type=float, metavar="S", help="Stall of a consumer to bear.")
+@click.option(
+    "--memory",
+    type=float,
+    metavar="MB",
+    help="Memory that the documents of the flight may take, in MB.",
+)
+@click.option(
+    "--stall",
+    type=float,
+    metavar="S",
+    help="How long the program that takes the data may stall without a loss, in s.",
+)
 @click.option(
     "--folder",
     type=click.Path(path_type=Path),
     envvar="AEFI_FOLDER",
-    help="Data folder whose sessions have measured the bench; the user's by default.",
+    help="Data folder with the calibration; by default that of 'aefi shell'.",
 )
 def plan(
     spec: Path,
@@ -63,9 +77,10 @@ def plan(
     memory: float | None,
     stall: float | None,
 ) -> None:
-    """Plan the scan of a JSON file SPEC, or say why it can't be; nothing moves.
+    """Plan the scan in the JSON file SPEC, or say why it can't be done.
 
-    SPEC may be - for standard input. The exit status is 1 if the scan can't be done.
+    Nothing moves. SPEC may be - for standard input. The exit status is 1 if the scan
+    can't be done.
     """
     scan = read_spec(sys.stdin if str(spec) == "-" else spec)
     configuration, host = load_bench(bench), _host(memory, stall)
@@ -94,8 +109,8 @@ def plan(
 def _require_flight_options_unused(scan: StepSpec, *options: float | None) -> None:
     if any(option is not None for option in options):
         raise click.UsageError(
-            f"--noise, --memory and --stall are about flights; the spec is of kind "
-            f"{kind_of(scan).value!r}"
+            f"--noise, --memory and --stall are only for flights, the kind of the spec "
+            f"was {kind_of(scan).value!r}"
         )
 
 

@@ -21,10 +21,15 @@ from aefi_bluesky.session.folders import SessionFolders, user_folder
     "--redis",
     "redis_address",
     metavar="HOST:PORT",
-    help="A Redis that runs already; one of its own by default, which keeps nothing.",
+    help="Address of a Redis that already runs. By default aefi starts one, which "
+    "keeps nothing after it ends.",
 )
-@click.option("--port", default=60615, help="Port for requests; 0 takes a free one.")
-@click.option("--info-port", default=60625, help="Port for news; 0 takes a free one.")
+@click.option("--port", default=60615, help="Port for requests; 0 selects a free port.")
+@click.option(
+    "--info-port",
+    default=60625,
+    help="Port on which the console output is published; 0 selects a free port.",
+)
 def qserver(
     folder: Path | None,
     redis_address: str | None,
@@ -35,8 +40,8 @@ def qserver(
     """Run plans by name through bluesky-queueserver until Ctrl-C."""
     if find_spec("bluesky_queueserver") is None:
         raise QueueServerError(
-            "bluesky-queueserver is not installed: "
-            "pip install 'aefi-bluesky[qserver]' has it"
+            "bluesky-queueserver is not installed; to install it: "
+            "pip install 'aefi-bluesky[qserver]'"
         )
     from aefi_bluesky.session.queue_server import QueueServer, install_profile
     from aefi_bluesky.session.redis_server import RedisServer, require_redis
@@ -65,5 +70,5 @@ def qserver(
         click.echo(f"requests: {server.control_address}")
         click.echo(f"console:  {server.info_address}")
         click.echo(f"log:      {server.log_file}")
-        click.echo("Ctrl-C ends the run, the session and the queue server.")
+        click.echo("Press Ctrl-C to end the run, the session and the queue server.")
         server.wait()

@@ -70,7 +70,7 @@ def _closed(run: ClosedRun) -> str:
     if run.uid is None:
         return f"{run.journal.name}: {run.remark}"
     added = ", ".join(f"{n} {stream}" for stream, n in run.added.items() if n)
-    words = [f"run {run.uid}: closed, it had no end"]
+    words = [f"run {run.uid}: closed, its end was missing"]
     words += [f"{added} added"] if added else []
     words += [run.remark] if run.remark else []
     return f"{'; '.join(words)} -> {run.kept}"

@@ -11,14 +11,24 @@ import click
 from aefi_bluesky.session.folders import SessionFolders
 
 _BENCH_OPTIONS = (
-    click.option("--sim", "kind", flag_value="ptys", help="On the simulated bench."),
     click.option(
-        "--virtual", "kind", flag_value="virtual", help="On the same in virtual time."
+        "--sim",
+        "kind",
+        flag_value="ptys",
+        help="Use the simulated bench, in real time.",
     ),
     click.option(
-        "--no-object", is_flag=True, help="The simulated bench without its object."
+        "--virtual",
+        "kind",
+        flag_value="virtual",
+        help="Use the simulated bench in virtual time, without waiting.",
     ),
-    click.option("--bench", help="Bench file, or a shipped bench's name."),
+    click.option(
+        "--no-object",
+        is_flag=True,
+        help="Use the simulated bench without the simulated object.",
+    ),
+    click.option("--bench", help="Path of a bench file, or name of a shipped bench."),
 )
 
 _OPTIONS = (
@@ -27,9 +37,11 @@ _OPTIONS = (
         "--folder",
         type=click.Path(path_type=Path),
         envvar="AEFI_FOLDER",
-        help="Folder for data; a folder of the user's by default.",
+        help="Data folder; by default aefi-bluesky in XDG_DATA_HOME (~/.local/share).",
     ),
-    click.option("--tiled", "tiled_uri", help="A Tiled server that runs already."),
+    click.option(
+        "--tiled", "tiled_uri", help="Address of a Tiled server that already runs."
+    ),
 )
 
 
@@ -54,7 +66,7 @@ def _with(
 def session_variables(
     folders: SessionFolders, chosen: dict[str, Any]
 ) -> dict[str, str]:
-    """Return what tells `aefi_bluesky.startup` of these options.
+    """Return these options as environment variables of `aefi_bluesky.startup`.
 
     Parameters
     ----------
@@ -66,7 +78,7 @@ def session_variables(
     Raises
     ------
     click.UsageError
-        If a real bench is to be without an object.
+        If a real bench was chosen together with ``--no-object``.
     """
     require_simulated(chosen["kind"], no_object=chosen["no_object"])
     variables = {
@@ -80,15 +92,15 @@ def session_variables(
 
 
 def require_simulated(kind: str | None, *, no_object: bool) -> None:
-    """Refuse to take the object of a real bench away: a person must.
+    """Refuse ``--no-object`` on a real bench: a person must remove the object.
 
     Raises
     ------
     click.UsageError
-        If the bench is real and is to have none.
+        If the bench is real and `no_object` is true.
     """
     if no_object and kind is None:
         raise click.UsageError(
-            "--no-object is for the simulated bench, with --sim or --virtual; on the "
-            "real one take the object away by hand"
+            "--no-object is only for the simulated bench (--sim or --virtual); on the "
+            "real bench, take the object away by hand"
         )

@@ -18,7 +18,7 @@ from aefi_bluesky.session.folders import SessionFolders, user_folder
 
 @click.command()
 @session_options
-@click.option("-c", "code", help="Run this and leave.")
+@click.option("-c", "code", help="Python code to run; the session then ends.")
 def shell(folder: Path | None, code: str | None, **chosen: Any) -> None:
     """Open an IPython session on the bench: RE, flyer, plans, the catalogue ``c``."""
     folders = SessionFolders.below(folder or user_folder())
@@ -53,13 +53,13 @@ def _run_ipython(profile: Path, code: str | None) -> None:
 def install_profile(folders: SessionFolders) -> Path:
     """Copy the IPython profile to where it can be written, and return where.
 
-    IPython writes its history into the profile, so that the shipped one, which may
-    be read-only, does not do.
+    IPython writes its history into the profile. So the shipped profile, which may be
+    read-only, is of no use.
 
     Raises
     ------
     StorageError
-        If it can't be copied.
+        If the profile can't be copied.
     """
     target = folders.root / "profile_aefi"
     shipped = resources.files("aefi_bluesky.profiles") / "profile_aefi"
@@ -73,7 +73,7 @@ def install_profile(folders: SessionFolders) -> Path:
 
 def _greet() -> None:
     click.echo(
-        "RE, flyer, fly_map, bec, sd, studies and the catalogue c are here, for "
+        "You can use RE, flyer, fly_map, bec, sd, studies and the catalogue c. For "
         "example:\n"
         "  RE(fly_map(flyer, 600, 650, 11, 590, 630, 9))\n"
         '  c[-1]["primary"].read()'

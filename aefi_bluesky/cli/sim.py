@@ -16,33 +16,57 @@ from aefi_bluesky.storage.tiled.server_process import end_with_parent
 
 
 @click.command()
-@click.option("--bench", default="simulated", help="Bench file, or a shipped name.")
-@click.option("--seed", default=0, help="Seed of noise, jitter and tick phase.")
-@click.option("--baud", type=int, help="The stage's rate instead of the file's, Bd.")
-@click.option("--acquisition-baud", type=int, help="The acquisition's, Bd.")
 @click.option(
-    "--stage-turnaround-us", type=int, help="From the stage's request to its reply."
+    "--bench",
+    default="simulated",
+    help="Path of a bench file, or name of a shipped bench.",
 )
-@click.option("--stage-tick-us", default=0, help="Latency tick of the stage's adapter.")
-@click.option("--tick-us", default=16_000, help="The same of the acquisition's.")
-@click.option("--lag-s", type=float, help="Time constant of the lock-in, s.")
-@click.option("--noise-v", type=float, help="Noise of a reading, V.")
-@click.option("--no-object", is_flag=True, help="Nothing there to be measured.")
-@click.option("--unpaced", is_flag=True, help="No wire time at all: not physical.")
+@click.option("--seed", default=0, help="Seed of noise, jitter and tick phase.")
+@click.option(
+    "--baud",
+    type=int,
+    help="Rate of the stage's line, in Bd; that of the bench file by default.",
+)
+@click.option(
+    "--acquisition-baud",
+    type=int,
+    help="Rate of the acquisition's line, in Bd; that of the bench file by default.",
+)
+@click.option(
+    "--stage-turnaround-us",
+    type=int,
+    help="Time from a request to the reply of the stage, in us.",
+)
+@click.option(
+    "--stage-tick-us",
+    default=0,
+    help="Latency tick of the stage's serial adapter, in us; 0 for none.",
+)
+@click.option(
+    "--tick-us",
+    default=16_000,
+    help="Latency tick of the acquisition's USB adapter, in us; 0 for none.",
+)
+@click.option("--lag-s", type=float, help="Time constant of the lock-in, in s.")
+@click.option("--noise-v", type=float, help="Noise of a reading, in V.")
+@click.option("--no-object", is_flag=True, help="Simulate no object.")
+@click.option(
+    "--unpaced", is_flag=True, help="Let bytes take no time on the line: not physical."
+)
 @click.option(
     "--truth",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="File for what really happens, as JSON lines.",
+    help="File for what really happens on the bench, as JSON lines.",
 )
 @click.option(
     "--links",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for links 'stage' and 'acquisition' to the ptys.",
+    help="Folder for the symbolic links 'stage' and 'acquisition' to the ptys.",
 )
 @click.option(
     "--faults",
     type=click.File(),
-    help='Fault script, a line a fault: "at 1.5s do lose-reply".',
+    help='File with one fault on each line, for example "at 1.5s do lose-reply stage".',
 )
 @click.option("--child", is_flag=True, hidden=True)
 def sim(
@@ -64,8 +88,9 @@ def sim(
 ) -> None:
     """Serve the simulated bench on two ptys until Ctrl-C.
 
-    Any client of the real devices may open them: the stage's at the bench file's
-    rate, the acquisition's at 1 500 000 Bd.
+    A pty is a serial port without hardware. Any client of the real devices may open
+    the two ptys. The rates of both links are those of the bench file, unless an option
+    changes them.
     """
     script = faults.read() if faults else ""
     settings = SimulationSettings(
@@ -92,7 +117,7 @@ def sim(
     else:
         for name, path in ports.items():
             click.echo(f"{name}: {path}")
-        click.echo("Ctrl-C ends the bench.")
+        click.echo("Press Ctrl-C to end the bench.")
     # SIGTERM ends the bench as Ctrl-C does: the truth is written to its end.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -15,13 +15,16 @@ from aefi_bluesky.storage.tiled.server import TiledServer
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("aefi-demo"))
 @click.argument("uid", required=False)
-@click.option("--port", default=0, help="Port; 0 takes a free one.")
+@click.option("--port", default=0, help="Port of the server; 0 selects a free port.")
 def tiled(folder: Path, uid: str | None, port: int) -> None:
-    """Serve the runs of a data FOLDER until Ctrl-C; print the link to run UID."""
+    """Serve the runs of the data folder FOLDER, and print the link to run UID.
+
+    Press Ctrl-C to end the server.
+    """
     folders = SessionFolders.below(folder)
     with TiledServer(folders.tiled, folders.raw, port=port) as server:
         click.echo(f"Tiled: {server.browse_url(uid or '')}")
-        click.echo("Ctrl-C ends the server.")
+        click.echo("Press Ctrl-C to end the server.")
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             threading.Event().wait()

@@ -1,4 +1,4 @@
-"""What was measured of the bench, as a device: read in every run, set by plans."""
+"""The measured constants of the bench, as a device: runs read it, plans set it."""
 
 # ophyd names a dict class of its own here, which its callers do not ask for.
 # pyright: reportIncompatibleMethodOverride=false
@@ -30,7 +30,7 @@ class CalibrationStore(Protocol):
         ...
 
     def save(self, calibration: Calibration) -> None:
-        """Replace it."""
+        """Replace what was saved."""
         ...
 
 
@@ -43,7 +43,7 @@ class BenchCalibration(Device):
     Parameters
     ----------
     store
-        Keeps them.
+        The store of the constants.
     use
         Called with every new calibration, and with the stored one at once.
     name
@@ -66,16 +66,16 @@ class BenchCalibration(Device):
 
     @property
     def current(self) -> Calibration:
-        """What is used now."""
+        """The calibration that is used now."""
         return self._current
 
     def check_value(self, value: Mapping[str, Any]) -> None:
-        """Refuse constants that can't be.
+        """Refuse constants that are not possible.
 
         Raises
         ------
         ConfigurationError
-            If one of them is unknown or out of range.
+            If a constant is unknown or out of range.
         """
         self._changed(value)
 
@@ -96,11 +96,11 @@ class BenchCalibration(Device):
         Raises
         ------
         ConfigurationError
-            If one of them can't be.
+            If a constant is unknown or out of range.
         StorageError
             If they can't be saved; nothing has changed.
         PortBusyError
-            In flight.
+            If a flight is under way.
         """
         changed = self._changed(measured)
         self._use(changed)

@@ -61,7 +61,7 @@ class BenchConstants(Device):
         self.recalibrate(bench)
 
     def recalibrate(self, bench: BenchDescription) -> None:
-        """Tell from now on what was measured of the bench."""
+        """Use the constants that were measured of the bench from now on."""
         self._constants = flat_constants(bench, self.name)
 
     def read(self) -> dict[str, Any]:

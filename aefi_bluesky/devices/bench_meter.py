@@ -1,4 +1,4 @@
-"""What the bench really does at rest: rates, noise, turnaround."""
+"""What the bench really does at rest: rates, noise and turnaround of its links."""
 
 # ophyd names a dict class of its own here, which its callers do not ask for.
 # pyright: reportIncompatibleMethodOverride=false
@@ -41,7 +41,7 @@ class BenchMeter(Device):
     Parameters
     ----------
     stage, acquisition
-        What is measured.
+        The two links that are measured.
     bench
         The converter's constants.
     name
@@ -76,7 +76,7 @@ class BenchMeter(Device):
 
     @property
     def values(self) -> dict[str, float]:
-        """What the last trigger found.
+        """The values that the last trigger measured.
 
         Raises
         ------
@@ -88,7 +88,7 @@ class BenchMeter(Device):
         return self._values
 
     def trigger(self) -> DeviceStatus:
-        """Measure; the status fails by name if a link does."""
+        """Measure. If a link fails, the status fails with an error that names it."""
         n_avg: Any = self.n_avg.get()
         n_readings: Any = self.n_readings.get()
         n_discarded: Any = self.n_discarded.get()
@@ -124,7 +124,7 @@ class BenchMeter(Device):
         return {"fix_rate_hz": fixes.rate_hz, "turnaround_s": fixes.turnaround_s}
 
     def read(self) -> dict[str, Any]:
-        """Return what the last trigger found."""
+        """Return the values that the last trigger measured."""
         now, values = time.time(), self.values
         return {name: {"value": values[name], "timestamp": now} for name in _UNITS}
 

@@ -1,4 +1,4 @@
-"""What drives the spheres: on for a plan, off after it."""
+"""The device that drives the spheres: on for a plan, off after it."""
 
 # ophyd's own types leave these open, or name a dict class of their own.
 # pyright: reportIncompatibleMethodOverride=false
@@ -47,22 +47,23 @@ _LEVEL = number("%", 0, 100)
 class ExcitationSource(Device):
     """Drives the spheres with what its settings say, while it is ``on``.
 
-    ``bps.mv(excitation, "on")`` switches it on for the plan that does so: when that
-    ends, in whatever way, the RunEngine stops what it moved, and a stopped source is
-    off. A pause switches it off too, and a resume on again. Flights do all this by
-    themselves.
+    ``bps.mv(excitation, "on")`` switches the excitation on for the plan that does so.
+    When the plan ends, in whatever way, the RunEngine stops all devices that the plan
+    moved, and a stopped source is off. A pause switches the excitation off, and a
+    resume switches it on again. Flights do all this by themselves.
 
-    The microcontroller has no read-back (acquisition reference §1): ``off`` means
-    that it acknowledged every write that takes the excitation away, ``on`` that it
-    did so with those that give it, ``unknown`` that nobody here has written, or that
-    the last flight did not get so far.
+    The microcontroller can't be read (acquisition reference §1). So ``off`` means that
+    it acknowledged every write that switches the excitation off, and ``on`` that it
+    acknowledged every write that switches it on. ``unknown`` means that this session
+    has not written yet, or that the last flight ended before it switched the excitation
+    off.
 
     Parameters
     ----------
     acquisition
-        Writes.
+        The link to the acquisition, which writes the registers.
     flyer
-        Its flights have their own excitation.
+        The flyer. Its flights have their own excitation.
     name
         Name of the device.
     """
@@ -101,12 +102,12 @@ class ExcitationSource(Device):
     # -- what it is driven with ----------------------------------------------
 
     def settings(self, **changed: Any) -> Excitation:
-        """Return what it is driven with, or would be with some settings changed.
+        """Return the excitation of the settings, or with some of them changed.
 
         Raises
         ------
         InvalidScanSpecError
-            If that is no excitation.
+            If the settings are no possible excitation.
         """
         values = {each: getattr(self, each).get() for each in self.component_names}
         values |= changed
@@ -137,7 +138,7 @@ class ExcitationSource(Device):
         return self._state
 
     def check_value(self, value: str) -> None:
-        """Refuse what is neither on nor off.
+        """Refuse a value that is neither ``on`` nor ``off``.
 
         Raises
         ------
@@ -150,17 +151,17 @@ class ExcitationSource(Device):
             )
 
     def locate(self) -> dict[str, str]:
-        """Return what it was switched to last, and what it is: ``unknown`` too."""
+        """Return the state asked for last, and the present one, perhaps ``unknown``."""
         setpoint = "on" if self._may_be_on else "off"
         return {"setpoint": setpoint, "readback": self.state()}
 
     def set(self, state: Literal["on", "off"]) -> DeviceStatus:
-        """Switch on or off; done when the device has acknowledged every write.
+        """Switch on or off; done when the microcontroller acknowledged every write.
 
         Raises
         ------
         InvalidScanSpecError
-            If it is another word, or the settings are no excitation.
+            If the value is another word, or the settings are no possible excitation.
         """
         self.check_value(state)
         self._was_on = False
@@ -198,7 +199,9 @@ class ExcitationSource(Device):
         self._state = state
 
     def stop(self, *, success: bool = False) -> None:
-        """Switch off, unless nothing here switched it on; flights end their own.
+        """Switch off, if this device switched the excitation on.
+
+        A flight switches its own excitation off.
 
         Raises
         ------
@@ -212,7 +215,9 @@ class ExcitationSource(Device):
             self._switch_off()
         except Exception:
             # Who asked may keep it to himself, as bluesky does: 100 V are told aloud.
-            logger.critical("%s could not be switched off: it may be on", self.name)
+            logger.critical(
+                "%s could not be switched off: the excitation may be on", self.name
+            )
             raise
 
     @property

@@ -42,7 +42,7 @@ class FieldSensor(Device):
     Parameters
     ----------
     acquisition
-        Takes readings.
+        The link to the acquisition, which takes the readings.
     bench
         The converter's constants.
     name
@@ -75,7 +75,7 @@ class FieldSensor(Device):
         self._taken_at = 0.0
 
     def recalibrate(self, bench: BenchDescription) -> None:
-        """Tell from now on what was measured of the bench."""
+        """Use the constants that were measured of the bench from now on."""
         self._detector = bench.detector
         self._constants = {
             f"{self.name}_{constant}": value
@@ -88,7 +88,10 @@ class FieldSensor(Device):
         return super().stage()
 
     def trigger(self) -> DeviceStatus:
-        """Take readings; the status is done when they are there, or fails by name."""
+        """Take readings. The status is done when all are taken.
+
+        If a link fails, the status fails with an error that names it.
+        """
         n_avg: Any = self.n_avg.get()
         n_readings: Any = self.n_readings.get()
         n_discarded: Any = self.n_discarded.get()
@@ -124,7 +127,7 @@ class FieldSensor(Device):
         }
 
     def read(self) -> dict[str, Any]:
-        """Return what the last trigger took.
+        """Return the readings of the last trigger.
 
         Raises
         ------

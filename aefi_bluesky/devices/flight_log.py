@@ -142,7 +142,7 @@ class FlightLog:
             self._frames.append(table)
 
     def lines_ended(self, lines: LineChunk) -> None:
-        """Make a page of each line that ended."""
+        """Make one page for each line that ended."""
         with self._lock:
             for place in range(len(lines)):
                 row = _where(lines.data, slice(place, place + 1))
@@ -247,9 +247,9 @@ class FlightLog:
         column
             Name of a numeric column of ``primary``.
         muted
-            Whether to take the muted frames; the driven ones unless told.
+            Whether to take the muted frames; by default the driven ones.
         total
-            Return the sum over repeats instead of the mean: of what counts.
+            Whether to return the sum over repeats (for counts) instead of the mean.
 
         Returns
         -------

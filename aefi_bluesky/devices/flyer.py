@@ -59,9 +59,9 @@ class AefiFlyer(Device):
     Parameters
     ----------
     port
-        What flies.
+        The port that flies the plans.
     bench
-        What it flies on.
+        The bench behind the port.
     open_samples
         Makes the sample file of a flight.
     name
@@ -106,12 +106,12 @@ class AefiFlyer(Device):
     # -- before the flight ---------------------------------------------------
 
     def plan(self, spec: FlyScanSpec) -> FlightPlan:
-        """Return what is flown for `spec` on this bench.
+        """Return the flight plan of `spec` on this bench.
 
         Raises
         ------
         InfeasibleScanError
-            With every reason why it can't be flown.
+            If the bench can't fly it; the error has every reason.
         """
         plan = plan_flight(spec, self.bench)
         if isinstance(plan, FeasibilityReport):
@@ -119,7 +119,7 @@ class AefiFlyer(Device):
         return plan
 
     def recalibrate(self, bench: BenchDescription) -> None:
-        """Plan from now on with what was measured of the bench.
+        """Use the constants that were measured of the bench from now on.
 
         Raises
         ------
@@ -172,7 +172,7 @@ class AefiFlyer(Device):
 
     @property
     def results(self) -> ScanResults | None:
-        """How the last flight ended; None before."""
+        """Results of the last flight; None before the first flight has ended."""
         return self._log.results if self._log else None
 
     @property
@@ -187,7 +187,7 @@ class AefiFlyer(Device):
     def uncertainty_of(
         self, channel: str, noise_v: float, drift_v: float = 0.0
     ) -> npt.NDArray[np.float64]:
-        """Return how well a voltage of the last map is known, for 95 % of its pixels.
+        """Return the uncertainty of a voltage of the last map, for 95 % of its pixels.
 
         Parameters
         ----------
@@ -196,12 +196,12 @@ class AefiFlyer(Device):
         noise_v
             Standard deviation of a reading, in V; `characterise_bench` measures it.
         drift_v
-            Drift until whatever the map is compared with, in V.
+            Drift of the voltage until the map is compared with another one, in V.
 
         Returns
         -------
         numpy.ndarray
-            In V, shape (n_y, n_x); see `voltage_uncertainty`.
+            The uncertainty in V, shape (n_y, n_x); see `voltage_uncertainty`.
         """
         fast = self._current_log().plan.fast_axis
         width = self.map_of(f"{fast}_hi") - self.map_of(f"{fast}_lo")
@@ -221,19 +221,19 @@ class AefiFlyer(Device):
 
     @property
     def began_ns(self) -> int | None:
-        """Start of the flight by its clock, in ns; None before."""
+        """Start of the flight by its clock, in ns; None before the first flight."""
         return getattr(self._flight, "began_ns", None)
 
     def kickoff(self) -> DeviceStatus:
-        """Start the flight, or go on with the one that a pause has left.
+        """Start the flight, or go on with a paused flight.
 
-        The RunEngine kicks off again after a hard pause: a flight under way is not
+        The RunEngine kicks off again after a hard pause. A flight under way is not
         started twice.
 
         Raises
         ------
         IllegalTransitionError
-            If it was not prepared since its last flight, whose rows are handed out.
+            If the flyer was not prepared since its last flight.
         """
         log = self._current_log()
         if self._flight is not None:
@@ -257,8 +257,8 @@ class AefiFlyer(Device):
     def complete(self) -> FlightStatus:
         """Return the status that is done when the last sample is stored.
 
-        It fails if the flight does, or if more frames are not ok than the spec
-        allows.
+        The status fails if the flight fails, or if more frames are not ok than the
+        spec allows.
         """
         self._current_log()
         if self._status is None:
@@ -321,13 +321,13 @@ class AefiFlyer(Device):
         if sum(results.n_lost.values()):
             lost = {kind: n for kind, n in results.n_lost.items() if n}
             return DataLossError(
-                f"records were lost to full rings: {lost}, from the first to the last "
-                f"of them: {dict(results.lost_spans)}"
+                f"records were lost because the rings of the engine were full: {lost}; "
+                f"numbers of the first and the last one: {dict(results.lost_spans)}"
             )
         return None
 
     def wait_for_end(self, timeout_s: float) -> bool:
-        """Wait until the stage rests and all is stored; return whether it does."""
+        """Wait until the stage rests and all is stored; return whether that is so."""
         watcher = self._watcher
         if watcher is None:
             return True
@@ -335,7 +335,7 @@ class AefiFlyer(Device):
         return not watcher.is_alive()
 
     def pause(self) -> None:
-        """Stop with a ramp and keep the ledger; returns at once."""
+        """Stop with a ramp and keep the ledger of frames; returns at once."""
         if self._flight is not None and self.is_flying:
             self._paused = True
             self._flight.pause()
@@ -383,7 +383,7 @@ class AefiFlyer(Device):
         return [] if self._page is None else [self._page]
 
     def take_pages(self) -> list[LinePage]:
-        """Return all pages: nobody is left who would ask for them one by one."""
+        """Return all pages, when nothing is left that asks for them one by one."""
         log = self._current_log()
         log.close_page()
         return list(iter(log.take_page, None))
@@ -393,10 +393,10 @@ class AefiFlyer(Device):
         return frame_keys(self.name)
 
     def collect_pages(self) -> Iterator[PartialEventPage]:
-        """Yield the frames of the line at hand; all that is left after a pause.
+        """Yield the frames of the present line; after a pause, all that are left.
 
-        After a halt the RunEngine itself collects, once, and no plan asks line by
-        line any more.
+        After a halt the RunEngine itself collects, once, and no plan asks for the lines
+        one by one any more.
         """
         if self._log is None:
             return

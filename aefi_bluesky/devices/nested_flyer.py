@@ -30,7 +30,8 @@ class NestedFlyer(HasName):
     Parameters
     ----------
     flyer
-        Stage and prepare it first. Staged, it is stopped whatever ends the plan.
+        The flyer. Stage and prepare it first. A staged flyer is stopped whatever ends
+        the plan.
     primary
         Name of the stream of frames; another one beside a plan that has a
         ``primary`` of its own.
@@ -68,7 +69,7 @@ class NestedFlyer(HasName):
         return self._flyer.complete()
 
     def pause(self) -> None:
-        """Stop with a ramp and keep the ledger; returns at once."""
+        """Stop with a ramp and keep the ledger of frames; returns at once."""
         self._flyer.pause()
 
     def resume(self) -> None:
@@ -101,8 +102,8 @@ class NestedFlyer(HasName):
     def collect_pages(self) -> Iterator[PartialEventPage]:
         """Yield all pages, then images and outcome.
 
-        Who collects before the end has given up: neither plan does, but the
-        RunEngine once a plan of theirs was interrupted. The flight is stopped then.
+        Neither of bluesky's plans collects before the end. The RunEngine does, if such
+        a plan was interrupted. The flight is then stopped.
         """
         if self._flyer.results is None:
             self._flyer.stop()

@@ -37,9 +37,9 @@ class StageAxis(Device, PositionerBase):
     Parameters
     ----------
     stage
-        What moves.
+        The stage that the axis belongs to.
     bench
-        Travel and speeds.
+        The bench, with travel and speeds.
     axis
         ``"x"`` or ``"y"``.
     name
@@ -77,7 +77,7 @@ class StageAxis(Device, PositionerBase):
         self.velocity.put(bench.motion_along(axis).positioning_speed_mm_per_s)
 
     def recalibrate(self, bench: BenchDescription) -> None:
-        """Let plans work from now on with what was measured of the bench."""
+        """Use the constants that were measured of the bench from now on."""
         self.bench = bench
 
     # -- what people and stock plans ask -------------------------------------
@@ -99,11 +99,11 @@ class StageAxis(Device, PositionerBase):
 
     @property
     def position(self) -> float:
-        """Where the axis is, in mm: as asked last, or expected in flight."""
+        """Position of the axis, in mm: as read last, or as expected in flight."""
         return self._stage.positions_mm()["xy".index(self._axis)]
 
     def locate(self) -> dict[str, float]:
-        """Return where the axis was sent, ``setpoint``, and where it is, ``readback``.
+        """Return the target of the axis, ``setpoint``, and where it is, ``readback``.
 
         Relative moves begin at the setpoint: a readback is a whole number of steps, and
         what is less than half a step would be lost each time. Where the axis is not
@@ -124,12 +124,12 @@ class StageAxis(Device, PositionerBase):
         return self._moving or self._stage.is_at(self._axis, self._nominal)
 
     def check_value(self, pos: float) -> None:
-        """Refuse what is no position inside the travel.
+        """Refuse a value that is not a position inside the travel.
 
         Raises
         ------
         InvalidScanSpecError
-            With the travel.
+            If the position is outside the travel; the message has the travel.
         """
         self._target_mm(pos)
 
@@ -177,19 +177,19 @@ class StageAxis(Device, PositionerBase):
     def home(
         self, direction: Literal["forward", "reverse"] = "reverse", wait: bool = False
     ) -> MoveStatus:
-        """Look for the home input; `stop` ends it as any other move.
+        """Look for the home input; `stop` ends this move as any other.
 
         Parameters
         ----------
         direction
             ``reverse`` looks downwards, as the bench does every day.
         wait
-            Return when it is found; Ctrl-C stops it.
+            Whether to return only when the input is found. Ctrl-C then stops the axis.
 
         Raises
         ------
         InvalidScanSpecError
-            If the direction is another.
+            If the direction is neither ``forward`` nor ``reverse``.
         """
         if direction not in ("forward", "reverse"):
             raise InvalidScanSpecError(
@@ -285,15 +285,16 @@ class StageAxis(Device, PositionerBase):
         Parameters
         ----------
         success
-            Whether the move counts as done, as the RunEngine wants it in a pause: it
-            sends the axis on its way again. Else its status fails.
+            Whether the status of the move is done without a failure. The RunEngine
+            wants this in a pause, and sends the axis on its way again. Otherwise the
+            status fails.
         """
         if self._moving:
             self._stopped = True
             self._stage.stop(success=success)
 
     def abort(self) -> None:
-        """Let both axes stand at once: steps may be lost."""
+        """Stop both axes at once, without a ramp: steps may be lost."""
         self._stage.abort()
 
     # -- documents -----------------------------------------------------------

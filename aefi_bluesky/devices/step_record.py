@@ -41,7 +41,7 @@ class StepPixels:
 
 
 class StepRecord(Device):
-    """The measurement at hand, and the images of those that were taken.
+    """The present measurement, and the images of the measurements already taken.
 
     Its reading has what ``primary`` of a flight has beside places and voltages:
     ``frame``, ``line``, ``pass``, ``state``, ``late``.
@@ -51,7 +51,7 @@ class StepRecord(Device):
     plan
         What is measured.
     observer
-        Is told how it goes; None if nobody looks.
+        Is told how the measurements go; None for no observer.
     name
         Name of the device.
     """
@@ -71,7 +71,7 @@ class StepRecord(Device):
         self._rows: dict[int, Mapping[str, Any]] = {}
 
     def stage(self) -> list[Any]:
-        """Tell that it begins."""
+        """Tell the observer that the measurements begin."""
         self._tell_measured()
         return super().stage()
 
@@ -80,11 +80,11 @@ class StepRecord(Device):
             self._observer.measured(self.n_taken, self._plan)
 
     def pause(self) -> None:
-        """Tell that the measurement holds; the axes and the excitation stop."""
+        """Tell the observer of a pause; the axes and the excitation stop."""
         self._tell_state(ScanState.PAUSED)
 
     def resume(self) -> None:
-        """Tell that it goes on."""
+        """Tell the observer that the measurements go on."""
         self._tell_state(ScanState.FLYING)
 
     def _tell_state(self, state: ScanState) -> None:
@@ -94,14 +94,16 @@ class StepRecord(Device):
             self._observer.state_changed(state)
         except Exception:
             # The RunEngine takes no error here, and what was measured is not lost.
-            logger.exception("%s: nobody could be told of %s", self.name, state)
+            logger.exception(
+                "%s: the observer could not be told of %s", self.name, state
+            )
 
     def mark(self, point: StepPoint) -> None:
         """Say what is measured next."""
         self._point = point
 
     def take(self, reading: Mapping[str, Any]) -> None:
-        """Keep what was read; again after a pause, and then the last counts."""
+        """Keep a reading. After a pause it may come again: then the last one counts."""
         point = self._marked()
         self._rows[point.frame] = {key: each["value"] for key, each in reading.items()}
         self._tell_measured()
@@ -117,12 +119,12 @@ class StepRecord(Device):
         return len(self._rows)
 
     def results(self, state: ScanState, *, excitation_off: bool) -> ScanResults:
-        """Return how it ended, as a flight does; each measurement is a frame.
+        """Return results as of a flight, where each measurement is a frame.
 
         Parameters
         ----------
         state
-            How it ended.
+            The state at the end.
         excitation_off
             Whether the excitation is known to be off.
         """

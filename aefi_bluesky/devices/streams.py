@@ -179,7 +179,7 @@ class MapStream(_Stream, Readable[Any]):
         if self._described not in (None, shape):
             raise IllegalTransitionError(
                 f"the maps of this run have {self._described} frames along y and x, "
-                f"this flight has {shape}: give it a run of its own"
+                f"but this flight has {shape}: open a new run for it"
             )
 
     def _shape(self) -> tuple[int, int]:

@@ -18,12 +18,12 @@ class ConfigurationError(AefiError, ValueError):
 
 
 class InfeasibleScanError(AefiError, ValueError):
-    """A valid spec that this bench cannot fly; carries every reason.
+    """A valid spec that this bench cannot carry out; the error has every reason.
 
     Parameters
     ----------
     violations
-        One sentence a reason, each with number, limit and unit.
+        One sentence for each reason, with number, limit and unit.
     """
 
     def __init__(self, violations: tuple[str, ...]) -> None:
@@ -32,11 +32,11 @@ class InfeasibleScanError(AefiError, ValueError):
 
 
 class IllegalTransitionError(AefiError, RuntimeError):
-    """The right call in the wrong state."""
+    """The call is right, but the present state does not allow it."""
 
 
 class StudyRuleError(AefiError):
-    """A rule of the study forbids it.
+    """A rule of the study forbids what was asked.
 
     Parameters
     ----------
@@ -56,19 +56,19 @@ class StudyRuleError(AefiError):
 
 
 class StudyTransitionError(StudyRuleError, IllegalTransitionError):
-    """The right call in the wrong state of a study or of its scan."""
+    """The state of a study or of its scan does not allow the call."""
 
 
 class StudyFormatError(AefiError, ValueError):
-    """What is stored of a study can't be read, or is no legal study."""
+    """The stored text of a study can't be read, or is not a possible study."""
 
 
 class StaleStudyError(AefiError, RuntimeError):
-    """A study was changed by somebody else since it was loaded."""
+    """Another program changed the study after this one had loaded it."""
 
 
 class StudyBusyError(AefiError, RuntimeError):
-    """Somebody else flies the study."""
+    """Another session flies the study."""
 
 
 class InvalidMetadataError(AefiError, TypeError):
@@ -76,7 +76,7 @@ class InvalidMetadataError(AefiError, TypeError):
 
 
 class SessionBusyError(AefiError, RuntimeError):
-    """Another session works in the data folder."""
+    """The data folder is in use by another session or queue server."""
 
 
 class StudyNotFoundError(AefiError, LookupError):
@@ -96,11 +96,11 @@ class ScanPortError(AefiError):
 
 
 class PortBusyError(ScanPortError):
-    """A port or the bench is held by somebody else."""
+    """Another program, session or flight holds the port or the bench."""
 
 
 class DeviceUnavailableError(ScanPortError):
-    """A device is missing or answers with another identity."""
+    """A device is missing, or another device answers in its place."""
 
 
 class DeviceTimeoutError(ScanPortError, TimeoutError):
@@ -108,7 +108,7 @@ class DeviceTimeoutError(ScanPortError, TimeoutError):
 
 
 class DeviceProtocolError(ScanPortError):
-    """A device answered with what its protocol does not allow."""
+    """A device sent an answer that its protocol does not allow."""
 
 
 class MotionFaultError(ScanPortError):

@@ -31,9 +31,9 @@ from aefi_bluesky.domain.study.study import Study
 
 
 class ScanObserver(Protocol):
-    """Gets whole chunks of a flight on the thread that waits for it.
+    """Gets whole chunks of a flight, on the thread that waits for the flight.
 
-    An observer that raises is reported by the port and never ends the flight.
+    If an observer raises, the port reports the error and the flight goes on.
     """
 
     def flight_started(self, plan: FlightPlan) -> None:
@@ -66,7 +66,7 @@ class ScanObserver(Protocol):
 
 
 class ScanInFlight(Protocol):
-    """A flight that was started and is not necessarily over."""
+    """A flight that was started; it may be over already."""
 
     def pause(self) -> None:
         """Stop the motion with a ramp and keep the ledger; returns at once."""
@@ -119,8 +119,8 @@ class RunRecord:
     metadata
         For the run's start document.
     uid
-        Uid of the run, told as soon as it is open; None before, and where a port
-        records no run.
+        Uid of the run, known as soon as the run is open. None before that, and if the
+        port records no run.
     """
 
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -128,7 +128,7 @@ class RunRecord:
 
 
 class ScanExecutor(Protocol):
-    """Something that flies a plan to its end: all that the service needs."""
+    """Flies a plan to its end, which is all that the service needs."""
 
     def execute_scan(
         self,
@@ -141,12 +141,12 @@ class ScanExecutor(Protocol):
         Parameters
         ----------
         flight_plan
-            What is flown, as it is: nobody plans it again.
+            The plan to fly. It is not planned or checked again.
         observer
             Gets the flight's chunks.
         run
-            What the run says of the scan; a port that records runs tells its uid
-            there. None for a scan of nobody's.
+            Metadata for the run of the scan; a port that records runs sets the uid
+            there. None if the scan belongs to no study.
 
         Raises
         ------
@@ -159,19 +159,19 @@ class ScanExecutor(Protocol):
 
 
 class StepObserver(Protocol):
-    """Is told how a measurement at rest goes, on the thread of who measures."""
+    """Is told how a measurement at rest goes, on the thread that measures."""
 
     def state_changed(self, state: ScanState) -> None:
-        """Take notice that it holds (`PAUSED`), or goes on (`FLYING`)."""
+        """Take notice of a pause (`PAUSED`), or of its end (`FLYING`)."""
         ...
 
     def measured(self, done: int, plan: StepPlan) -> None:
-        """Take notice that so many measurements of `plan` are taken; 0 at its start."""
+        """Take notice that so many measurements of `plan` are done; 0 at the start."""
         ...
 
 
 class StepExecutor(Protocol):
-    """Something that measures at rest, to the end."""
+    """Carries out a measurement at rest, to its end."""
 
     def execute_steps(
         self, plan: StepPlan, observer: StepObserver, run: RunRecord | None = None
@@ -183,15 +183,15 @@ class StepExecutor(Protocol):
         Raises
         ------
         PortBusyError
-            In flight.
+            If a flight is under way.
         ScanPortError
-            If a device is missing, another one answers, or fails.
+            If a device is missing or fails, or another one answers.
         """
         ...
 
 
 class ScanPort(ScanExecutor, Protocol):
-    """Something that can fly a plan and be asked for more while it does."""
+    """Flies plans; a flight under way can be watched, paused and stopped."""
 
     def start_scan(
         self, flight_plan: FlightPlan, observer: ScanObserver
@@ -220,7 +220,7 @@ class HardwareLease(Protocol):
         Raises
         ------
         PortBusyError
-            If somebody else does; names the holder.
+            If another program owns the bench; the message names it.
         """
         ...
 
@@ -234,7 +234,7 @@ class MoveEnd:
     outcome
         ``arrived``, ``stopped`` or ``failed``.
     error
-        Why it failed; None else.
+        Why the move failed; None if it did not fail.
     """
 
     outcome: str
@@ -242,7 +242,7 @@ class MoveEnd:
 
 
 class StageMotion(Protocol):
-    """Axes that can be moved while nothing flies; each on its own, both at once."""
+    """Axes that can be moved while nothing flies: each alone, or both at once."""
 
     def start_move(
         self, axis: AxisName, target_mm: float, speed_mm_per_s: float | None = None
@@ -271,26 +271,26 @@ class StageMotion(Protocol):
         ...
 
     def wait(self, axis: AxisName, timeout_s: float) -> MoveEnd | None:
-        """Return how the last move of an axis ended; None if it moves after so long."""
+        """Return how the last move of an axis ended; None if it still moves by then."""
         ...
 
     def is_at(self, axis: AxisName, target_mm: float) -> bool:
-        """Return whether an axis is known to rest at a target, to a step."""
+        """Return whether an axis is known to rest within a step of a target."""
         ...
 
     def positions_mm(self) -> tuple[float, float]:
-        """Return where x and y are, in mm: as asked last, or expected in flight.
+        """Return where x and y are, in mm: as read last, or as expected in flight.
 
         Raises
         ------
         ScanPortError
-            If the stage has to be asked and fails.
+            If the stage has to be asked and does not answer as it should.
         """
         ...
 
     @property
     def stopped_well(self) -> bool:
-        """Whether the moves that the last stop ended count as done."""
+        """Whether the moves that the last stop ended count as a success."""
         ...
 
     def stop(self, *, success: bool = False) -> None:
@@ -299,12 +299,12 @@ class StageMotion(Protocol):
         Parameters
         ----------
         success
-            Whether the moves so ended count as done; both axes' do or do not.
+            Whether the moves that this stop ends count as a success, for both axes.
         """
         ...
 
     def abort(self) -> None:
-        """Stand at once, position suspect; returns at once, idempotent."""
+        """Stop without a ramp, position suspect; returns at once, idempotent."""
         ...
 
     def measure_fixes(self, duration_s: float) -> FixRate:
@@ -313,7 +313,7 @@ class StageMotion(Protocol):
         Raises
         ------
         PortBusyError
-            In flight, or while an axis moves.
+            If a flight is under way, or an axis moves.
         ScanPortError
             If the stage or its link fails.
         """
@@ -392,14 +392,14 @@ class StudyRepository(Protocol):
     def save(self, study: Study) -> None:
         """Store `study` as it is now, replacing what it was loaded from.
 
-        Either all of it is stored or, whatever happens, nothing.
+        Either the whole study is stored or, whatever happens, nothing.
 
         Raises
         ------
         StaleStudyError
-            If somebody else saved the study since this one was loaded.
+            If another program saved the study after this one was loaded.
         StorageError
-            If it can't be kept.
+            If the study can't be stored.
         """
         ...
 
@@ -411,9 +411,9 @@ class StudyRepository(Protocol):
         StudyNotFoundError
             If no study has this identifier.
         StudyFormatError
-            If what is stored is no legal study.
+            If what is stored is not a possible study.
         StorageError
-            If it can't be read.
+            If the store can't be read.
         """
         ...
 
@@ -422,23 +422,23 @@ class StudyRepository(Protocol):
         ...
 
     def hold(self, study_id: StudyId) -> AbstractContextManager[None]:
-        """Be the only one that flies the study, inside the context.
+        """Be the only program that flies the study, inside the context.
 
-        The hold ends with its process at the latest, however that dies: who gets it
-        knows that nobody else flies the study's scans.
+        The hold ends with its process at the latest, however that dies. So the holder
+        knows that no other program flies the study's scans.
 
         Raises
         ------
         StudyBusyError
-            If somebody else holds it.
+            If another program holds the study.
         StorageError
-            If that can't be found out.
+            If the state of the lock can't be found out.
         """
         ...
 
 
 class StudyEventHandler(Protocol):
-    """Takes events of a study after it was stored."""
+    """Takes events of a study after the study was stored."""
 
     def handle(self, event: StudyEvent) -> None:
         """Take one event."""

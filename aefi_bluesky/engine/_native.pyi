@@ -520,7 +520,7 @@ class Flight:
         """
 
     def pause(self) -> None:
-        """Ask for a ramped stop that keeps the ledger; return at once."""
+        """Ask for a ramped stop that keeps the ledger of frames; return at once."""
 
     def resume(self) -> bool:
         """Take a pause back and return whether there was one."""
@@ -591,7 +591,7 @@ class Flight:
         """
 
     def lost(self) -> dict[str, tuple[int, int, int]]:
-        """Return what found no room in its ring, by table.
+        """Return how many records were lost because their ring was full, by table.
 
         How many records, and the index of the first and the last of them, from 0, in
         the order of production.
@@ -607,7 +607,7 @@ class FlightEnd:
 
     @property
     def cause(self) -> str:
-        """Why it ended before its last frame; empty if it did not."""
+        """Why the flight ended before its last frame; empty if it did not."""
 
     @property
     def error(self) -> BaseException | None:
@@ -665,7 +665,7 @@ class FlightEnd:
     def lost(self) -> list[tuple[int, int, int]]:
         """Records that the correlator never saw, of the stage and of the detector.
 
-        As of `Flight.lost`.
+        As in `Flight.lost`.
         """
 
     @property
@@ -734,7 +734,7 @@ class SignalLine:
 
 @final
 class SimulatedBench:
-    """Stage controller, microcontroller and field, byte for byte.
+    """A simulated stage controller, microcontroller and field, byte for byte.
 
     Parameters
     ----------

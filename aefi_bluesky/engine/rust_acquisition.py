@@ -86,7 +86,7 @@ class RustAcquisition:
         """See `Acquisition`."""
         # Told before it waits for its turn: readings under way end with their slice.
         self._offs += 1
-        with self._outside_flight("the excitation is the flight's"):
+        with self._outside_flight("the excitation cannot be switched off here"):
             was_set_up = self._is_set_up
             self._run(off_writes())
             self._is_set_up = was_set_up

@@ -143,7 +143,7 @@ class RustScanAdapter:
     ) -> RustScanInFlight:
         """Start to fly and return at once; see `ScanPort`."""
         native = to_native(flight_plan, self._bench)
-        with self._for_flight("one flight at a time"):
+        with self._for_flight("a second flight cannot be started"):
             scales = Scales.of(self._bench)
             note = spool_note(flight_plan, scales, self._spools.current_run())
             flight = self._connection.start_flight(native, note)

@@ -149,7 +149,7 @@ class RustStage:
             return flown
         steps = self._moves.positions
         if not self._is_known or None in steps:
-            with self._outside_flight("the axes cannot be asked where they are"):
+            with self._outside_flight("the positions of the axes cannot be read"):
                 steps = self._moves.look()
             self._is_known = True
         x, y = (float("nan") if each is None else each for each in steps)

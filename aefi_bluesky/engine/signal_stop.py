@@ -86,7 +86,7 @@ class SignalStop:
         try:
             return self._native.listen(at_once=at_once, on_second=on_second)
         except OSError as err:
-            logger.warning("signals stop the motion through Python only: %s", err)
+            logger.warning("signals stop the motion only when Python runs: %s", err)
             return None
 
     def _follow(

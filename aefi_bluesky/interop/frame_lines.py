@@ -56,7 +56,7 @@ def moving_axis(frames: Frames) -> AxisName:
     if len(moving) == 1:
         return moving[0]
     raise InvalidScanSpecError(
-        "one axis must move in the frames, and both did"
+        "only one axis must move in the frames, but both did"
         if moving
         else "no axis moves in the frames: put the Spec into Fly, and give its lines a "
         "length"
@@ -110,13 +110,14 @@ class FrameLines:
         lengths = np.diff([0, *(np.flatnonzero(ends) + 1).tolist(), len(lower)])
         _require_all(
             lengths == lengths[0],
-            f"lines must have equal frames, found {lengths.min()} to {lengths.max()}",
+            f"all lines must have the same number of frames, found {lengths.min()} to "
+            f"{lengths.max()}",
         )
         shape = len(lengths), int(lengths[0])
         fast_mm = frames.centres[fast]
         _require_all(
             same(fast_mm, (lower + upper) / 2),
-            f"frames along {fast} must lie around their centres",
+            f"the centre of each frame along {fast} must be the middle of its bounds",
         )
         return cls(fast, fast_mm.reshape(shape), slow_mm.reshape(shape), pitch)
 
@@ -135,8 +136,8 @@ class FrameLines:
         same = _same_within(ROUNDING * self.pitch_mm)
         _require_all(
             same(lows, lows[0]) & same(highs, highs[0]),
-            f"all lines must have the same ends along {self.fast_axis}, they begin at "
-            f"{lows.min():g} to {lows.max():g} mm",
+            f"all lines must have the same ends along {self.fast_axis}, their lower "
+            f"ends were {lows.min():g} to {lows.max():g} mm",
         )
         return self._written(lows[0]), self._written(highs[0])
 
@@ -149,7 +150,7 @@ class FrameLines:
             return Pattern.SERPENTINE
         first = int(np.flatnonzero(descends)[0])
         raise InvalidScanSpecError(
-            "lines must all ascend, or each second one descend; "
+            "all lines must ascend, or every second line must descend; "
             f"{int(descends.sum())} of {len(descends)} descended, the first was line "
             f"{first}"
         )
@@ -161,8 +162,8 @@ class FrameLines:
         repeats = np.diff([*starts.tolist(), len(lines_mm)])
         _require_all(
             repeats == repeats[0],
-            f"each row must be flown as often, found {repeats.min()} to "
-            f"{repeats.max()} times",
+            f"each row must be flown the same number of times, found "
+            f"{repeats.min()} to {repeats.max()} times",
         )
         rows = lines_mm[starts]
         if len(rows) > 1:

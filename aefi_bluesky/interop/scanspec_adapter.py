@@ -199,7 +199,7 @@ def _require_known(spec: object) -> None:
         kind = type(each).__name__
         if kind not in _KNOWN:
             raise InvalidScanSpecError(
-                f"only products of lines make a map, found {kind}; known are "
+                f"only products of lines make a map, found {kind}; allowed are "
                 f"{', '.join(_KNOWN)}"
             )
         if kind == "Range":
@@ -241,7 +241,8 @@ def _require_axes(found: list[Any], names: dict[Hashable, AxisName]) -> None:
         wanted = " and ".join(map(repr, names))
         raise InvalidScanSpecError(
             f"a map has the axes {wanted}, the Spec had "
-            f"{' and '.join(map(repr, found)) or 'none'}; one that rests is a Static"
+            f"{' and '.join(map(repr, found)) or 'none'}; use Static for an axis that "
+            "rests"
         )
 
 
@@ -258,7 +259,8 @@ def _duration_s(frames: Dimension[Any]) -> float:
     durations = frames.duration
     if durations is None:
         raise InvalidScanSpecError(
-            "the Spec has no duration, so no speed: give one, as in 0.1 @ spec"
+            "the Spec has no duration, so its speed is not known: give a duration, as "
+            "in 0.1 @ spec"
         )
     _require_finite("durations of frames", durations, "s")
     count = len(frames.gap)

@@ -34,9 +34,9 @@ class AtRest:
     x, y
         The axes.
     sensor
-        Reads.
+        The field sensor.
     source
-        Drives the spheres.
+        The source of the excitation.
     """
 
     def __init__(
@@ -73,24 +73,24 @@ def measure(
     md: dict[str, Any] | None,
     record: StepRecord | None = None,
 ) -> MsgGenerator[str]:
-    """Measure what a plan tells, as a run of its own.
+    """Measure all points of a plan, as a run of its own.
 
-    Settings of sensor and excitation are put back, and the excitation is off, however
-    it ends. What a pause cut off is measured again.
+    However the run ends, the settings of sensor and excitation are put back, and the
+    excitation is off. A measurement that a pause interrupted is measured again.
 
     Parameters
     ----------
     bench
-        What measures.
+        The devices that measure.
     plan
-        What is measured: `AtRest.plan` makes it of a spec.
+        What to measure; `AtRest.plan` makes it from a spec.
     plan_name, arguments
         The plan and its arguments by name, for the start document; without arguments
-        it has the spec only.
+        the start document has the spec only.
     md
-        More for it.
+        More metadata for the start document.
     record
-        Keeps what was measured, for who asks later.
+        Keeps what was measured, for later use.
     """
     spec = plan.spec
     taken = record or StepRecord(plan, name="step")

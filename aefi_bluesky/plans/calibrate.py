@@ -48,16 +48,17 @@ def calibrate_lag(
 ) -> MsgGenerator[str]:
     """Fly a line there and back, and use the lag at which both ways agree.
 
-    The lag is that of the lock-in and of the link together: whatever makes a reading
-    show the field at a place that the stage has left. Flights place their readings by
-    it from now on, in later sessions too. Choose a line along which the field changes.
+    The lag is that of the lock-in and of the link together: because of it, a reading
+    shows the field at a place that the stage has already left. From now on, flights
+    correct the places of their readings by this lag, in later sessions too. Choose a
+    line along which the field changes.
 
     Parameters
     ----------
     flyer
-        What flies.
+        The flyer.
     calibration
-        Keeps the lag.
+        The device that stores the lag.
     slow_mm
         Where the other axis rests, in mm.
     fast_min_mm, fast_max_mm
@@ -67,11 +68,11 @@ def calibrate_lag(
     fast_axis
         The axis that moves.
     speed_mm_per_s
-        Speed in the line, in mm/s: the faster, the better the lag is known.
+        Speed in the line, in mm/s. The faster the line, the better the lag is known.
     there_and_back
         How often the line is flown there and back.
     n_avg
-        Conversions averaged into a reading, 1 to 127; the lag is that of this number.
+        Conversions averaged into a reading, 1 to 127. The lag is valid for this number.
     excitation_mode
         Phase between the sphere pairs.
     level_s1s2_percent, level_s3s4_percent
@@ -79,20 +80,20 @@ def calibrate_lag(
     frequency_hz
         Frequency of the excitation, in Hz.
     md
-        More for the start document.
+        More metadata for the start document.
 
     Returns
     -------
     str
-        The run's uid. Its stream ``lag`` has what was found.
+        The run's uid. The stream ``lag`` of the run has the results.
 
     Raises
     ------
     InvalidScanSpecError
-        If a number is wrong, the field changes too little along the line, or readings
-        seem to show what comes later. Nothing is changed.
+        If a number is wrong, the field changes too little along the line, or the lag
+        found is below 0. The old lag is kept.
     InfeasibleScanError
-        If the bench can't fly it; with every reason. Nothing has moved.
+        If the bench can't fly it; the error has every reason. Nothing has moved.
     """
     arguments = plan_arguments(locals())
     spec = FlyScanSpec.calibration_line(
@@ -143,9 +144,9 @@ def _whole_lag_s(used_s: float, found: LagEstimate) -> float:
     lag_s = used_s + found.lag_s
     if lag_s < -_CERTAIN * found.error_s:
         raise InvalidScanSpecError(
-            f"the lag found is {lag_s * 1e3:.3g} ms, with a standard error of "
-            f"{found.error_s * 1e3:.3g} ms, and can't be below 0: readings would show "
-            "what comes later; is the axis' scale right?"
+            f"the lag must not be below 0 ms, was {lag_s * 1e3:.3g} ms with a standard "
+            f"error of {found.error_s * 1e3:.3g} ms: readings would show the field of "
+            "a later place; check the scale of the axis (um_per_step)"
         )
     return max(lag_s, 0.0)
 

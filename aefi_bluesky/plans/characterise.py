@@ -1,4 +1,4 @@
-"""What the bench can do, measured: planning and speed advice use it."""
+"""Measured limits of the bench, which planning and speed advice use."""
 
 from typing import Any
 
@@ -24,25 +24,25 @@ def characterise_bench(
 ) -> MsgGenerator[str]:
     """Measure reading rate, fix rate, turnaround and noise at rest, and use them.
 
-    Nothing moves. The excitation is on while readings are taken, as its settings say,
-    and off afterwards.
+    Nothing moves. The excitation is on while readings are taken, with its present
+    settings, and off afterwards.
 
     Parameters
     ----------
     meter
-        Measures.
+        The meter of the bench.
     excitation
-        Drives the spheres meanwhile.
+        The source of the excitation, on while readings are taken.
     calibration
-        Keeps what was measured: the feasibility report uses it from now on.
+        The device that stores what was measured. Planning uses it from now on.
     n_readings
-        Readings, at least 10.
+        Number of readings, at least 10.
     n_avg
         Conversions averaged into a reading, 1 to 127.
     polling_s
         How long positions are asked for, in s.
     md
-        More for the start document.
+        More metadata for the start document.
 
     Returns
     -------

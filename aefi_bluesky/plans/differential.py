@@ -38,16 +38,16 @@ def differential_map(
     gap_fill_passes: int = 0,
     md: dict[str, Any] | None = None,
 ) -> MsgGenerator[str]:
-    """Fly each line of a map twice: driven, and then with the excitation off.
+    """Fly each line of a map twice: with the excitation on, then with it off.
 
-    What is there without excitation, and drifts, is measured a line later, not a map
-    later. The stream ``maps`` has the driven images as ``map_x_I`` and so on, and the
-    others as ``map_x_I_muted``.
+    So the drifting background, which is there without excitation too, is measured one
+    line later and not one map later. The stream ``maps`` has the driven images as
+    ``map_x_I`` and so on, and the images without excitation as ``map_x_I_muted``.
 
     Parameters
     ----------
     flyer
-        What flies.
+        The flyer.
     x_min_mm, x_max_mm, y_min_mm, y_max_mm
         Centres of the outer frames, in mm.
     n_x, n_y
@@ -55,7 +55,7 @@ def differential_map(
     speed_mm_per_s
         Speed in the lines, in mm/s.
     pattern
-        As of `fly_map`. In a ``raster`` both lines go the same way, and a lag that is
+        As in `fly_map`. In a ``raster`` both lines go the same way, and a lag that is
         not corrected is the same in both.
     fast_axis
         The axis that moves in the lines.
@@ -72,11 +72,11 @@ def differential_map(
     min_readings_per_frame
         Readings that a frame needs to be ok.
     allowed_bad_frames
-        Frames that may be otherwise than ok in a success.
+        Frames that need not be ok in a successful run.
     gap_fill_passes
         Extra passes over frames that are not ok, at most; 0 to 10.
     md
-        More for the start document.
+        More metadata for the start document.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def differential_map(
     InvalidScanSpecError
         If a number is wrong.
     InfeasibleScanError
-        If the bench can't fly it; with every reason. Nothing has moved.
+        If the bench can't fly it; the error has every reason. Nothing has moved.
     """
     arguments = plan_arguments(locals())
     spec = FlyScanSpec(

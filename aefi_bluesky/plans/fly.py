@@ -59,7 +59,7 @@ def fly_map(
     Parameters
     ----------
     flyer
-        What flies.
+        The flyer.
     x_min_mm, x_max_mm, y_min_mm, y_max_mm
         Centres of the outer frames, in mm.
     n_x, n_y
@@ -82,20 +82,21 @@ def fly_map(
     min_readings_per_frame
         Readings that a frame needs to be ok.
     allowed_bad_frames
-        Frames that may be otherwise than ok in a success.
+        Frames that need not be ok in a successful run.
     gap_fill_passes
         Extra passes over frames that are not ok, at most; 0 to 10.
     trigger
         What decides when a reading is taken. ``free-running``: one after the other.
-        ``periodic``: one each `trigger_period_s`. ``positions``: at predicted places
-        spaced evenly in each frame. The others need wiring (``[wiring]`` in the bench
-        file), else they are refused by name, and serve another detector beside ours,
-        which then is free-running: ``sync-output`` and ``digital-output`` give it a
-        pulse at the centre of each frame, ``latch`` keeps the position at its edges.
+        ``periodic``: one every `trigger_period_s`. ``positions``: at predicted places
+        spaced evenly in each frame. The other kinds need wiring (``[wiring]`` in the
+        bench file); without it they are refused by name. They serve another detector;
+        our own detector is then free-running. ``sync-output`` and ``digital-output``
+        give the other detector a pulse at the centre of each frame, ``latch`` keeps
+        the position at the edges of the other detector's signal.
     trigger_period_s
         Time from one reading to the next, in s; only for ``periodic``.
     md
-        More for the start document.
+        More metadata for the start document.
 
     Returns
     -------
@@ -107,7 +108,7 @@ def fly_map(
     InvalidScanSpecError
         If a number is wrong.
     InfeasibleScanError
-        If the bench can't fly it; with every reason. Nothing has moved.
+        If the bench can't fly it; the error has every reason. Nothing has moved.
     """
     arguments = plan_arguments(locals())
     spec = FlyScanSpec(
@@ -129,16 +130,16 @@ def fly_spec(
     plan_args: dict[str, Any] | None = None,
     then: Callable[[str, FlightPlan], MsgGenerator[None]] | None = None,
 ) -> MsgGenerator[str]:
-    """Fly what a spec tells, as a run of its own; see `fly_map`.
+    """Fly the map of a spec, as a run of its own; see `fly_map`.
 
     Parameters
     ----------
     flyer
-        What flies.
+        The flyer.
     spec
-        What is flown.
+        The map to fly.
     md, plan_name, plan_args, then
-        As of `fly_plan`.
+        As in `fly_plan`.
 
     Returns
     -------
@@ -148,7 +149,7 @@ def fly_spec(
     Raises
     ------
     InfeasibleScanError
-        If the bench can't fly it; with every reason. Nothing has moved.
+        If the bench can't fly it; the error has every reason. Nothing has moved.
     """
     plan = flyer.plan(spec)
     return (yield from fly_plan(flyer, plan, md, plan_name, plan_args, then))
@@ -167,17 +168,18 @@ def fly_plan(
     Parameters
     ----------
     flyer
-        What flies.
+        The flyer.
     plan
-        What is flown; whoever made it has seen to it that the bench can.
+        The plan to fly. It is not checked again: whoever made it has checked that the
+        bench can fly it.
     md
-        More for the start document.
+        More metadata for the start document.
     plan_name, plan_args
         The plan and its arguments by name, for the start document; without
-        arguments it has the spec only.
+        arguments the start document has the spec only.
     then
-        What is done with a flight that succeeded before its run is closed, given the
-        run's uid and what was flown; not called where nothing is carried out.
+        Called with the run's uid and the plan that was flown, after a flight that
+        succeeded and before its run is closed. Not called by a simulator.
 
     Returns
     -------
@@ -227,12 +229,12 @@ def fly_plan(
 
 
 def start_document(flyer: AefiFlyer, plan: FlightPlan) -> dict[str, Any]:
-    """Return what the start document says of the flight, whichever plan it is in.
+    """Return what the start document says of the flight, whatever plan flies it.
 
     Parameters
     ----------
     flyer
-        What flies.
+        The flyer.
     plan
         What is flown.
     """
@@ -256,14 +258,14 @@ def start_document(flyer: AefiFlyer, plan: FlightPlan) -> dict[str, Any]:
 
 
 def results_since(flyer: AefiFlyer, before: ScanResults | None) -> ScanResults:
-    """Return how the flight of a plan ended, which may have been interrupted.
+    """Return the results of a plan's flight; the plan may have been interrupted.
 
     Parameters
     ----------
     flyer
-        What was to fly.
+        The flyer of the plan.
     before
-        Its results before the plan.
+        Results of the flyer before the plan.
 
     Raises
     ------
@@ -282,7 +284,7 @@ def reason_of(flyer: AefiFlyer, error: Exception) -> str:
     Parameters
     ----------
     flyer
-        What flew.
+        The flyer of the plan.
     error
         What ended the plan.
     """

@@ -44,7 +44,7 @@ def fly_line(
     Parameters
     ----------
     flyer
-        What flies.
+        The flyer.
     slow_mm
         Where the other axis rests, in mm.
     fast_min_mm, fast_max_mm
@@ -66,13 +66,13 @@ def fly_line(
     min_readings_per_frame
         Readings that a frame needs to be ok.
     allowed_bad_frames
-        Frames that may be otherwise than ok in a success.
+        Frames that need not be ok in a successful run.
     gap_fill_passes
         Extra passes over frames that are not ok, at most; 0 to 10.
     trigger, trigger_period_s
         What decides when a reading is taken; see `fly_map`.
     md
-        More for the start document.
+        More metadata for the start document.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def fly_line(
     InvalidScanSpecError
         If a number is wrong.
     InfeasibleScanError
-        If the bench can't fly it; with every reason. Nothing has moved.
+        If the bench can't fly it; the error has every reason. Nothing has moved.
     """
     arguments = plan_arguments(locals())
     fast, slow = (fast_min_mm, fast_max_mm), (slow_mm, slow_mm)

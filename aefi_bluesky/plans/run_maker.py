@@ -77,11 +77,11 @@ class RunMaker:
     Parameters
     ----------
     flyer
-        Flies.
+        The flyer.
     port
-        That of the flyer, to let a flight's observer watch.
+        The port of the flyer, which lets the observer of a flight watch.
     at_rest
-        Measures at rest.
+        The devices that measure at rest.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class RunMaker:
     def seen(
         self, spec: ScanSpec, md: dict[str, Any], name: str, arguments: dict[str, Any]
     ) -> MsgGenerator[str]:
-        """Return what `spec` is carried out by, for who looks at it only."""
+        """Return the devices that carry `spec` out, for an observer that only looks."""
         if isinstance(spec, FlyScanSpec):
             return fly_spec(self._flyer, spec, md, name, arguments)
         return measure(self._at_rest, self._at_rest.plan(spec), name, arguments, md)

@@ -55,16 +55,16 @@ def step_map(
     frequency_hz: float = 1000.0,
     md: dict[str, Any] | None = None,
 ) -> MsgGenerator[str]:
-    """Measure a map point by point, with the stream keys of a flown one.
+    """Measure a map point by point; its data keys are those of a flown map.
 
     Parameters
     ----------
     stage_x, stage_y
         The axes.
     sensor
-        Reads.
+        The field sensor.
     excitation
-        On for the plan, off after it.
+        The source of the excitation: on for the plan, off after it.
     x_min_mm, x_max_mm, y_min_mm, y_max_mm
         Centres of the outer pixels, in mm.
     n_x, n_y
@@ -76,9 +76,9 @@ def step_map(
     n_avg
         Conversions averaged into a reading, 1 to 127.
     readings_per_point
-        Readings of a measurement.
+        Number of readings in a measurement.
     settle_s
-        Rest before each measurement, in s: readings go by for so long.
+        Rest before each measurement, in s; readings during this time are not used.
     differential
         Measure each point twice, first driven, then with the excitation off.
     excitation_mode
@@ -88,7 +88,7 @@ def step_map(
     frequency_hz
         Frequency of the excitation, in Hz.
     md
-        More for the start document.
+        More metadata for the start document.
 
     Returns
     -------
@@ -100,7 +100,7 @@ def step_map(
     InvalidScanSpecError
         If a number is wrong.
     InfeasibleScanError
-        If the bench can't measure it; with every reason. Nothing has moved.
+        If the bench can't measure it; the error has every reason. Nothing has moved.
     """
     arguments = plan_arguments(locals())
     spec = StepMapSpec(
@@ -142,21 +142,21 @@ def measure_point(
     Parameters
     ----------
     stage_x, stage_y, sensor, excitation
-        As of `step_map`.
+        As in `step_map`.
     x_mm, y_mm
-        Where, in mm.
+        The place, in mm.
     readings
-        Readings of the measurement.
+        Number of readings in the measurement.
     n_avg
         Conversions averaged into a reading, 1 to 127.
     settle_s
-        Rest before it, in s.
+        Rest before the measurement, in s.
     differential
         Measure twice, first driven, then with the excitation off.
     excitation_mode, level_s1s2_percent, level_s3s4_percent, frequency_hz
-        As of `step_map`.
+        As in `step_map`.
     md
-        More for the start document.
+        More metadata for the start document.
 
     Returns
     -------
@@ -200,21 +200,21 @@ def time_series(
     Parameters
     ----------
     stage_x, stage_y, sensor, excitation
-        As of `step_map`.
+        As in `step_map`.
     x_mm, y_mm
-        Where, in mm.
+        The place, in mm.
     count
-        Readings.
+        Number of readings.
     period_s
-        Time from one reading to the next, in s; 0: as fast as they come.
+        Time from one reading to the next, in s; 0 for readings as fast as possible.
     n_avg
         Conversions averaged into a reading, 1 to 127.
     settle_s
-        Rest before the first, in s.
+        Rest before the first reading, in s.
     excitation_mode, level_s1s2_percent, level_s3s4_percent, frequency_hz
-        As of `step_map`.
+        As in `step_map`.
     md
-        More for the start document.
+        More metadata for the start document.
 
     Returns
     -------
@@ -258,23 +258,23 @@ def frequency_sequence(
     Parameters
     ----------
     stage_x, stage_y, sensor, excitation
-        As of `step_map`.
+        As in `step_map`.
     x_mm, y_mm
-        Where, in mm.
+        The place, in mm.
     frequencies_hz
-        In the order they are measured, in Hz.
+        The frequencies in the order they are measured, in Hz.
     readings
-        Readings of a measurement.
+        Number of readings in a measurement.
     n_avg
         Conversions averaged into a reading, 1 to 127.
     settle_s
-        Rest before each, in s.
+        Rest before each measurement, in s.
     differential
         Measure each twice, first driven, then with the excitation off.
     excitation_mode, level_s1s2_percent, level_s3s4_percent
-        As of `step_map`.
+        As in `step_map`.
     md
-        More for the start document.
+        More metadata for the start document.
 
     Returns
     -------

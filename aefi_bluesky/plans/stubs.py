@@ -45,7 +45,7 @@ def declare_streams(flyer: AefiFlyer) -> MsgGenerator[None]:
     Parameters
     ----------
     flyer
-        Prepared, so that its sample file is known.
+        The flyer. It must be prepared, so that its sample file is known.
 
     Raises
     ------
@@ -101,18 +101,19 @@ def _declare(device: Any, name: str, *, collect: bool) -> MsgGenerator[None]:
                 return
     except EventModelValidationError as err:
         raise IllegalTransitionError(
-            f"the open run has a stream {name!r} of other devices, and {device.name} "
-            "needs one of that name: read them into a stream of another name"
+            f"the open run has a stream {name!r} of other devices, but {device.name} "
+            "needs a stream of that name: read the other devices into a stream of "
+            "another name"
         ) from err
 
 
 def hand_out(flyer: AefiFlyer) -> MsgGenerator[None]:
-    """Collect every line that waits; one checkpoint a line.
+    """Collect every line that waits, with one checkpoint for each line.
 
     Parameters
     ----------
     flyer
-        Its streams are declared.
+        The flyer; its streams must be declared.
     """
     while flyer.next_page():
         yield from _collect_page(flyer)
@@ -130,7 +131,7 @@ def come_to_rest(flyer: AefiFlyer) -> MsgGenerator[None]:
     Parameters
     ----------
     flyer
-        In any state.
+        The flyer, in any state.
     """
     flyer.stop()
     for _ in range(round(END_PATIENCE_S / _REST_POLL_S)):
@@ -146,19 +147,19 @@ def come_to_rest(flyer: AefiFlyer) -> MsgGenerator[None]:
 def fly_lines(flyer: AefiFlyer) -> MsgGenerator[None]:
     """Fly what `flyer` is prepared for, in an open run, and hand out each line.
 
-    Survives a hard or deferred pause at any point: nothing is replayed on resume,
-    for the flyer itself knows where to go on. Stock loops end early instead, since
-    the RunEngine forgets what it waits for.
+    A hard or deferred pause is possible at any point. Nothing is replayed on resume,
+    because the flyer itself knows where to go on. Bluesky's own loops end early after
+    a pause, because the RunEngine forgets what it was waiting for.
 
     Parameters
     ----------
     flyer
-        Staged and prepared.
+        The flyer, staged and prepared.
 
     Raises
     ------
     ScanPortError
-        If the flight fails; what was measured has been handed out.
+        If the flight fails. What was measured until then has been handed out.
     """
 
     def flight() -> MsgGenerator[None]:
@@ -198,12 +199,12 @@ def fly_lines(flyer: AefiFlyer) -> MsgGenerator[None]:
 
 
 def by_name(plan: MsgGenerator[_T]) -> MsgGenerator[_T]:
-    """Let a plan fail by what happened, not by the status that told so.
+    """Let a plan fail with the original error, not with that of the failed status.
 
     Parameters
     ----------
     plan
-        Whatever waits for devices of ours.
+        A plan that waits for our devices.
     """
     try:
         return (yield from plan)
@@ -219,7 +220,7 @@ def read_results(flyer: AefiFlyer) -> MsgGenerator[None]:
     Parameters
     ----------
     flyer
-        Its flight is over.
+        The flyer, whose flight must be over.
     """
     first_of_run = not flyer.map_stream.is_described
     for stream, name in ((flyer.map_stream, "maps"), (flyer.health_stream, "health")):
@@ -236,12 +237,12 @@ def fly_to_results(flyer: AefiFlyer) -> MsgGenerator[None]:
     Parameters
     ----------
     flyer
-        Staged and prepared.
+        The flyer, staged and prepared.
 
     Raises
     ------
     ScanPortError
-        If the flight fails; what was measured has been handed out.
+        If the flight fails. What was measured until then has been handed out.
     """
 
     def results(_error: Exception | None = None) -> MsgGenerator[None]:
@@ -259,15 +260,16 @@ def fly_in_run(flyer: AefiFlyer, plan: FlightPlan) -> MsgGenerator[None]:
 
     All flights of a run share its streams, which the first one declares: their rows
     follow each other, and the n-th rows of ``maps`` and ``health`` are those of the
-    n-th flight. Each flight has a sample file of its own. What comes before is not
-    replayed after a pause.
+    n-th flight. Each flight has a sample file of its own. After a pause, messages
+    before the flight are not replayed.
 
     Parameters
     ----------
     flyer
-        Staged.
+        The flyer, staged.
     plan
-        What is flown: ``flyer.plan(spec)``; of one shape in all flights of a run.
+        The plan to fly, from ``flyer.plan(spec)``. All flights of a run must have maps
+        of the same shape.
 
     Raises
     ------
@@ -275,7 +277,7 @@ def fly_in_run(flyer: AefiFlyer, plan: FlightPlan) -> MsgGenerator[None]:
         If a flight is under way, or the run has other streams of these names, or its
         maps have another shape. Nothing has moved.
     ScanPortError
-        If the flight fails; what was measured has been handed out.
+        If the flight fails. What was measured until then has been handed out.
     """
 
     def flight() -> MsgGenerator[None]:

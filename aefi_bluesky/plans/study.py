@@ -13,7 +13,9 @@ from aefi_bluesky.domain.study.events import StudyId
 from aefi_bluesky.plans.run_maker import RunMaker, RunOfScan
 from aefi_bluesky.plans.stubs import is_carried_out
 
-HALTED_CAUSE = "its plan was closed before the scan's end, as a halt does"
+HALTED_CAUSE = (
+    "the plan of this scan was closed before the scan ended, for example by RE.halt()"
+)
 """Cause of a scan whose plan could not even wait for the stage to rest."""
 
 
@@ -22,8 +24,9 @@ def study_plan(
 ) -> Callable[..., MsgGenerator[list[str]]]:
     """Return the plan ``run_study`` of a session's studies.
 
-    A queue server knows plain values and names of devices, and a study is neither: so
-    the plan has what it needs from here, and takes the rest by name.
+    A queue server knows only plain values and names of devices, and a study is
+    neither. So the plan has the studies and the run maker from here; its arguments are
+    plain values.
 
     Parameters
     ----------
@@ -38,10 +41,10 @@ def study_plan(
     ) -> MsgGenerator[list[str]]:
         """Run the next scan of a study, or all that are left, each as its own run.
 
-        Flown or at rest, as its spec says. Nobody else runs the study meanwhile. A
-        pause may be resumed. A scan that fails, or a run that is stopped or aborted,
-        ends the scan as failed or cancelled, with the cause, and the plan: ask for
-        the next scan anew.
+        A scan is flown or measured at rest, as its spec says. No other session can run
+        the study meanwhile. After a pause, the run can be resumed. If the run fails,
+        the scan ends as failed; if the run is stopped or aborted, the scan ends as
+        cancelled. In both cases the plan ends too: call it again to run the next scan.
 
         Parameters
         ----------
@@ -50,7 +53,8 @@ def study_plan(
         all_scans
             Whether to go on until no scan is pending.
         md
-            More for each start document, which tells study, scan, role and object.
+            More metadata for each start document, which already has study, scan, role
+            and object.
 
         Returns
         -------

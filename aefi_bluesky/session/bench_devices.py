@@ -120,7 +120,7 @@ def open_bench(
     observers: Sequence[ScanObserver] = (),
     spools: SpoolsOfRuns | None = None,
 ) -> Generator[BenchDevices, None, None]:
-    """Build the devices of a bench, and leave it at rest and dark on leaving.
+    """Build the devices of a bench; on leaving, stop the stage and the excitation.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def open_bench(
     configuration
         What that file says.
     simulation
-        What is chosen of a simulated bench.
+        Settings of a simulated bench.
     observers
         Get every chunk of every flight beside the flyer.
     spools
@@ -224,7 +224,7 @@ def _sample_files(folders: SessionFolders) -> Any:
 def _leave_safe(
     flyer: AefiFlyer, port: RustScanAdapter, excitation: ExcitationSource
 ) -> None:
-    """Let nothing move and nothing be driven when nobody is left to look after it."""
+    """Stop the motion and the excitation, because no program will watch them now."""
     flyer.stop()
     port.stage.stop()
     _switch_off(excitation)  # a flight does so by itself, when it rests
@@ -236,7 +236,7 @@ def _leave_safe(
     try:
         port.release()
     except PortBusyError as err:
-        logger.error("the ports are kept: %s", err)
+        logger.error("the ports could not be given back: %s", err)
 
 
 def _switch_off(excitation: ExcitationSource) -> None:

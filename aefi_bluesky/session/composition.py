@@ -43,7 +43,7 @@ logging.getLogger("bluesky").addHandler(logging.NullHandler())
 
 @dataclass(kw_only=True)
 class Session(BenchDevices):
-    """Everything that a person or a command works with: devices and what runs them.
+    """A session: the devices of a bench, the RunEngine and the storage of the runs.
 
     Parameters
     ----------
@@ -94,8 +94,8 @@ class Session(BenchDevices):
     ) -> Generator[Session, None, None]:
         """Build a session, and end all of it on leaving, at exit at the latest.
 
-        The data folder is this session's alone. What it logs is there, and
-        ``RE.md`` is kept there; the environment may choose otherwise (see `log_to`,
+        No other session can use the data folder meanwhile. The log and ``RE.md`` are
+        kept in it, unless environment variables choose otherwise (see `log_to`,
         `run_metadata`).
 
         Parameters
@@ -107,16 +107,17 @@ class Session(BenchDevices):
         bench
             Name of a shipped bench file, or a path.
         simulation
-            What is chosen of a simulated bench.
+            Settings of a simulated bench.
         tiled_uri, tiled_key
-            A Tiled server that runs already; None starts one.
+            Address and key of a Tiled server that already runs; None starts one.
         observers
             Get every chunk of every flight beside the flyer.
         md
-            Put over what is kept of the RunEngine's metadata.
+            Metadata of the RunEngine; replaces the values that were kept from earlier
+            sessions.
         ground
-            The data folder as `held_ground` holds it for the caller; None holds it
-            here. `folder`, `tiled_uri` and `tiled_key` are then not looked at.
+            The data folder, if the caller already holds it with `held_ground`: then
+            `folder`, `tiled_uri` and `tiled_key` are not used. None holds it here.
 
         Raises
         ------

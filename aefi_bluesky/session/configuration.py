@@ -171,14 +171,16 @@ class WiringTable(_Table):
     @classmethod
     def _is_free_of_sync_outputs(cls, output: int) -> int:
         if output != 0 and not 5 <= output <= 8:
-            raise ValueError("must be 5 to 8, or 0 for none: DO1 to DO4 synchronise")
+            raise ValueError(
+                "must be 5 to 8, or 0 for none: DO1 to DO4 are sync outputs"
+            )
         return output
 
     @pydantic.model_validator(mode="after")
     def _compares_an_encoder(self) -> WiringTable:
         if self.sync_output and not self.encoder_pulses_per_count:
             raise ValueError(
-                "sync_output compares an encoder: give encoder_pulses_per_count too"
+                "sync_output needs encoders: give encoder_pulses_per_count too"
             )
         return self
 

@@ -83,8 +83,8 @@ class SessionFolders:
         return held(
             self.root / "qserver.lock",
             lambda holder: SessionBusyError(
-                f"the queue server of data folder {self.root} is {holder}; end that "
-                "one, or choose another folder"
+                f"data folder {self.root} has a queue server already, {holder}; end "
+                "that server, or choose another folder"
             ),
         )
 

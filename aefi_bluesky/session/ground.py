@@ -58,7 +58,7 @@ def held_ground(
     folder
         Where data go.
     tiled_uri, tiled_key
-        A Tiled server that runs already; None launches one.
+        Address and key of a Tiled server that already runs; None starts one.
 
     Raises
     ------

@@ -43,21 +43,23 @@ for worker in multiprocessing.active_children():
 
 
 class QueueServer:
-    """A queue server of its own process on loopback; for a ``with`` block.
+    """A queue server in a process of its own, on loopback; for a ``with`` block.
 
     Its worker imports `aefi_bluesky.startup` when a client opens the environment.
 
     Parameters
     ----------
     folder
-        Has its configuration by `install_profile`; gets its lists and its log.
+        Folder with the configuration from `install_profile`; gets the lists and the
+        log of the queue server.
     redis_address
         ``HOST:PORT`` of the Redis that keeps the queue.
     session
         Variables of the environment that choose the session; see
         `aefi_bluesky.startup`.
     control_port, info_port
-        Where clients ask, and where they are told what happens; 0 takes a free one.
+        Ports for the requests of clients and for the console output; 0 selects a free
+        port.
     """
 
     def __init__(
@@ -78,12 +80,12 @@ class QueueServer:
 
     @property
     def control_address(self) -> str:
-        """Where clients ask."""
+        """Address for the requests of clients."""
         return f"tcp://{HOST}:{self._control_port}"
 
     @property
     def info_address(self) -> str:
-        """Where clients are told what happens."""
+        """Address of the console output for clients."""
         return f"tcp://{HOST}:{self._info_port}"
 
     @property
@@ -103,7 +105,7 @@ class QueueServer:
             if not is_free(port):
                 raise QueueServerError(
                     f"port {port} on {HOST} is taken, perhaps by another queue server: "
-                    "end that one, or take free ports: --port 0 --info-port 0"
+                    "end that server, or use free ports: --port 0 --info-port 0"
                 )
         self._process = self._launch()
         try:

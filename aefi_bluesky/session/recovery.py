@@ -1,4 +1,4 @@
-"""What a session that died has left: spools to files, open runs closed and stored."""
+"""Recovers what a dead session has left: spools to files, runs closed and stored."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class RecoveredSpool:
     remark
         Why there is no such file, or that it was there before; empty else.
     failed
-        Whether something is left in the spool that is nowhere else.
+        Whether the spool has data that are nowhere else.
     """
 
     path: Path
@@ -93,8 +93,9 @@ class RecoveredSpool:
 def recover_spools(folders: SessionFolders) -> Iterator[RecoveredSpool]:
     """Write each spool's columns to an HDF5 file, once; spools are left as they are.
 
-    Beside ``<name>.h5`` goes the summary, ``<name>.json``. A flight under way is told
-    and passed over, as is a spool that can't be read or written to a file.
+    The summary is written to ``<name>.json`` beside ``<name>.h5``. A flight under way
+    is reported and not recovered, as is a spool that can't be read or written to a
+    file.
 
     Parameters
     ----------
@@ -259,7 +260,10 @@ class _Completion:
             # Frames of two flights have the same names: which are the run's?
             count = len(own) or "no"
             self.failed = bool(own)
-            self.remark = f"{count} spools of this run: its documents are as they were"
+            self.remark = (
+                f"there are {count} spools of this run, one is needed to complete it: "
+                "its documents are as they were"
+            )
             return documents
         ((spool, file),) = own
         try:
@@ -385,8 +389,8 @@ class StoredRun:
 def store_runs(folders: SessionFolders) -> Iterator[StoredRun]:
     """Store all runs that journals keep in the Tiled of the data folder.
 
-    A server is started for it, if there is such a run. What can't be stored stays
-    in its journal, and is told.
+    If there is such a run, a Tiled server is started. A run that can't be stored stays
+    in its journal and is reported.
 
     Parameters
     ----------

@@ -82,7 +82,8 @@ class RedisServer:
         if program is None:
             raise QueueServerError(
                 "redis-server is not on PATH: install it (Debian: apt-get install "
-                "redis-server), or name one that runs: --redis HOST:PORT"
+                "redis-server), or give the address of a Redis that runs: "
+                "--redis HOST:PORT"
             )
         self._port = free_port()
         self._process = LeashedProcess(

@@ -1,4 +1,4 @@
-"""Where each run can be seen, said when it is over."""
+"""Prints where each run can be seen, when the run is over."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class RunLinks:
     session
         Stores the runs.
     attended
-        Whether a person waits for the run's end. The link then has Tiled's key, and
-        comes when the run is stored: the motion is over, so that waiting a moment
-        delays nothing that moves, and a server in trouble is not waited for. Else
-        others may read what is printed, and the next plan must not wait: the link
-        comes at once, without the key.
+        Whether a person waits at a prompt for the end of the run. If so, the link has
+        Tiled's key and is printed after the run is stored, or after a short wait if
+        Tiled is slow; the motion is over by then. If not, other people may read the
+        output and the next plan must not wait: the link is printed at once, without the
+        key.
     """
 
     def __init__(self, session: Session, *, attended: bool) -> None:

@@ -1,4 +1,4 @@
-"""What ends a run from outside: SIGTERM and a closed terminal, and Ctrl-C if wanted."""
+"""Signals that end a run: SIGTERM, a closed terminal, and Ctrl-C if asked for."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ class WaitForRun(DefaultDuringTask):
 class StopMotion:
     """For ``RE.context_managers``: signals stop the motion without the interpreter.
 
-    The stage stops first, by the engine; the RunEngine pauses as soon as Python runs
-    again, whatever its own handlers made of the signals: two that came while a C call
-    held the interpreter are one to Python.
+    First the engine stops the stage. The RunEngine pauses as soon as Python runs again,
+    whatever its own handlers have done with the signals: Python takes two signals that
+    came while a C call held the interpreter for one.
 
     Parameters
     ----------
     port
-        What flies.
+        The port that flies.
     at_once
         Signals that stop at once.
     on_second
@@ -116,7 +116,7 @@ def request_pause(engine: RunEngine) -> None:
         engine.request_pause()
     except RuntimeError as err:
         # A second signal, or one at the run's end.
-        logger.info("no pause: %s", err)
+        logger.info("the run was not paused: %s", err)
 
 
 def ending_signals() -> tuple[signal.Signals, ...]:
@@ -131,7 +131,7 @@ def ending_signals() -> tuple[signal.Signals, ...]:
 
 
 def _let_go_of_a_closed_terminal() -> None:
-    """Send to nowhere what is printed to a terminal that is gone: it would raise."""
+    """Discard output to a terminal that is gone: printing to it would raise."""
     if sys.platform == "win32":
         return  # which has no hang-ups
     import termios
@@ -152,13 +152,13 @@ def _handles_ctrl_c(manager: Any) -> bool:
 class StopOnTermination:
     """While entered, a signal pauses a run at once, and ends the program without one.
 
-    A paused run's motion is stopped. Whoever called the RunEngine gets
-    `RunEngineInterrupted` and ends the run: its plan closes it and hands its data
-    out. At a prompt that is the user, or a second SIGTERM: the program then leaves by
-    `SystemExit`, so that whoever built something takes it down.
-    With SIGINT among the signals, Ctrl-C does so too: bluesky's own handler, which
-    would wait for the next checkpoint first, is put aside.
-    Where the RunEngine has a `StopMotion`, the signals stop the motion by that too.
+    The motion of a paused run is stopped. The caller of the RunEngine gets
+    `RunEngineInterrupted` and must end the run: the plan then closes the run and hands
+    its data out. At a prompt the user ends the run, or a second SIGTERM does: then the
+    program leaves by `SystemExit`, so that all parts of the program can clean up.
+    If SIGINT is among the signals, Ctrl-C does the same. Bluesky's own handler, which
+    would first wait for the next checkpoint, is not used then.
+    If the RunEngine has a `StopMotion`, the signals stop the motion by that too.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ _END_TIMEOUT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class SimulationSettings:
-    """What of the simulated bench may be chosen.
+    """Settings of the simulated bench.
 
     Parameters
     ----------
@@ -46,7 +46,8 @@ class SimulationSettings:
     noise_v
         Standard deviation of a reading's noise, in V; None for 60 uV.
     has_object
-        Whether there is an object to be measured; without, it is a reference.
+        Whether the bench has an object to measure; without an object, a scan is a
+        reference.
     """
 
     seed: int = 0

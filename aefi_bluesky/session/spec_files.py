@@ -52,7 +52,7 @@ def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     if len(plain) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise InvalidScanSpecError(f"key {twice!r} is there twice")
+        raise InvalidScanSpecError(f"key {twice!r} appears twice")
     return plain
 
 

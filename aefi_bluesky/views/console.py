@@ -88,7 +88,9 @@ class FlightConsole(_Console):
             f"{frames}"
         )
         if results.position_suspect:
-            self._print("the position is suspect: reference the axes before the next")
+            self._print(
+                "the position is not certain: reference the axes before the next flight"
+            )
         if not results.excitation_off:
             self._print("the excitation is not known to be off")
 

@@ -236,7 +236,10 @@ def test_run_without_a_spool_is_closed_as_it_is(dead):
     dead.leave_journal(2)
     dead.spool.unlink()
     closed, documents = dead.close()
-    assert closed.remark == "no spools of this run: its documents are as they were"
+    assert closed.remark == (
+        "there are no spools of this run, one is needed to complete it: "
+        "its documents are as they were"
+    )
     assert documents[:-1] == list(dead.documents_until(2))
 
 
@@ -358,5 +361,5 @@ def test_second_server_over_a_folder_is_refused(in_tiled, tmp_path, monkeypatch)
     monkeypatch.setattr("aefi_bluesky.storage.tiled.server.OTHER_GRACE_S", 0.2)
     with pytest.raises(KeyError):
         in_tiled("no run")
-    with pytest.raises(StorageError, match="one server a folder"):
+    with pytest.raises(StorageError, match="can have only one server"):
         TiledServer(tmp_path / "tiled", tmp_path / "raw").start()

@@ -453,7 +453,7 @@ def test_a_backup_folder_that_cannot_be_written_is_reported(
     for name, doc in hand_made_run(uid):
         writer(name, doc)
     assert writer.flush(60)
-    assert any("has no backup" in text for text in caplog.messages)
+    assert any("could not be backed up" in text for text in caplog.messages)
     assert "Not a directory" in writer.health.last_error
     assert client[uid].stop["exit_status"] == "success"
 

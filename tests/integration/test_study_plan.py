@@ -127,7 +127,7 @@ def test_all_scans_are_a_run_each_in_their_order(make_campaign):
     assert told == list(zip(uids, ["a", "o"], strict=True))
     assert [campaign.scan(name).run_uid for name in "ao"] == uids
     assert campaign.ends() == {"a": ("completed", ""), "o": ("completed", "")}
-    with pytest.raises(StudyRuleError, match="only pending scans"):
+    with pytest.raises(StudyRuleError, match="only a pending scan can be run"):
         campaign.fly(all_scans=True)
 
 
@@ -167,7 +167,7 @@ def test_what_is_refused_flies_nothing_and_begins_nothing(make_campaign):
     campaign = make_campaign()
     with pytest.raises(StudyNotFoundError, match="'bal'"):
         campaign.bench.RE(campaign.run_study("bal"))
-    with pytest.raises(StudyRuleError, match="only pending scans"):
+    with pytest.raises(StudyRuleError, match="only a pending scan can be run"):
         campaign.fly()
     campaign.service.add_scan("ball", "a", SMALL, ScanRole.REFERENCE)
     campaign.service.add_scan("ball", "o", SMALL, ScanRole.OBJECT, reference="a")
@@ -307,7 +307,7 @@ def test_a_study_that_cannot_be_told_of_a_pause_loses_no_measurement(
 
         patch.setattr(campaign.repository, "save", save)
         campaign.fly_until_paused()
-        assert "nobody could be told of paused" in caplog.text
+        assert "the observer could not be told of paused" in caplog.text
     engine.resume()
     assert campaign.ends() == {"a": ("completed", "")}
 

@@ -172,7 +172,7 @@ def test_a_study_planned_meanwhile_is_flown_by_its_name(queue, catalog, tmp_path
     ]
     refused = queue.run(BPlan("run_study", "ball"))
     assert refused["exit_status"] == "failed"
-    assert "only pending scans" in refused["msg"]
+    assert "only a pending scan can be run" in refused["msg"]
     queue.api.queue_clear()
 
 

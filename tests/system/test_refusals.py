@@ -78,7 +78,7 @@ def test_second_queue_server_is_refused_before_it_touches_the_log(refusal, tmp_p
     folders = SessionFolders.below(tmp_path)
     with folders.queue_held():
         sentence = refusal("qserver", "--folder", str(tmp_path))
-    assert "the queue server of data folder" in sentence
+    assert "has a queue server already" in sentence
     assert f"process {os.getpid()} of " in sentence
     assert not folders.queue.exists()
 
@@ -111,7 +111,7 @@ def test_object_of_the_real_bench_is_taken_away_by_hand(tmp_path, words):
     asked = [*words, "--no-object", "--folder", str(tmp_path / "data")]
     done = CliRunner().invoke(aefi, asked)
     assert done.exit_code == 2
-    assert "on the real one take the object away by hand" in done.output
+    assert "on the real bench, take the object away by hand" in done.output
 
 
 def test_unknown_log_level_is_refused(refusal, tmp_path, monkeypatch):

@@ -373,7 +373,7 @@ def test_run_of_a_killed_session_is_closed_by_recovery(start_demo):
     run = next(iter(journal_documents(journal(demo.folder))))[1]
     told = recover(demo.folder)
     assert f"run {run['uid']}; flight cut off" in told
-    assert f"run {run['uid']}: closed, it had no end; " in told
+    assert f"run {run['uid']}: closed, its end was missing; " in told
     assert f"run {run['uid']}: stored in Tiled" in told
     assert list((demo.folder / "backup").iterdir()) == []
     check_in_tiled(demo.folder, run)

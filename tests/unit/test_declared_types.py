@@ -71,6 +71,13 @@ def test_a_value_that_fits_leaves_its_data_key_as_it_was():
     assert (sent[0]["data_keys"]["a"], tries) == (key, 1)
 
 
+def test_a_missing_number_in_an_array_needs_no_wider_key():
+    key = {"dtype": "array", "dtype_numpy": "<f4", "shape": [2]}
+    sent, tries = settled([descriptor(a=key), event(a=[math.nan, 0.5])])
+    assert tries == 1
+    assert sent[0]["data_keys"]["a"] == key
+
+
 def test_a_wider_key_says_so_in_numpy_too_and_it_is_noted():
     types = DeclaredTypes()
     key = {"dtype": "integer", "dtype_numpy": "<i8", "shape": [], "units": "mm"}

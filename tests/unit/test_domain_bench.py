@@ -48,7 +48,7 @@ def test_wiring_refuses_what_is_neither_true_nor_false(field, bad):
     [
         ("encoder_pulses_per_count", -1.0, "steps for each encoder count must be from"),
         ("encoder_pulses_per_count", 1e-4, "steps for each encoder count must be from"),
-        ("encoder_pulses_per_count", 0.0, "the sync output compares an encoder"),
+        ("encoder_pulses_per_count", 0.0, "sync_output needs encoders"),
         ("digital_output", 4, "digital output must be a whole number, from 5 to 8"),
         ("digital_output", 9, "digital output must be a whole number, from 5 to 8"),
     ],

@@ -4,7 +4,12 @@ import dataclasses
 
 import pytest
 
-from aefi_bluesky.domain.flight.duration import flight_duration
+from aefi_bluesky.domain.flight.duration import (
+    MUTE_EXCHANGES,
+    SETUP_EXCHANGES,
+    flight_duration,
+    switching_off_s,
+)
 from aefi_bluesky.domain.flight.exchanges import POSITION, STATUS
 from aefi_bluesky.domain.flight.geometry import approach_mm
 from aefi_bluesky.domain.flight.legs import turnarounds_s
@@ -24,6 +29,7 @@ READING_S = 1 / 62.5
 FIX_S, BYTE_S = 0.02, 0.001
 LINK = dataclasses.replace(BENCH.link, fix_rate_hz=1 / FIX_S, byte_s=BYTE_S)
 HERE = 600.0, 600.0
+EXCHANGES = SETUP_EXCHANGES + MUTE_EXCHANGES
 
 
 def seconds(spec, **changes):
@@ -172,6 +178,19 @@ def test_each_line_adds_two_position_queries():
         spec, link=SILENT, detector=QUIET
     )
     assert added == pytest.approx(spec.n_lines * 2 * 0.1 + 0.001 * moves_s, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    # As long as they were seen to take, or else as long as a reading.
+    ("setup_s", "exchange_s"),
+    [(0.0, READING_S), (2.0, 2.0 / EXCHANGES), (1.0, 1.0 / EXCHANGES)],
+)
+def test_switching_off_takes_its_exchanges(setup_s, exchange_s):
+    detector = dataclasses.replace(
+        BENCH.detector, setup_s=setup_s, reading_rate_hz=1 / READING_S
+    )
+    found = switching_off_s(a_bench(detector=detector))
+    assert found == pytest.approx(MUTE_EXCHANGES * exchange_s)
 
 
 def test_half_of_the_set_up_is_not_known():

@@ -1,11 +1,18 @@
 """A session leaves the stage at rest and the spheres dark, whatever fails."""
 
+import contextlib
 import logging
+from types import SimpleNamespace
 
 import pytest
 
 from aefi_bluesky.domain.errors import PortBusyError, ScanPortError
-from aefi_bluesky.session.bench_devices import _leave_safe
+from aefi_bluesky.engine import SerialConnection, VirtualConnection
+from aefi_bluesky.session import bench_devices
+from aefi_bluesky.session.bench_devices import _leave_safe, _scan_port
+from aefi_bluesky.session.configuration import load_bench
+from aefi_bluesky.session.folders import SessionFolders
+from aefi_bluesky.session.simulated import SimulationSettings
 
 
 class Bench:
@@ -60,7 +67,7 @@ def test_an_excitation_that_stays_on_is_told_aloud_and_the_rest_is_done(caplog):
 @pytest.mark.parametrize("error", [PortBusyError("still in flight")])
 def test_ports_that_cannot_be_released_are_told(caplog, error):
     left(Bench({"release": error}))
-    assert "the ports are kept: still in flight" in caplog.text
+    assert "the ports could not be given back: still in flight" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -74,3 +81,37 @@ def test_ports_that_cannot_be_released_are_told(caplog, error):
 def test_what_does_not_come_to_rest_is_told_and_the_rest_is_done(caplog, moving, told):
     assert left(Bench(moving=moving))[-1] == "release"
     assert caplog.messages == [told] * bool(told)
+
+
+@pytest.mark.parametrize(
+    ("kind", "started", "links"),
+    [
+        ("virtual", [], VirtualConnection),
+        ("ptys", ["simulator"], SerialConnection),
+        ("real", [], SerialConnection),
+    ],
+)
+def test_only_the_bench_on_ptys_starts_a_simulator(
+    kind, started, links, tmp_path, monkeypatch
+):
+    asked = []
+
+    @contextlib.contextmanager
+    def simulator(*_args):
+        asked.append("simulator")
+        yield SimpleNamespace(stage_port="/dev/null", acquisition_port="/dev/null")
+
+    monkeypatch.setattr(bench_devices, "SimulatorProcess", simulator)
+    seen = []
+    monkeypatch.setattr(
+        bench_devices,
+        "RustScanAdapter",
+        lambda _bench, connection, _spools: seen.append(connection),
+    )
+    with contextlib.ExitStack() as stack:
+        _scan_port(
+            *(stack, kind, "simulated", load_bench("simulated")),
+            *(SimulationSettings(), SessionFolders.below(tmp_path), None),
+        )
+    assert asked == started
+    assert [type(each) for each in seen] == [links]

@@ -41,9 +41,10 @@ def test_drift_is_added():
     assert found == pytest.approx(np.full((5, 4), 3e-5))
 
 
-def test_a_pixel_without_a_reading_has_none():
+@pytest.mark.parametrize("none", [np.nan, 0.0])
+def test_a_pixel_without_a_reading_has_none(none):
     voltages, counts = FLAT.copy(), COUNTS.copy()
-    voltages[2, 2], counts[2, 2] = np.nan, np.nan
+    voltages[2, 2], counts[2, 2] = np.nan, none
     found = voltage_uncertainty(voltages, counts, NARROW, 2.5, NOISE_V, along=0)
     # Its neighbours have theirs all the same.
     assert np.argwhere(np.isnan(found)).tolist() == [[2, 2]]
@@ -55,6 +56,7 @@ def test_a_pixel_without_a_reading_has_none():
         ({"noise_v": -1.0}, "noise of a reading"),
         ({"pitch_mm": 0.0}, "pitch"),
         ({"drift_v": float("nan")}, "drift"),
+        ({"drift_v": -1e-6}, "drift"),
     ],
 )
 def test_what_is_no_number_of_its_kind_is_refused(changed, words):

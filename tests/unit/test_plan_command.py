@@ -132,7 +132,7 @@ def test_measurement_out_of_reach_is_refused_with_its_change(plan):
 @pytest.mark.parametrize("option", ["--noise", "--memory", "--stall"])
 def test_option_about_flights_is_refused_for_what_is_at_rest(plan, option):
     text = plan(PointSpec(**AT_REST), option, "1", status=2)
-    assert "are about flights" in text
+    assert "are only for flights" in text
     assert "'point'" in text
 
 

@@ -135,7 +135,7 @@ def test_calibration_line_is_not_differential():
     [
         ("repeats", 0, "repeats of a line must be a whole number"),
         ("repeats", 1.0, "repeats of a line must be a whole number"),
-        ("repeats", 200_000, "at most 10000000 frames, 1800000 lines of 9"),
+        ("repeats", 200_000, "at most 10000000 frames, .* .1800000 lines of 9"),
         ("differential", 1, "differential must be of type bool, was 1"),
         ("differential", None, "differential must be of type bool"),
     ],

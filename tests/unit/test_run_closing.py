@@ -8,6 +8,7 @@ from aefi_bluesky.domain.errors import StorageError
 from aefi_bluesky.storage.runs.closing import (
     LOST_END,
     PROCESS_DIED,
+    abandoned_journals,
     close_journal,
     rows_told,
     run_uid,
@@ -76,6 +77,12 @@ def test_a_run_without_an_end_gets_one_that_says_why(tmp_path, suffix, cause):
     assert json.loads(stop["reason"]) == {"cause": cause}
     assert stop["num_events"] == {"primary": 3, "readings": 9, "empty": 0}
     assert [each.name for each in tmp_path.iterdir()] == ["run.jsonl"]
+
+
+def test_a_journal_that_ends_in_samples_has_no_end(tmp_path):
+    path = journal(tmp_path / "run.jsonl", DOCUMENTS)
+    journal(tmp_path / "whole.jsonl", [*DOCUMENTS, ("stop", {"run_start": "run"})])
+    assert abandoned_journals(tmp_path) == [path]
 
 
 def test_a_run_with_an_end_is_neither_completed_nor_ended_again(tmp_path):

@@ -184,8 +184,8 @@ def test_too_many_frames_are_refused_before_they_are_made(spec):
     ("spec", "found"),
     [
         (0.1 @ (Y * X), "put the Spec into Fly"),
-        (Fly(Y * X), "has no duration, so no speed"),
-        (Fly(0.1 @ X), "the Spec had 'x'; one that rests is a Static"),
+        (Fly(Y * X), "has no duration, so its speed is not known"),
+        (Fly(0.1 @ X), "the Spec had 'x'; use Static for an axis that rests"),
         (Fly(0.1 @ X.zip(Linspace("y", 0, 1, 5))), "one axis must move"),
         (Fly(0.1 @ (Y * Linspace("x", 9, 0, 5))), "4 of 4 descended"),
         (Fly(0.1 @ (Linspace("y", 9, 0, 4) * X)), "rows must ascend evenly along y"),
@@ -195,7 +195,7 @@ def test_too_many_frames_are_refused_before_they_are_made(spec):
         ),
         (
             Fly(0.1 @ Concat(Static("y", 0) * X, Static("y", 1) * (2 * X))),
-            "each row must be flown as often, found 1 to 2 times",
+            "each row must be flown the same number of times, found 1 to 2 times",
         ),
         (
             Fly(0.1 @ (Y * Concat(X, Linspace("x", 611, 613, 2)))),
@@ -203,7 +203,7 @@ def test_too_many_frames_are_refused_before_they_are_made(spec):
         ),
         (
             Fly(0.1 @ (Y * Concat(X, Linspace("x", 700, 705, 3)))),
-            "lines must have equal frames, found 3 to 5",
+            "all lines must have the same number of frames, found 3 to 5",
         ),
         (
             Fly(

@@ -78,7 +78,7 @@ def test_wrong_value_is_named(tmp_path, key, value, message):
 
 
 def test_key_that_is_there_twice_is_named(tmp_path):
-    assert "key 'n_x' is there twice" in refused(tmp_path, '{"n_x": 1, "n_x": 2}')
+    assert "key 'n_x' appears twice" in refused(tmp_path, '{"n_x": 1, "n_x": 2}')
 
 
 def test_missing_file_is_named(tmp_path):

@@ -59,7 +59,10 @@ def test_save_that_fails_changes_nothing(path):
 def test_damaged_study_is_named(path):
     repository = SqliteStudyRepository(path)
     repository.save(a_study())
-    for damaged, message in (("{", "Expecting"), ('{"format": 9}', "found was 9")):
+    for damaged, message in (
+        ("{", "Expecting"),
+        ('{"format": 9}', "format must be 1, was 9"),
+    ):
         execute(path, "UPDATE studies SET study = ?", damaged)
         with pytest.raises(
             StudyFormatError,
@@ -78,14 +81,14 @@ def test_file_of_another_kind_is_refused(tmp_path):
 def test_file_of_a_newer_schema_is_refused(path):
     SqliteStudyRepository(path)
     execute(path, "PRAGMA user_version = 2")
-    with pytest.raises(StorageError, match="must have schema 1, found was 2"):
+    with pytest.raises(StorageError, match="must have schema 1, has 2"):
         SqliteStudyRepository(path)
 
 
 def test_database_of_somebody_else_is_left_alone(tmp_path):
     path = tmp_path / "other.sqlite"
     execute(path, "CREATE TABLE other (x)")
-    with pytest.raises(StorageError, match="must have schema 1, found was 0"):
+    with pytest.raises(StorageError, match="must have schema 1, has 0"):
         SqliteStudyRepository(path)
 
 

@@ -222,7 +222,7 @@ def test_unknown_study_is_refused_with_the_nearest(refusal, words):
 @pytest.mark.usefixtures("planned")
 def test_unknown_scan_is_refused_with_what_is_planned(refusal, spec):
     words = ("add-scan", "ball", "o2", spec, "--role", "object", "--reference", "x")
-    assert "there is no scan 'x', planned were 'r', 'o'" in refusal(*words)
+    assert "there is no scan 'x', the planned scans are 'r', 'o'" in refusal(*words)
     words = ("cancel", "ball", "x", "--cause", "x")
     assert "there is no scan 'x'" in refusal(*words)
 

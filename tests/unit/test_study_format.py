@@ -74,8 +74,8 @@ def test_bench_names_a_misspelt_key():
         (("scans", 0), "role", "objekt", "role must be one of reference, .*'objekt'"),
         (("scans", 0), "state", "flown", "state must be one of pending, .*'flown'"),
         ((), "state", "done", "state must be one of created, .* was 'done'"),
-        ((), "format", 2, "format must be 1, found was 2"),
-        ((), "format", True, "format must be 1, found was True"),
+        ((), "format", 2, "format must be 1, was 2"),
+        ((), "format", True, "format must be 1, was True"),
         ((), "scans", None, "scans must be of type list, was None"),
         ((), "id", 5, "identifier must be of type str, was 5"),
         ((), "operator", "", "operator must not be empty"),
@@ -103,7 +103,7 @@ def test_missing_key_is_named(plain, key):
 
 @pytest.mark.parametrize("nothing", [None, [], "a study"])
 def test_what_is_no_mapping_is_no_study(nothing):
-    with pytest.raises(StudyFormatError, match="format must be 1, found was None"):
+    with pytest.raises(StudyFormatError, match="format must be 1, was None"):
         Study.from_plain(nothing)
 
 
@@ -122,12 +122,18 @@ def scan(plain, scan_id, **changes):
         (lambda p: scan(p, "r", state="completed"), "only what did not complete is"),
         (lambda p: p["scans"].append(copy.deepcopy(p["scans"][0])), "'r' was taken"),
         (lambda p: p["scans"].reverse(), "there is no scan"),
-        (lambda p: p.update(state="created"), "it is created, but it has scans"),
+        (lambda p: p.update(state="created"), "the study is created, but it has scans"),
         (lambda p: p.update(state="configured"), "but a scan was started"),
         (lambda p: p.update(state="completed"), "but scans are not over"),
         (lambda p: p.update(state="archived"), "but scans are not over"),
-        (lambda p: p.update(bench=None), "it is in-progress, but it has no bench"),
-        (lambda p: p.update(scans=[]), "it is in-progress, but no scan was started"),
+        (
+            lambda p: p.update(bench=None),
+            "the study is in-progress, but it has no bench",
+        ),
+        (
+            lambda p: p.update(scans=[]),
+            "the study is in-progress, but no scan was started",
+        ),
         (lambda p: p.update(scans=[], state="created"), "created, but it has a bench"),
     ],
 )

@@ -122,7 +122,9 @@ def test_scans_come_in_the_order_they_were_added(study):
     ],
 )
 def test_study_without_a_name_an_object_or_an_operator_is_refused(values, message):
-    with pytest.raises(StudyRuleError, match=f"study .* is whole: study: {message}"):
+    with pytest.raises(
+        StudyRuleError, match=f"study .* has valid values: study: {message}"
+    ):
         Study(*values)
 
 
@@ -140,7 +142,7 @@ def test_study_without_a_name_an_object_or_an_operator_is_refused(values, messag
     ],
 )
 def test_object_out_of_range_is_refused(field, bad, message):
-    with pytest.raises(StudyRuleError, match=f"is whole: object: {message}"):
+    with pytest.raises(StudyRuleError, match=f"has valid values: object: {message}"):
         an_object(**{field: bad})
 
 
@@ -174,7 +176,9 @@ def test_scan_with_a_value_of_another_kind_is_refused(field, bad):
 
 
 def test_scan_waits_for_another_once():
-    with pytest.raises(StudyRuleError, match=r"once for each: .* of 'a' were b, b"):
+    with pytest.raises(
+        StudyRuleError, match=r"once for each: .* of scan 'a' were b, b"
+    ):
         PlannedScan("a", a_spec(), ScanRole.REFERENCE, ("b", "b"))
 
 
@@ -222,7 +226,8 @@ def test_failed_prerequisite_is_not_completed(study):
 
 def test_prerequisite_must_be_planned(study):
     with pytest.raises(
-        StudyRuleError, match="there is no scan 'nothing', planned were 'a', 'b'"
+        StudyRuleError,
+        match="there is no scan 'nothing', the planned scans are 'a', 'b'",
     ):
         study.add_scan("c", a_spec(), ScanRole.REFERENCE, ("nothing",))
     assert len(study.scans) == 2
@@ -325,13 +330,13 @@ def test_object_scan_without_a_reference_is_refused(study):
 
 
 def test_reference_must_be_a_reference_scan(with_object):
-    with pytest.raises(StudyRuleError, match="'o', which is no reference scan, its"):
+    with pytest.raises(StudyRuleError, match="'o', which is no reference scan: its"):
         with_object.add_scan("p", a_spec(), ScanRole.OBJECT, reference="o")
 
 
 @pytest.mark.parametrize("role", [ScanRole.REFERENCE, ScanRole.PRE_SCAN])
 def test_reference_and_pre_scan_name_no_reference(study, role):
-    with pytest.raises(StudyRuleError, match=f"{role} scan 'c' must name none"):
+    with pytest.raises(StudyRuleError, match=f"{role} scan 'c' must name no reference"):
         study.add_scan("c", a_spec(), role, reference="a")
 
 
@@ -373,7 +378,8 @@ def test_repetition_may_name_a_reference(study):
     ],
 )
 def test_reference_must_match_in_every_condition(study, overrides, message):
-    with pytest.raises(StudyRuleError, match=f"scan 'o' asks for {message}"):
+    differs = f"scan 'o' differs from its reference '.*': {message}"
+    with pytest.raises(StudyRuleError, match=differs):
         study.add_scan("o", a_spec(**overrides), ScanRole.OBJECT, reference="a")
     assert [scan.id for scan in study.scans] == ["a", "b"]
 
@@ -394,11 +400,11 @@ def test_reference_matches_whatever_is_taken_for_a_success(study, overrides):
 
 def test_measurement_at_rest_is_compared_with_its_like(study):
     study.add_scan("rest", a_step_spec(), ScanRole.REFERENCE)
-    message = "'o' asks for kind fly-map, found step-map in its reference 'rest'"
+    message = "'o' differs from its reference 'rest': kind fly-map, found step-map"
     with pytest.raises(StudyRuleError, match=message):
         study.add_scan("o", a_spec(), ScanRole.OBJECT, reference="rest")
     longer = a_step_spec(settle_s=1.0)
-    with pytest.raises(StudyRuleError, match=r"'o' asks for settle_s 1.0, found 0.0"):
+    with pytest.raises(StudyRuleError, match=r"'rest': settle_s 1.0, found 0.0"):
         study.add_scan("o", longer, ScanRole.OBJECT, reference="rest")
     study.add_scan("o", a_step_spec(), ScanRole.OBJECT, reference="rest")
 
@@ -448,7 +454,7 @@ def test_snapshot_may_be_replaced_before_the_first_scan(study):
 def test_snapshot_is_frozen_after_the_first_scan(study):
     study.start_scan("a")
     with pytest.raises(
-        StudyRuleError, match=r"frozen after .*'test bench', asked .*'b'"
+        StudyRuleError, match=r"frozen after .*'test bench', .* asked for .*'b'"
     ):
         study.configure(a_bench(name="b"))
     assert study.bench == a_bench()
@@ -566,12 +572,15 @@ def test_asking_for_the_next_scan_changes_nothing(study):
 def test_study_without_pending_scans_has_no_next_one(study):
     fly(study, "a")
     study.cancel_scan("b", "not needed")
-    with pytest.raises(StudyRuleError, match="only pending scans"):
+    with pytest.raises(StudyRuleError, match="only a pending scan can be run"):
         study.next_scan()
 
 
 def test_configured_study_without_scans_has_no_next_one():
-    with pytest.raises(StudyRuleError, match="only pending scans: none was, found no"):
+    with pytest.raises(
+        StudyRuleError,
+        match="only a pending scan can be run: no scan was pending, found no",
+    ):
         a_study().next_scan()
 
 

@@ -169,7 +169,7 @@ def test_scan_at_rest_is_refused_by_what_only_flies(service, log):
     service.cancel_scan("study-1", "a", "a test")
     service.add_scan("study-1", "rest", a_step_spec(), ScanRole.REFERENCE)
     log.clear()
-    with pytest.raises(InfeasibleScanError, match="'rest' is a step-map, measured at"):
+    with pytest.raises(InfeasibleScanError, match="'rest' is a step-map, which is mea"):
         service.execute_next_scan("study-1")
     assert log == []
 
@@ -177,7 +177,7 @@ def test_scan_at_rest_is_refused_by_what_only_flies(service, log):
 def test_study_says_which_rule_forbids_the_next_scan(service, log, observer):
     service.execute_next_scan(STUDY, observer)
     log.clear()
-    with pytest.raises(StudyRuleError, match="only pending scans"):
+    with pytest.raises(StudyRuleError, match="only a pending scan can be run"):
         service.execute_next_scan(STUDY, observer)
     assert log == []
 
@@ -479,7 +479,7 @@ def test_what_leaves_a_flight_fails_its_scan(service, repository, error):
 def test_a_flight_whose_end_nobody_told_has_failed(service, repository):
     with service.begin_next_scan(STUDY):
         pass
-    assert scan_of(repository).cause == "nobody told how its flight ended"
+    assert scan_of(repository).cause == "no program told the study how the scan ended"
 
 
 def test_the_end_that_was_told_first_stays(service, repository):

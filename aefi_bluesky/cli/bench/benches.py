@@ -117,7 +117,7 @@ def fly_virtually(
     Parameters
     ----------
     settings, acquisition
-        As of `bench_of`.
+        As in `bench_of`.
     spec, observer
         What is flown, and who is told.
     truth
@@ -189,7 +189,7 @@ class RunningBench:
             flight.stop()
             if flight.wait(_PATIENCE_S) is None:
                 raise DeviceTimeoutError(
-                    f"bench: expected the end of a flight {_PATIENCE_S:g} s after "
+                    f"bench: expected the flight to end within {_PATIENCE_S:g} s after "
                     f"its stop, was {flight.progress().state.value}"
                 )
 

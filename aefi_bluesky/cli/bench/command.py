@@ -40,48 +40,68 @@ MEASUREMENTS: dict[str, Callable[[Benches, Effort], Report]] = {
 """What can be measured, in the order of ``all``."""
 
 RULES = (
-    "Everything below is a simulated bench on this machine. A rate on a pty is no "
-    "device's rate. Numbers are medians of interleaved rounds with their range; "
-    "ratios whose ranges overlap are no difference; UNQUIET: others took more than "
-    "20 % of the machine. Not measured: a real controller's turnaround, a real "
-    "microcontroller, Windows, a real-time kernel, Ctrl-C to STOP, the fault list."
+    "Everything below was measured on a simulated bench on this machine. A rate on a "
+    "pty is not the rate of a real device. Numbers are medians of interleaved rounds, "
+    "with their range. If the ranges of a ratio overlap, no difference is shown. "
+    "UNQUIET: other programs took more than 20 % of the machine. Not measured: the "
+    "turnaround of a real controller, a real microcontroller, Windows, a real-time "
+    "kernel, the time from Ctrl-C to STOP, the fault list."
 )
 
 
 @click.command()
 @click.argument("what", type=click.Choice([*MEASUREMENTS, "all"]))
-@click.option("--quick", is_flag=True, help="Less than two minutes: a look, no claim.")
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="Take less than two minutes; too short to prove anything.",
+)
 @click.option(
     "--json",
     "json_file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="File for all figures.",
+    help="File for all numbers, as JSON.",
 )
-@click.option("--rounds", type=click.IntRange(1), help="Interleaved rounds.")
-@click.option("--seconds", type=click.FloatRange(0.05), help="Duration of a cell, s.")
-@click.option("--stall-s", type=click.FloatRange(0.1), help="Python's stall, s.")
-@click.option("--stops", type=click.IntRange(1), help="Stops in a cell.")
-@click.option("--readings", type=click.IntRange(10_000), help="Largest flight.")
+@click.option("--rounds", type=click.IntRange(1), help="Number of interleaved rounds.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.05),
+    help="Duration of one cell (one measurement in one round), in s.",
+)
+@click.option(
+    "--stall-s",
+    type=click.FloatRange(0.1),
+    help="How long Python is stalled in handoff, in s.",
+)
+@click.option(
+    "--stops", type=click.IntRange(1), help="Number of stops in a cell of stop."
+)
+@click.option(
+    "--readings",
+    type=click.IntRange(10_000),
+    help="Number of readings in the largest flight of scaling.",
+)
 @click.option(
     "--link",
     "links",
     type=click.Choice([*LINKS]),
     multiple=True,
-    help="Links of rtt, fly, jitter and stop.",
+    help="Link to measure on, for rtt, fly, jitter and stop; may be repeated.",
 )
 @click.option(
     "--load",
     "loads",
     type=click.Choice(LOADS),
     multiple=True,
-    help="Loads of the same.",
+    help="Load to measure under, for rtt, fly, jitter and stop; may be repeated.",
 )
 def bench(what: str, quick: bool, json_file: Path | None, **chosen: Any) -> None:
-    """Measure the engine beside other ways to do the same, on simulated benches.
+    """Measure the engine, and other programs for comparison, on simulated benches.
 
-    WHAT: round trips (rtt), whole samples in flight (fly), regularity (jitter), the
-    way to Python (handoff), stop latency (stop), position estimates (estimator),
-    the cost of large scans (scaling), or the way to a prompt (startup).
+    WHAT is one of: round trips (rtt), whole samples in flight (fly), regularity
+    (jitter), the way of the data to Python (handoff), stop latency (stop), position
+    estimates (estimator), the cost of large scans (scaling), the time until a session
+    shows its prompt (startup), or all.
     """
     effort = _effort(quick, chosen)
     names = list(MEASUREMENTS) if what == "all" else [what]
@@ -89,7 +109,7 @@ def bench(what: str, quick: bool, json_file: Path | None, **chosen: Any) -> None
     click.echo(f"{table.machine_line(before)}\n\n{table.wrapped(RULES)}")
     click.echo(
         f"up to {effort.rounds} rounds, {effort.seconds:g} s a cell"
-        f"{'; quick: fewer and shorter than a claim needs' if quick else ''}"
+        f"{'; quick: too few and too short to prove anything' if quick else ''}"
     )
     reports: list[Report] = []
     with open_benches() as benches:

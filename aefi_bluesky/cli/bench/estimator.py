@@ -43,22 +43,24 @@ _LENGTH_MM = 150.0
 _LINES = 6
 
 ABOUT = (
-    "Readings in the windows of flights in virtual time: the moving axis' estimate "
-    "and interval against the truth, rms over the quantisation floor (step / sqrt 12) "
-    f"at {SPEED_MM_PER_S} mm/s. 'Last reply held' is what the legacy loop does. The "
+    "Readings in the windows of flights in virtual time. The estimated position of "
+    "the moving axis and its interval are compared with the truth; the rms error is "
+    "divided by the quantisation floor (step / sqrt 12), at "
+    f"{SPEED_MM_PER_S} mm/s. 'Last reply held' is what the legacy loop does. The "
     "offset is the mean error along the motion; 'less offset' is the rms without it. "
-    "The width is the whole interval, the bound half of it: the +- of the position. "
-    "The rounds differ by their seed, 0, 1, 2 and so on."
+    "The width is the whole interval; the bound is half of it, the +- of the position. "
+    "Each round has another seed: 0, 1, 2 and so on."
 )
 
 _OFFSET_REASON = (
-    "the count is latched somewhere in the controller's turnaround, and how far from "
-    "its middle is a constant offset that no estimator sees; less that offset the "
-    "rms is {:.2f}."
+    "the count is latched somewhere in the controller's turnaround. The distance "
+    "from its middle is a constant offset, which no estimator can see; without that "
+    "offset the rms is {:.2f}."
 )
 _WIDTH_REASON = (
-    "most of the interval is the way during the part of an exchange in which the count "
-    "may have been latched: the turnaround, of which nothing is told here."
+    "most of the width of the interval is the way that the stage moves in the part "
+    "of an exchange in which the count may have been latched: the turnaround, which "
+    "the engine is told nothing about here."
 )
 
 

@@ -42,10 +42,10 @@ _WAY_FROM_REST_S = 0.6
 """Both ramps of a line, which count as much as its window."""
 
 ABOUT = (
-    "Positions and readings a second. The engine really flies (two lines, both "
-    "links at once); its status and full position queries take 2 % of the line at "
-    "115200 Bd, 5 % at 9600. 'Two threads' is the same in Python, "
-    "a thread and a bare loop for each link; the legacy loop asks for X, then Y, then "
+    "Positions and readings a second. The engine really flies (two lines, both links "
+    "at once); its status and full position queries take 2 % of the line at 115200 "
+    "Bd, 5 % at 9600 Bd. 'Two threads' does the same in Python, with one thread and "
+    "one bare loop for each link. The legacy loop asks for X, then for Y, then for "
     "the detector, on one thread. The Python loops ask a stage at rest."
 )
 

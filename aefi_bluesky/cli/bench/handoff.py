@@ -40,19 +40,19 @@ _BATCHES = 20
 _WARM_UP_S = 2.0
 
 ABOUT = (
-    "What a sample costs beside its line, and what is lost while the interpreter is "
-    "held in a C call. The readings come as fast as the ptys carry them, 12 000 a "
-    "second at most, which is no acquisition's rate. A sample's cost is four orders "
-    "below its line's and never the bottleneck. The rings hold 262 144 readings. Lost "
-    "is what the simulated bench has sent and no reading holds; 'counted lost' is "
-    "what the engine admits."
+    "The cost of a sample compared with its line, and what is lost while the "
+    "interpreter is held in a C call. Readings come as fast as the ptys carry them, "
+    "at most 12 000 a second; no real acquisition is so fast. A sample costs ten "
+    "thousand times less than its line takes, so it is never the bottleneck. The "
+    "rings hold 262 144 readings. 'Lost' is what the simulated bench has sent and no "
+    "reading holds; 'counted lost' is what the engine reports as lost."
 )
 
 _RATE_REASON = (
-    "the simulated bench and the ptys got too little of the CPU to send more: the "
-    "engine takes what comes, and what it can't keep is in 'lost'."
+    "the simulated bench and the ptys got too little CPU time to send more: the "
+    "engine takes all that comes, and counts what it can't keep as 'lost'."
 )
-_LOSS_REASON = "more came than the rings hold, 262 144 readings."
+_LOSS_REASON = "more readings came than the rings hold, which is 262 144."
 
 
 def measure(benches: Benches, effort: Effort) -> Report:

@@ -19,12 +19,12 @@ from aefi_bluesky.cli.bench.report import Report
 from aefi_bluesky.cli.bench.side_by_side import side_by_side
 
 ABOUT = (
-    "How much later than the median an exchange ends, and how late a bare 1 kHz timer "
-    "wakes up in the same minutes: what the machine itself allows. The timers are "
-    "processes of their own, one in Python and cyclictest twice, with the ordinary "
-    "priority that the engine has and with SCHED_FIFO 80. The engine's percentiles "
-    "come from a histogram, right within 1/16 of a whole exchange. 'Engine is' "
-    "compares p99: less is better."
+    "How much later than the median an exchange ends, and how late a bare 1 kHz "
+    "timer wakes up in the same minutes, which shows what the machine itself allows. "
+    "The timers are separate processes: one in Python, and cyclictest twice, with "
+    "the ordinary priority that the engine has and with SCHED_FIFO 80. The "
+    "percentiles of the engine come from a histogram, exact to 1/16 of a whole "
+    "exchange. 'Engine is' compares the p99 values: a smaller ratio is better."
 )
 
 _PERIOD_US = 1000

@@ -17,16 +17,18 @@ from aefi_bluesky.cli.bench.side_by_side import (
 )
 
 ABOUT = (
-    "Position queries back to back, one client at a time, on ptys of a simulated "
-    "stage. Without a link ('unlimited') the rate is software overhead and nothing "
-    "else: no device answers so fast. The line limit is on paper: ten bits a byte, "
-    "the simulated turnaround, the adapter's tick. The engine's p50 and p99 come from "
-    "a histogram, right within 1/16; the CPU time is that of the asking thread."
+    "Position queries one after another, from one client at a time, on ptys of a "
+    "simulated stage. Without a link ('unlimited') the rate shows software overhead "
+    "and nothing else: no device answers so fast. The line limit is calculated: ten "
+    "bits a byte, the simulated turnaround, the adapter's tick. The engine's p50 and "
+    "p99 come from a histogram, exact to 1/16; the CPU time is that of the asking "
+    "thread."
 )
 
 LIMIT_REASON = (
-    "in every exchange two sleeping processes, client and simulated bench, wait to be "
-    "woken, which the limit on paper leaves out and the bare loop pays as well."
+    "in every exchange two sleeping processes, client and simulated bench, wait "
+    "until the system wakes them. The calculated limit leaves this out; the bare "
+    "loop needs the same time."
 )
 
 CPU_REASON = (

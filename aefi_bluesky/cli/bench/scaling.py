@@ -35,16 +35,17 @@ _SPEED_MM_PER_S = 10.0
 _LONGEST_MM = 700.0
 
 ABOUT = (
-    "Wall time and memory of flights in virtual time, from spec to Python columns: "
-    "the standard map, then flights of about as many readings (16 000 a second of "
-    "bench time, which no acquisition gives). Memory is what the process grew by, at "
-    "most, while the chunks were counted and dropped."
+    "Wall time and memory of flights in virtual time, from the spec to Python "
+    "columns: the standard map, then larger flights with about as many readings as "
+    "given (16 000 a second of bench time, more than any acquisition delivers). "
+    "Memory is the largest growth of the process while the chunks were counted and "
+    "dropped."
 )
 
 
 _SHARED_REASON = (
-    "simulation, flight and conversion to columns take one core's whole time, which "
-    "other programs took a part of (see foreign CPU)."
+    "simulation, flight and conversion to columns need the whole time of one core, "
+    "and other programs took a part of it (see foreign CPU)."
 )
 
 

@@ -13,8 +13,8 @@ from aefi_bluesky.cli.bench.report import Target
 from aefi_bluesky.cli.bench.rounds import Cell, Ratio, Row, compare, find, interleave
 
 BUSY_REASON = (
-    "the link thread takes no lock of the interpreter, but the busy thread leaves a "
-    "core less to it, to the simulated bench and to other programs."
+    "the link thread needs no lock of the interpreter, but the busy thread leaves "
+    "one core less for the link thread, the simulated bench and other programs."
 )
 
 

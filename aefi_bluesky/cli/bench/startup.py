@@ -22,9 +22,10 @@ from aefi_bluesky.cli.bench.rounds import Cell, Ratio, Row, interleave
 from aefi_bluesky.domain.errors import DeviceTimeoutError, DeviceUnavailableError
 
 ABOUT = (
-    "Wall time from the command to IPython's prompt, on a terminal, beside what its "
-    "parts take to be imported in a Python of their own: what a prompt needs, and what "
-    "Tiled's server does. The folder has been used before, but where it says new."
+    "Wall time from the command to IPython's prompt, on a terminal, compared with "
+    "the time that the imports alone take in a separate Python: those of a prompt, "
+    "and those of Tiled's server. The data folder has been used before, except where "
+    "the table says 'new'."
 )
 
 BARE = {
@@ -43,7 +44,7 @@ _OWN_S = 1.0
 """What a session may take beside its slowest imports."""
 
 _REASON = (
-    "server and prompt start beside each other on two cores, and other programs took "
+    "server and prompt start at the same time on two cores, and other programs took "
     "a part of these (see foreign CPU)."
 )
 

@@ -42,9 +42,9 @@ _LENGTH_MM = 500.0
 ABOUT = (
     "From the request (a pause of the flight) to the last byte of STOP at the "
     f"simulated controller; right after it one C call holds the interpreter for "
-    f"{HOLD_S * 1e3:.0f} ms. Over the 115200 Bd line the exchange under way and the "
-    "wire time of STOP are in it. 'Python thread' is a bare loop that looks at an "
-    "event between two exchanges."
+    f"{HOLD_S * 1e3:.0f} ms. On the 115200 Bd line this time includes the exchange "
+    "under way and the wire time of STOP. 'Python thread' is a bare loop that looks "
+    "at an event between two exchanges."
 )
 
 _LINE_REASON = (
@@ -52,8 +52,8 @@ _LINE_REASON = (
     "on average that belong to the line."
 )
 _HOST_REASON = (
-    "neither the link thread nor the simulated bench, which stamps the arrival, has "
-    "real-time priority: on a shared core they wait for their turn."
+    "neither the link thread nor the simulated bench, which notes the time of "
+    "arrival, has real-time priority: on a shared core both wait for their turn."
 )
 
 
@@ -106,8 +106,8 @@ def _until(flight: RustScanInFlight, state: ScanState) -> None:
         flight.wait(0.0)
         if time.monotonic() > deadline or flight.is_over:
             raise DeviceTimeoutError(
-                f"bench stop: waited {_PATIENCE_S:g} s for {state.value}, "
-                f"was {flight.progress().state.value}"
+                f"bench stop: expected the flight to be {state.value} within "
+                f"{_PATIENCE_S:g} s, was {flight.progress().state.value}"
             )
         time.sleep(0.002)
 

@@ -29,7 +29,7 @@ def _in_folder(command: _Command) -> _Command:
         envvar="AEFI_FOLDER",
         default=user_folder,
         type=click.Path(path_type=Path),
-        help="Data folder that has the studies; that of 'aefi shell' by default.",
+        help="Data folder with the studies; that of 'aefi shell' by default.",
     )
     return option(command)
 
@@ -40,12 +40,12 @@ def _of_study(command: _Command) -> _Command:
 
 _ROLES = [role.value for role in ScanRole]
 
-_cause = click.option("--cause", required=True, help="Why, in one sentence.")
+_cause = click.option("--cause", required=True, help="Reason, in one sentence.")
 
 
 @click.group()
 def study() -> None:
-    """Plan a study of an object, fly its scans and close it, without a prompt."""
+    """Plan a study of an object, fly its scans and close it, without IPython."""
 
 
 # -- look ------------------------------------------------------------------------------
@@ -56,8 +56,8 @@ def study() -> None:
 def list_studies(folder: Path) -> None:
     """List the studies, oldest first.
 
-    A study that can't be read does not keep the others from being listed. The exit
-    status is 1 then.
+    If a study can't be read, the others are listed all the same, and the exit status
+    is 1.
     """
     if not store.has_studies(folder):
         click.echo(f"No studies in {folder}.")
@@ -90,7 +90,7 @@ def show(study_id: str, folder: Path, as_json: bool) -> None:
 @study.command("next")
 @_of_study
 def next_scan(study_id: str, folder: Path) -> None:
-    """Print the scan that 'run' would fly, or the rule that forbids one."""
+    """Print the scan that 'run' would fly, or the rule that forbids a scan."""
     scan = store.planning(folder).next_scan(StudyId(study_id))
     click.echo(tables.scan_line(scan))
 
@@ -100,14 +100,37 @@ def next_scan(study_id: str, folder: Path) -> None:
 
 @study.command()
 @_of_study
-@click.option("--object", "reference", required=True, help="Its name or number.")
-@click.option("--operator", default=user_name, help="Who measures; you.")
 @click.option(
-    "--size", type=(float, float, float), metavar="X Y Z", help="Extents, mm."
+    "--object", "reference", required=True, help="Name or number of the object."
 )
-@click.option("--depth", type=float, metavar="MM", help="Surface to its top, mm.")
-@click.option("--medium", default="", help="What it lies in.")
-@click.option("--lift-off", type=float, metavar="MM", help="Surface to sensor, mm.")
+@click.option(
+    "--operator",
+    default=user_name,
+    help="Name of the person who measures; by default your user name.",
+)
+@click.option(
+    "--size",
+    type=(float, float, float),
+    metavar="X Y Z",
+    help="Size of the object along x, y and z, in mm.",
+)
+@click.option(
+    "--depth",
+    type=float,
+    metavar="MM",
+    help="Distance from the surface of the medium down to the object's top, in mm.",
+)
+@click.option(
+    "--medium",
+    default="",
+    help="Medium that the object lies in, for example 'dry sand'.",
+)
+@click.option(
+    "--lift-off",
+    type=float,
+    metavar="MM",
+    help="Distance from the surface of the medium up to the sensor, in mm.",
+)
 def create(
     study_id: str,
     folder: Path,
@@ -127,9 +150,11 @@ def create(
 
 @study.command()
 @_of_study
-@click.option("--bench", default="aefi", help="Bench file, or a shipped name.")
+@click.option(
+    "--bench", default="aefi", help="Path of a bench file, or name of a shipped bench."
+)
 def configure(study_id: str, folder: Path, bench: str) -> None:
-    """Make a bench the snapshot of STUDY: its scans are flown on no other one."""
+    """Make a bench the snapshot of STUDY: its scans are flown on no other bench."""
     service = store.planning(folder, bench=bench)
     service.configure_study(StudyId(study_id))
     click.echo(f"study {study_id} configured for bench {bench}")
@@ -147,9 +172,13 @@ def configure(study_id: str, folder: Path, bench: str) -> None:
     "prerequisites",
     multiple=True,
     metavar="SCAN",
-    help="A scan to be completed first; may come several times.",
+    help="Scan that must be completed before this one; may be given several times.",
 )
-@click.option("--reference", metavar="SCAN", help="What it is compared with.")
+@click.option(
+    "--reference",
+    metavar="SCAN",
+    help="Reference scan that this scan is compared with.",
+)
 def add_scan(
     study_id: str,
     folder: Path,
@@ -159,7 +188,7 @@ def add_scan(
     prerequisites: tuple[str, ...],
     reference: str | None,
 ) -> None:
-    """Plan SCAN in STUDY, as the JSON file SPEC says; - is standard input."""
+    """Plan SCAN in STUDY. The JSON file SPEC describes it; - is standard input."""
     service = store.planning(folder)
     service.add_scan(
         StudyId(study_id),
@@ -189,7 +218,7 @@ def retry(study_id: str, folder: Path, scan_id: str, retry_id: str) -> None:
 @click.argument("scan_id", metavar="SCAN")
 @_cause
 def cancel(study_id: str, folder: Path, scan_id: str, cause: str) -> None:
-    """Give up SCAN of STUDY, which was not started."""
+    """Cancel SCAN of STUDY, which must not have started yet."""
     store.planning(folder).cancel_scan(StudyId(study_id), ScanId(scan_id), cause)
     click.echo(f"scan {scan_id} of study {study_id} cancelled")
 
@@ -199,13 +228,13 @@ def cancel(study_id: str, folder: Path, scan_id: str, cause: str) -> None:
 
 @study.command()
 @_of_study
-@click.option("--all", "every", is_flag=True, help="All that are left, in order.")
+@click.option("--all", "every", is_flag=True, help="Fly all pending scans, in order.")
 @bench_options
 @click.option(
     "--tiled",
     "tiled_uri",
     envvar="AEFI_TILED_URI",
-    help="A Tiled server that runs already; its key is in TILED_API_KEY.",
+    help="Address of a Tiled server that already runs; its key is in TILED_API_KEY.",
 )
 def run(
     study_id: str,
@@ -216,10 +245,11 @@ def run(
     bench: str | None,
     tiled_uri: str | None,
 ) -> None:
-    """Fly the next scan of STUDY, on the real bench unless told; Ctrl-C stops it.
+    """Fly the next scan of STUDY; Ctrl-C stops it.
 
-    With --all it ends at the first scan that does not complete. The exit status is 0
-    only if all that was flown is completed.
+    The scan is flown on the real bench, unless --sim or --virtual is given. With --all
+    the command ends at the first scan that does not complete. The exit status is 0
+    only if every scan that was flown is completed.
     """
     require_simulated(kind, no_object=no_object)
     # Refused here, nothing has to be started first.
@@ -244,7 +274,7 @@ def run(
 @study.command()
 @_of_study
 def recover(study_id: str, folder: Path) -> None:
-    """Fail the scan of STUDY that runs though no session flies it any more."""
+    """Mark the scan of STUDY as failed whose program died while it was running."""
     lost = store.planning(folder).recover(StudyId(study_id))
     if lost is None:
         click.echo("Nothing to recover.")
@@ -258,7 +288,7 @@ def recover(study_id: str, folder: Path) -> None:
 @study.command()
 @_of_study
 def complete(study_id: str, folder: Path) -> None:
-    """Close STUDY, whose scans have all ended."""
+    """Close STUDY; all its scans must have ended."""
     store.planning(folder).complete_study(StudyId(study_id))
     click.echo(f"study {study_id} completed")
 
@@ -267,7 +297,7 @@ def complete(study_id: str, folder: Path) -> None:
 @_of_study
 @_cause
 def abort(study_id: str, folder: Path, cause: str) -> None:
-    """Give STUDY up, and cancel what is pending."""
+    """Give STUDY up, and cancel its pending scans."""
     store.planning(folder).abort_study(StudyId(study_id), cause)
     click.echo(f"study {study_id} aborted")
 
@@ -275,6 +305,6 @@ def abort(study_id: str, folder: Path, cause: str) -> None:
 @study.command()
 @_of_study
 def archive(study_id: str, folder: Path) -> None:
-    """Close STUDY for good: nothing of it can be changed any more."""
+    """Archive STUDY: after that, nothing in it can be changed."""
     store.planning(folder).archive_study(StudyId(study_id))
     click.echo(f"study {study_id} archived")

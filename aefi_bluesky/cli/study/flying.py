@@ -46,9 +46,9 @@ def fly_scans(
     has_object
         Whether a simulated bench has an object.
     bench
-        Bench file, or a shipped name; the kind's own if None.
+        Path of a bench file, or name of a shipped bench; the kind's own if None.
     tiled_uri
-        A Tiled server that runs already.
+        Address of a Tiled server that already runs.
     every
         Whether to go on until none is pending or one did not complete.
 
@@ -107,7 +107,8 @@ def _tell_where(session: Session, console: StudyConsole) -> None:
     root, writer = session.folders.root, session.writer
     if not writer.flush(_STORING_PATIENCE_S) or writer.health.using_backup:
         click.echo(
-            f"Tiled does not have all of it; 'aefi recover {root}' stores it", err=True
+            f"Tiled does not have the whole run; 'aefi recover {root}' stores it",
+            err=True,
         )
     elif session.tiled is not None:
         click.echo(f"'aefi tiled {root} {end.run_uid}' shows it")

@@ -31,7 +31,7 @@ class Grounded:
         DeviceUnavailableError
             Always.
         """
-        raise DeviceUnavailableError("no bench is open: 'aefi study run' flies")
+        raise DeviceUnavailableError("no bench is open here: use 'aefi study run'")
 
 
 def has_studies(folder: Path) -> bool:
@@ -49,7 +49,8 @@ def planning(
     folder
         The data folder.
     bench
-        Bench file, or a shipped name; only `StudyService.configure_study` asks for it.
+        Path of a bench file, or name of a shipped bench; only
+        `StudyService.configure_study` uses it.
     create
         Whether the file of the studies is made if there is none.
 

@@ -92,7 +92,8 @@ class Calibration:
         """
         if bench.name != self.bench:
             raise ConfigurationError(
-                f"calibration is of bench {self.bench!r}, this is {bench.name!r}"
+                f"calibration is of bench {self.bench!r}, but this bench is "
+                f"{bench.name!r}"
             )
         detector = {"lag_s": self.lag_s, "reading_rate_hz": self.reading_rate_hz}
         link = {"fix_rate_hz": self.fix_rate_hz}

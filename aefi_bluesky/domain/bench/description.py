@@ -220,7 +220,7 @@ class LinkDescription:
         Position fixes a second that the line allows at best.
     line_overhead_s
         Time a move between two places of measurement takes beyond its way: commands,
-        confirmations, in s. What a line takes is counted (`stage_exchanges`).
+        confirmations, in s. What a line takes is counted (`domain.flight.exchanges`).
     setup_s
         Time that setting up takes before anything moves, in s; 0 if it is not known.
     byte_s
@@ -279,8 +279,7 @@ class WiringDescription:
                 )
         if self.sync_output and not self.has_encoders:
             raise ConfigurationError(
-                "wiring: the sync output compares an encoder, and "
-                "encoder_pulses_per_count is 0"
+                "wiring: sync_output needs encoders, but encoder_pulses_per_count is 0"
             )
 
     @property

@@ -147,8 +147,8 @@ def _reading_violations(
             needed,
             "readings",
             f"{found:.3g} readings are sure to fall into a frame of {pitch:g} mm at "
-            f"{spec.speed_mm_per_s:g} mm/s, {_in_words(steps)} "
-            f"taken off; {needed} may take {needed_s:.3g} s",
+            f"{spec.speed_mm_per_s:g} mm/s, {_in_words(steps)} subtracted for the "
+            f"uncertain edges; needed: {needed}, which may take {needed_s:.3g} s",
             slower(reading_limit_mm_per_s(spec, bench), spec, bench),
             guard=needed * (1 - hopeless_s / needed_s),
         )
@@ -243,8 +243,8 @@ def _pulse_violations(
             found_s,
             needed_s,
             "s",
-            f"a frame of {pitch:g} mm leaves {max(found_s, 0.0):.3g} s at "
-            f"{spec.speed_mm_per_s:g} mm/s; its pulse by {kind.value} "
+            f"a frame of {pitch:g} mm leaves {max(found_s, 0.0):.3g} s for its pulse "
+            f"at {spec.speed_mm_per_s:g} mm/s; a pulse by {kind.value} "
             f"needs {needed_s:.3g} s on the link",
             slower(max(seen, 0.0) / needed_s, spec, bench),
             guard=needed_s - hopeless_s,
@@ -289,9 +289,9 @@ def _fix_violations(spec: FlyScanSpec, bench: BenchDescription) -> Iterator[Viol
             FIXES_PER_FRAME,
             "fixes",
             f"{max(found, 0.0):.3g} fixes fall into a frame of {pitch:g} mm at "
-            f"{spec.speed_mm_per_s:g} mm/s and {rate:.4g} fixes/s, beside two steps "
-            f"and the {uncertain * 1000:.3g} ms that a reading's instant is uncertain "
-            f"by; {FIXES_PER_FRAME} is needed to tell its frame",
+            f"{spec.speed_mm_per_s:g} mm/s and {rate:.4g} fixes/s, two steps and "
+            f"{uncertain * 1000:.3g} ms subtracted for the uncertain place and time of "
+            f"a reading; {FIXES_PER_FRAME} is needed to tell the frame of a reading",
             slower(fix_limit_mm_per_s(spec, bench), spec, bench),
             guard=FIXES_PER_FRAME - hopeless,
         )
@@ -327,8 +327,8 @@ def _aim_violations(spec: FlyScanSpec, bench: BenchDescription) -> Iterator[Viol
             found,
             limit,
             "mm",
-            f"places to aim at lie {found:.3g} mm apart; the way is predicted to a "
-            f"step, and {AIM_STEPS} of them, {limit:.3g} mm, are needed",
+            f"places to aim at lie {found:.3g} mm apart; at least {AIM_STEPS} steps "
+            f"({limit:.3g} mm) are needed, because the way is predicted to a step",
             Change(f"n_{fast}", frames, "frames", words)
             if frames > 1
             else f"use a longer line along {fast}, or ask for fewer readings",
@@ -346,9 +346,9 @@ def _stall_violations(
             "trigger.period_s",
             1 / most,
             "s",
-            "read periodically, each {:.12g} s or less often",
+            "use a periodic trigger with a period of {:.12g} s or more",
         ),
-        "fixes": "no scan spec changes that: allow a shorter stall",
+        "fixes": "no change of the scan spec helps: allow a shorter stall",
     }
     rates = {"readings": reading_rate_hz(spec, bench), "fixes": bench.link.fix_rate_hz}
     for samples, rate in rates.items():
@@ -358,9 +358,9 @@ def _stall_violations(
                 RING_SAMPLES / rate,
                 host.stall_s,
                 "s",
-                f"the engine holds {RING_SAMPLES} {samples}: at {rate:.6g}/s they are "
-                f"lost when nobody takes them for {RING_SAMPLES / rate:.3g} s, and "
-                f"{host.stall_s:g} s must be borne",
+                f"the engine holds {RING_SAMPLES} {samples}: at {rate:.6g}/s some are "
+                f"lost if no program takes them for {RING_SAMPLES / rate:.3g} s, but a "
+                f"stall of {host.stall_s:g} s must lose none",
                 changes[samples],
             )
 
@@ -377,7 +377,7 @@ def _memory_violations(spec: FlyScanSpec, host: HostLimits) -> Iterator[Violatio
             limit,
             "B",
             f"the documents of {spec.n_frames} frames take {found / 1e6:.6g} MB, "
-            f"{limit / 1e6:.6g} MB are there for them",
+            f"but the memory for them is {limit / 1e6:.6g} MB",
             Change(f"n_{slow}", rows, "lines", f"fly {{}} {what} at most along {slow}")
             if rows
             else "no number of lines fits: use fewer frames in a line, or more memory",

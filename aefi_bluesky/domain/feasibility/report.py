@@ -85,7 +85,11 @@ class Violation:
         return not abs(self.found - self.limit) <= self.guard * (1 + 1e-9)
 
     def __str__(self) -> str:
-        margin = "" if self.fails_for_certain else "; within the guard band"
+        margin = (
+            ""
+            if self.fails_for_certain
+            else "; this is within the guard band: the scan may fail, but need not"
+        )
         return f"{self.message}{margin} ({self.suggestion})"
 
 

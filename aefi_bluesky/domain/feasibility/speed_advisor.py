@@ -169,7 +169,7 @@ def advise_speed(
 def _require_a_wish(target_v: float | None, longest_s: float | None) -> None:
     if target_v is None and longest_s is None:
         raise InvalidScanSpecError(
-            "advice on a speed takes a target noise or a longest duration, had neither"
+            "advice on a speed needs a target noise or a longest duration, had neither"
         )
     if target_v is not None:
         require_number("target noise", target_v, "V", 1e-12, 1e3)
@@ -210,8 +210,8 @@ def _fastest_below(
         least_v,
         target_v,
         "V",
-        f"a frame's mean has {least_v:.3g} V of noise at {lowest:g} mm/s, the slowest "
-        f"speed; {target_v:.3g} V are asked for",
+        f"a frame's mean has {least_v:.3g} V of noise at the slowest speed, "
+        f"{lowest:g} mm/s; at most {target_v:.3g} V are asked for",
         Change(
             "target_v",
             least_v * _A_LITTLE,
@@ -252,8 +252,8 @@ def _too_long(
         found,
         longest_s,
         "s",
-        f"the flight takes up to {found:.4g} s at {spec.speed_mm_per_s:.4g} mm/s, the "
-        f"fastest that suits; {longest_s:g} s are allowed",
+        f"the flight takes up to {found:.4g} s at the fastest suitable speed, "
+        f"{spec.speed_mm_per_s:.4g} mm/s; at most {longest_s:g} s are allowed",
         Change(
             "longest_s", found * _A_LITTLE, "s", "allow {:.6g} s, or use fewer lines"
         ),

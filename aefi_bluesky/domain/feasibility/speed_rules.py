@@ -95,16 +95,16 @@ def ramp_violations(spec: FlyScanSpec, bench: BenchDescription) -> Iterator[Viol
 def _refusal(speed: float, spec: FlyScanSpec, bench: BenchDescription) -> str:
     allowed = ramp_range_s(speed, _motion(spec, bench), _mm_per_step(spec, bench))
     if allowed is None or allowed[0] > allowed[1]:
-        return "is none that the controller has"
+        return "is not possible on the controller"
     return (
-        f"would be changed by the controller, which takes {allowed[0]:g} to "
+        f"would be changed by the controller, which allows {allowed[0]:g} to "
         f"{allowed[1]:.4g} s"
     )
 
 
 def _fly_at(speed_mm_per_s: float | None, most: str = "") -> Change | str:
     if speed_mm_per_s is None:
-        return "no speed of the bench has such a ramp: change its ramp"
+        return "this ramp fits no speed of the bench: change the ramp of the bench"
     words = f"fly at {{:.12g}} mm/s{most}"
     return Change("speed_mm_per_s", speed_mm_per_s, "mm/s", words)
 
@@ -119,7 +119,7 @@ def positioning_violations(
         return
     allowed = ramp_range_s(speed, motion, step)
     if allowed is None or allowed[0] > allowed[1]:
-        limit, change = math.nan, "no ramp leads there: change the positioning speed"
+        limit, change = math.nan, "no ramp fits: change the positioning speed"
     else:
         limit = allowed[0] if ramp < allowed[0] else allowed[1]
         words = "set the ramp of the bench to {:g} s"
@@ -129,8 +129,8 @@ def positioning_violations(
         ramp,
         limit,
         "s",
-        f"a ramp of {ramp:g} s to the positioning speed of {speed:.6g} mm/s is none "
-        "that the controller has",
+        f"a ramp of {ramp:g} s to the positioning speed of {speed:.6g} mm/s is not "
+        "possible on the controller",
         change,
         guard=_HALF_MS,
     )

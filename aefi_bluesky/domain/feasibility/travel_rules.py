@@ -74,7 +74,7 @@ def _room(
     """Say where a zone or a place fits, rounded inwards to micrometres."""
     low, high = math.ceil(low_mm * 1000) / 1000, math.floor(high_mm * 1000) / 1000
     if low >= high:
-        return f"no zone fits along {axis} so: fly slower, or use more frames"
+        return f"no zone fits along {axis}: fly slower, or use more frames"
     what, name = ("place", f"{axis}_mm") if is_place else ("zone", f"zone.{axis}")
     words = f"keep the {what} inside {{:.3f}} to {{:.3f}} mm along {axis}"
     return Change(name, (low, high), "mm", words)

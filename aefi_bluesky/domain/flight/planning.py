@@ -65,7 +65,7 @@ def compile_flight(
     Parameters
     ----------
     spec, bench, rests_at
-        As of `plan_flight`.
+        As in `plan_flight`.
 
     Raises
     ------

@@ -84,10 +84,10 @@ def estimate_lag(
     speed = float(np.abs(velocities_mm_per_s).mean())
     if not error < WORST_ERROR_S or abs(lag) >= LONGEST_LAG_S:
         raise InvalidScanSpecError(
-            "calibration line: the field changes too little along it to tell a lag, "
-            f"found {lag * 1e3:.3g} ms with an error of {error * 1e3:.3g} ms; at most "
-            f"{WORST_ERROR_S * 1e3:g} ms of error and {LONGEST_LAG_S * 1e3:g} ms of "
-            "lag are believed"
+            f"calibration line: the lag must be less than {LONGEST_LAG_S * 1e3:g} ms "
+            f"and its standard error less than {WORST_ERROR_S * 1e3:g} ms, the lag was "
+            f"{lag * 1e3:.3g} ms with an error of {error * 1e3:.3g} ms: the field "
+            "changes too little along the line, or the lag is longer"
         )
     return LagEstimate(lag, error, 2 * speed * lag)
 

@@ -103,8 +103,8 @@ class FlyScanSpec(Grid):
             )
         if self.n_frames > MOST_FRAMES:
             raise InvalidScanSpecError(
-                f"a map has at most {MOST_FRAMES} frames, {self.n_lines} lines of "
-                f"{self.count_along(fast)} were {self.n_frames}"
+                f"a map has at most {MOST_FRAMES} frames, was {self.n_frames} "
+                f"({self.n_lines} lines of {self.count_along(fast)} frames)"
             )
 
     @property
@@ -204,7 +204,7 @@ class FlyScanSpec(Grid):
         there_and_back
             How often it is flown there and back.
         line
-            As of `line`. It can't be differential: the way back would be muted.
+            As in `line`. It can't be differential: the way back would be muted.
 
         Raises
         ------

@@ -61,8 +61,8 @@ class Grid:
         keep_count(self, "n_y", "frames along y", 1, MOST_FRAMES)
         if self.n_x * self.n_y > MOST_FRAMES:
             raise InvalidScanSpecError(
-                f"a map has at most {MOST_FRAMES} frames, {self.n_x} along x by "
-                f"{self.n_y} along y were {self.n_x * self.n_y}"
+                f"a map has at most {MOST_FRAMES} frames, was {self.n_x * self.n_y} "
+                f"({self.n_x} along x by {self.n_y} along y)"
             )
         if self.fast_axis not in ("x", "y"):
             raise InvalidScanSpecError(

@@ -270,5 +270,5 @@ def _keep_readings(spec: object, field: str) -> None:
 def _require_measurements(count: int) -> None:
     if count > MOST_FRAMES:
         raise InvalidScanSpecError(
-            f"a scan has at most {MOST_FRAMES} measurements, these were {count}"
+            f"a scan has at most {MOST_FRAMES} measurements, was {count}"
         )

@@ -59,8 +59,8 @@ class Trigger:
             return
         if self.period_s != 0:
             raise InvalidScanSpecError(
-                f"trigger: only 'periodic' has a period, {self.kind.value!r} was given "
-                f"{self.period_s!r} s"
+                f"trigger: only 'periodic' has a period, but {self.kind.value!r} was "
+                f"given a period of {self.period_s!r} s"
             )
         keep_number(self, "period_s", "trigger: period", "s")
 

@@ -100,12 +100,12 @@ class PlannedScan:
         if self.id in self.waits_for:
             raise StudyRuleError(
                 StudyRule.PREREQUISITES_ONCE,
-                f"{self.id!r} was its own prerequisite",
+                f"scan {self.id!r} was its own prerequisite",
             )
         if len(set(self.prerequisites)) < len(self.prerequisites):
             raise StudyRuleError(
                 StudyRule.PREREQUISITES_ONCE,
-                f"the prerequisites of {self.id!r} were "
+                f"the prerequisites of scan {self.id!r} were "
                 f"{', '.join(self.prerequisites)}",
             )
         self._require_role()
@@ -131,13 +131,14 @@ class PlannedScan:
     def _require_role(self) -> None:
         if self.role is ScanRole.OBJECT and self.reference is None:
             raise StudyRuleError(
-                StudyRule.MATCHING_REFERENCE, f"object scan {self.id!r} named none"
+                StudyRule.MATCHING_REFERENCE,
+                f"object scan {self.id!r} named no reference scan",
             )
         compared = (ScanRole.OBJECT, ScanRole.REPETITION)
         if self.reference is not None and self.role not in compared:
             raise StudyRuleError(
                 StudyRule.MATCHING_REFERENCE,
-                f"{self.role} scan {self.id!r} must name none, "
+                f"{self.role} scan {self.id!r} must name no reference scan, "
                 f"named {self.reference!r}",
             )
 

@@ -50,7 +50,7 @@ class ScanProgramme:
             planned = ", ".join(map(repr, self._scans)) or "none"
             raise StudyRuleError(
                 StudyRule.PLANNED_SCANS,
-                f"there is no scan {scan_id!r}, planned were {planned}",
+                f"there is no scan {scan_id!r}, the planned scans are {planned}",
             )
         return self._scans[scan_id]
 
@@ -76,7 +76,7 @@ class ScanProgramme:
         if scan.id in self._scans:
             raise StudyRuleError(
                 StudyRule.RETRY_IS_NEW,
-                f"identifier {scan.id!r} was taken, its scan is "
+                f"identifier {scan.id!r} was taken by a scan that is "
                 f"{self._scans[scan.id].state}",
             )
         for name in scan.waits_for:
@@ -102,7 +102,9 @@ class ScanProgramme:
         self.require_none_active()
         if not self.pending:
             states = ", ".join(f"{s.id!r} {s.state}" for s in self) or "no scans"
-            raise StudyRuleError(StudyRule.PENDING_SCANS, f"none was, found {states}")
+            raise StudyRuleError(
+                StudyRule.PENDING_SCANS, f"no scan was pending, found {states}"
+            )
         for scan in self.pending:
             if not self._missing(scan):
                 return scan
@@ -138,7 +140,8 @@ class ScanProgramme:
         if latest.id != scan.id:
             raise StudyRuleError(
                 StudyRule.RETRY_OF_LATEST,
-                f"scan {scan.id!r} has the retry {latest.id!r}, {latest.state}",
+                f"scan {scan.id!r} has the retry {latest.id!r}, which is "
+                f"{latest.state}",
             )
 
     def _require_legal(self, scan: PlannedScan) -> None:
@@ -187,7 +190,7 @@ def _require_match(scan: PlannedScan, reference: PlannedScan) -> None:
     if reference.role is not ScanRole.REFERENCE:
         raise StudyRuleError(
             StudyRule.MATCHING_REFERENCE,
-            f"scan {scan.id!r} named {reference.id!r}, which is no reference scan, "
+            f"scan {scan.id!r} named {reference.id!r}, which is no reference scan: "
             f"its role is {reference.role}",
         )
     asked, found = (measuring_conditions(each.spec) for each in (scan, reference))
@@ -197,5 +200,6 @@ def _require_match(scan: PlannedScan, reference: PlannedScan) -> None:
     if differing:
         raise StudyRuleError(
             StudyRule.MATCHING_REFERENCE,
-            f"scan {scan.id!r} asks for {differing} in its reference {reference.id!r}",
+            f"scan {scan.id!r} differs from its reference {reference.id!r}: "
+            f"{differing}",
         )

@@ -178,7 +178,7 @@ class Study:
         return events
 
     def configure(self, bench: BenchDescription) -> None:
-        """Keep `bench` as the study's snapshot, in the place of an earlier one.
+        """Keep `bench` as the study's snapshot; it replaces an earlier snapshot.
 
         Raises
         ------
@@ -190,8 +190,8 @@ class Study:
         if self._state is StudyState.IN_PROGRESS:
             raise StudyRuleError(
                 StudyRule.FROZEN_SNAPSHOT,
-                f"study {self._id!r} has flown on bench {self._bench_name!r}, "
-                f"asked was a snapshot of {bench.name!r}",
+                f"study {self._id!r} has flown on bench {self._bench_name!r}, the "
+                f"snapshot asked for was of bench {bench.name!r}",
             )
         self._bench = bench
         self._state = StudyState.CONFIGURED
@@ -214,7 +214,7 @@ class Study:
     def retry_scan(self, scan_id: ScanId, retry_id: ScanId) -> PlannedScan:
         """Plan a failed or cancelled scan again, under a new identifier.
 
-        What waits for the old one waits for the new one.
+        Scans that wait for the old scan now wait for the new one.
         """
         old = self.scan(scan_id)
         retry = PlannedScan(
@@ -242,7 +242,7 @@ class Study:
         Raises
         ------
         StudyRuleError
-            If it differs; names every difference.
+            If the bench differs; the message names every difference.
         StudyTransitionError
             If the study has no snapshot yet or is over.
         """
@@ -252,8 +252,8 @@ class Study:
         if differing:
             raise StudyRuleError(
                 StudyRule.ONE_BENCH,
-                f"asked was a bench with {differing} in the snapshot of study "
-                f"{self._id!r}",
+                f"the bench asked for differs from the snapshot of study "
+                f"{self._id!r}: {differing}",
             )
 
     def start_scan(self, scan_id: ScanId) -> None:
@@ -299,8 +299,8 @@ class Study:
     def fail_lost_scan(self) -> PlannedScan | None:
         """End the active scan as failed, because no session flies it any more.
 
-        Only for who knows that: the study can't. Returns the scan, None if there is
-        none to be ended.
+        Call this only if that is certain: the study itself can't know. Returns the
+        scan; None if no scan is active.
         """
         active = self.active_scan
         if active is None:
@@ -401,9 +401,7 @@ class Study:
         is_mapping = isinstance(plain, Mapping)
         found = cast("Mapping[str, Any]", plain).get("format") if is_mapping else None
         if type(found) is not int or found != FORMAT:
-            raise StudyFormatError(
-                f"a study's format must be {FORMAT}, found was {found!r}"
-            )
+            raise StudyFormatError(f"a study's format must be {FORMAT}, was {found!r}")
         values = known_keys("study", plain, _KEYS, error=StudyFormatError)
         study = cls(
             values["id"],
@@ -438,7 +436,7 @@ class Study:
         for found, contradicts in contradicted.items():
             if contradicts:
                 raise StudyTransitionError(
-                    StudyRule.STUDY_STATES, f"it is {self._state}, but {found}"
+                    StudyRule.STUDY_STATES, f"the study is {self._state}, but {found}"
                 )
 
     @property

@@ -50,7 +50,7 @@ class CalibrationFile:
         if calibration.bench != self._bench:
             raise ConfigurationError(
                 f"calibration {self.path} is of bench {calibration.bench!r}, "
-                f"this is {self._bench!r}"
+                f"but this bench is {self._bench!r}"
             )
         return calibration
 

@@ -138,8 +138,8 @@ class SqliteStudyRepository:
             file.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         elif found != SCHEMA_VERSION:
             raise StorageError(
-                f"study file {self._path} must have schema {SCHEMA_VERSION}, found "
-                f"was {found}"
+                f"study file {self._path} must have schema {SCHEMA_VERSION}, "
+                f"has {found}"
             )
 
 

@@ -183,7 +183,9 @@ def upload_journal(path: Path, open_client: ClientFactory) -> str:
     documents = list(journal_documents(path))
     uid = run_uid(path, documents)
     if documents[-1][0] != "stop":
-        raise StorageError(f"journal {path} has no run from start to stop")
+        raise StorageError(
+            f"journal {path} has no whole run: its stop document is missing"
+        )
     if not _has_whole_run(uid, open_client):
         upload = TiledUpload(uid, lambda: documents, open_client)
         with contextlib.closing(upload):

@@ -227,7 +227,7 @@ class DocumentWriter:
             journal = RunJournal(self._backup_folder, uid)
             upload = TiledUpload(uid, self._documents_of(journal), self._open_client)
             run = self._runs[uid] = _Run(journal, upload)
-        with self._noting_errors(f"run {uid} has no backup"):
+        with self._noting_errors(f"run {uid} could not be backed up"):
             run.journal.append(name, document)
         return SortedDocument(uid, name, document, number=run.journal.count)
 
@@ -249,7 +249,7 @@ class DocumentWriter:
             if item.name == "stop":
                 self._end(run)
         if stored and item.name == "stop":
-            with self._noting_errors(f"run {item.run} is stored, but not told so"):
+            with self._noting_errors(f"run {item.run} is stored, but on_stored failed"):
                 self._on_stored(item.run)
         return stored
 
@@ -263,7 +263,7 @@ class DocumentWriter:
             return
         run.is_reported = self._using_backup = True
         path = run.journal.path
-        with self._noting_errors(f"run {upload.uid} has no backup"):
+        with self._noting_errors(f"the backup of run {upload.uid} was not renamed"):
             path = run.journal.keep()
         self._backup_files.append(path)
         self._note_error(
@@ -273,9 +273,10 @@ class DocumentWriter:
 
     def _end(self, run: _Run) -> None:
         upload, journal = run.upload, run.journal
-        with self._noting_errors(f"the connection of run {upload.uid} stays open"):
+        with self._noting_errors(f"the connection of run {upload.uid} was not closed"):
             upload.close()
-        with self._noting_errors(f"the journal of run {upload.uid} stays"):
+        undone = f"the journal of run {upload.uid} could not be closed or removed"
+        with self._noting_errors(undone):
             if upload.failure:
                 journal.close()
             else:

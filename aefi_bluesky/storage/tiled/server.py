@@ -209,8 +209,9 @@ class TiledServer:
         while lock.exists() and file_lock.is_held(lock):
             if time.monotonic() > deadline:
                 raise StorageError(
-                    f"another Tiled server runs over {self._folder}, of a session or "
-                    "of 'aefi tiled': one server a folder"
+                    f"another Tiled server runs over {self._folder}: end the session "
+                    "or the 'aefi tiled' that started it, because a folder can have "
+                    "only one server"
                 )
             time.sleep(_POLL_S)
 
