@@ -15,7 +15,7 @@ NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 QUICK := .venv-quick
 
 .PHONY: demo test test-rust test-loom test-python redis check check-quick fmt lint types \
-	docs wheel package test-sdist mutants mutants-rust \
+	docs pictures wheel package test-sdist mutants mutants-rust \
 	constraints clean help needs-user needs-tests FORCE
 
 help:  ## what there is to make
@@ -157,6 +157,11 @@ docs: $(DEVELOPER) $(BUILT)  ## the documentation's site in docs/_build/html
 	rm -rf docs/reference/api
 	$(BIN)/python -m sphinx -q -W --keep-going -j auto docs docs/_build/html
 	rm -rf docs/_build/html/rust && cp -r target/doc docs/_build/html/rust
+
+pictures: $(BUILT)  ## the pictures of the documents, flown anew
+	rm -rf target/pictures
+	$(BIN)/aefi demo --virtual --folder target/pictures
+	mkdir -p docs/pictures && cp target/pictures/maps.png docs/pictures/demo.png
 
 wheel: $(USER)  ## a wheel in dist/
 	$(BIN)/maturin build --release --out dist
