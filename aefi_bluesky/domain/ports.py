@@ -87,7 +87,10 @@ class ScanInFlight(Protocol):
         ...
 
     def abort(self) -> None:
-        """End the flight at once, position suspect; returns at once, idempotent."""
+        """End the flight at once; returns at once, idempotent.
+
+        Positions are suspect afterwards, unless the flight was paused.
+        """
         ...
 
     def wait(self, timeout_s: float | None = None) -> ScanResults | None:

@@ -129,6 +129,7 @@ class ChunkConverter:
                     name: table[name]
                     for name in ("n_ok", "n_not_ok", "n_readings", "n_fixes")
                 },
+                # Not known where the window's end was not seen.
                 "reading_rate": table["n_readings"] / np.maximum(left - entered, _NS),
                 "fix_rate": table["n_fixes"] / duration,
                 "loop_rate": table["n_exchanges"] / duration,

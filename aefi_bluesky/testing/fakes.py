@@ -166,7 +166,7 @@ class FakeScanInFlight:
         self._end(ScanState.STOPPED)
 
     def abort(self) -> None:
-        """End between two lines, position suspect; see `ScanInFlight`."""
+        """End between two lines; see `ScanInFlight`."""
         self._end(ScanState.ABORTED)
 
     def progress(self) -> ScanProgress:
@@ -292,7 +292,7 @@ class FakeScanInFlight:
             n_fixes=self._counts["fixes"],
             n_lost=dict.fromkeys(("fixes", "readings", "frames", "lines"), 0),
             flight_s=self._now_s,
-            position_suspect=state is ScanState.ABORTED,
+            position_suspect=state is ScanState.ABORTED and not self._paused,
         )
 
     def _announce(self, state: ScanState) -> None:

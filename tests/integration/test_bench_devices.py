@@ -500,6 +500,20 @@ def test_what_a_pause_switched_off_is_on_again(bench):
     bench.excitation.set("off").wait(10)
 
 
+@pytest.mark.parametrize("asked", ["read", "set"])
+def test_a_pause_brings_back_only_what_its_own_stop_has_switched_off(bench, asked):
+    assert bench.excitation.frequency.get() == 1000.0
+    bench.excitation.set("on").wait(10)
+    bench.excitation.stop()
+    if asked == "read":
+        bench.excitation.read()
+    else:
+        bench.excitation.set("off").wait(10)
+    bench.excitation.pause()
+    bench.excitation.resume()
+    assert bench.excitation.state() == "off"
+
+
 def test_what_was_not_known_to_be_on_stays_off_after_a_pause(bench):
     drive = bench.port.acquisition.drive
 

@@ -50,6 +50,7 @@ def column(sent, key):
         ("integer", [0, 0.5], [0.0, 0.5], "number"),
         ("integer", [2**53 + 1, 1], [2**53 + 1, 1], "integer"),
         ("integer", [1, None], [1.0, math.nan], "number"),
+        ("integer", [-(2**63), 2**63 - 1], [-(2**63), 2**63 - 1], "integer"),
         ("integer", [1, 2**64], [1.0, 2.0**64], "number"),
         ("boolean", [True, 0], [True, False], "boolean"),
         ("boolean", [True, 2], [1, 2], "integer"),

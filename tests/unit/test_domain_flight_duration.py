@@ -66,7 +66,7 @@ def test_line_that_is_repeated_takes_its_move_and_its_exchanges():
     speed = 1000 * MM_PER_STEP
     margin = 2 * MM_PER_STEP + 2 * speed * FIX_S
     move_s = (25.0 + 2 * margin) / speed
-    commands_s = 2 * 0.023 + 0.035 + 0.010
+    commands_s = 2 * (0.023 + 0.020) + 0.035 + 0.010
     # The last half step takes half a millisecond, and the query comes meanwhile.
     notice_s = -0.0005 + (0.010 + 0.020 - 0.006) + 0.035
     each_s = added / (twice.n_lines - line.n_lines)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aefi_bluesky.devices.data_keys import FRAME_UNITS
-from aefi_bluesky.devices.flight_log import FlightLog
+from aefi_bluesky.devices.flight_log import _SHARES, FlightLog
 from aefi_bluesky.devices.streams import (
     HealthStream,
     MapStream,
@@ -17,6 +17,7 @@ from aefi_bluesky.domain.results.scan_results import (
     FRAME_STATES,
     FrameChunk,
     FrameState,
+    LineChunk,
     ReadingChunk,
 )
 from aefi_bluesky.testing.builders import a_plan
@@ -86,6 +87,17 @@ def test_samples_that_no_line_claimed_are_a_page_though_no_frame_came():
     (page,) = pages_of(log)
     assert not page.frames
     assert page.samples == {"readings": 2, "fixes": 0}
+
+
+def test_a_sample_that_came_after_a_line_is_of_the_next_page():
+    log = FlightLog(a_plan(), MemorySamples())
+    log.readings_taken(ReadingChunk({"t_end": np.array([5, 10, 20])}))
+    line = dict.fromkeys(("line", *_SHARES, "t_end"), 0.0) | {"t_end": 10e-9}
+    log.lines_ended(
+        LineChunk({name: np.array([value]) for name, value in line.items()})
+    )
+    log.close_page()
+    assert [page.samples["readings"] for page in pages_of(log)] == [2, 3]
 
 
 def test_nothing_makes_no_page():

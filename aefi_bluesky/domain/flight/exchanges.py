@@ -60,6 +60,9 @@ MOVE = Exchange(10, 3)
 SPEED = Exchange(12, 3)
 """``@00HSX=3000`` and ``OK``."""
 
+READ_SPEED = Exchange(7, 5)
+"""``@00HSX`` and ``3000``: a speed is read back after it was set."""
+
 PREPARING = {
     TriggerKind.SYNC_OUTPUT: 4,
     TriggerKind.DIGITAL_OUTPUT: 1,

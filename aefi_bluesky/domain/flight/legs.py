@@ -12,6 +12,7 @@ from aefi_bluesky.domain.flight.exchanges import (
     MOVE,
     POSITION,
     POSITIONS,
+    READ_SPEED,
     SPEED,
     STATUS,
     Exchange,
@@ -81,14 +82,15 @@ def line_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
 def speeds_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
     """Return the time of setting the fast axis' speed for each line and back, in s.
 
-    At first it is the one between lines.
+    Each is read back. At first it is the one between lines.
     """
     fast = spec.effective_fast_axis
     step, motion = bench.axis(fast).mm_per_step, bench.motion_along(fast)
     between_lines = whole_speed(motion.positioning_speed_mm_per_s, step)
     if whole_speed(spec.speed_mm_per_s, step) == between_lines:
         return 0.0
-    return (2 * spec.n_lines - 1) * SPEED.duration_s(bench.link)
+    change_s = SPEED.duration_s(bench.link) + READ_SPEED.duration_s(bench.link)
+    return (2 * spec.n_lines - 1) * change_s
 
 
 def _way_s(

@@ -109,8 +109,8 @@ pub fn lines<'py>(
         .column("pass", |row| i64::from(row.pass))?
         .column("turnaround_from", |row| (row.turnaround_from - zero).0)?
         .column("began", |row| (row.began - zero).0)?
-        .column("entered", |row| (row.entered - zero).0)?
-        .column("left", |row| (row.left - zero).0)?
+        .column("entered", |row| since(zero, row.entered))?
+        .column("left", |row| since(zero, row.left))?
         .column("ended", |row| (row.ended - zero).0)?
         .column("n_ok", |row| i64::from(row.ok))?
         .column("n_not_ok", |row| i64::from(row.not_ok))?
@@ -122,4 +122,9 @@ pub fn lines<'py>(
         .column("period_p99", |row| row.period[1].0)?
         .column("period_max", |row| row.period[2].0)?
         .columns)
+}
+
+/// Nanoseconds from `zero` to an instant that may not be known: NaN then.
+fn since(zero: Nanos, at: Option<Nanos>) -> f64 {
+    at.map_or(f64::NAN, |at| (at - zero).0 as f64)
 }

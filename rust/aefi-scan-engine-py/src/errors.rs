@@ -13,11 +13,8 @@ fn class(error: &EngineError) -> &'static str {
             Cause::Requested { .. } => "ScanAbortedError",
             Cause::Silent { .. } => "DeviceTimeoutError",
             Cause::Protocol { .. } | Cause::Setting { .. } => "DeviceProtocolError",
-            Cause::Motion { .. }
-            | Cause::Stalled { .. }
-            | Cause::PositionJump { .. }
-            | Cause::Encoder { .. }
-            | Cause::Unstoppable { .. } => "MotionFaultError",
+            cause if cause.is_foreign_motion() => "MotionFaultError",
+            Cause::Encoder { .. } | Cause::Unstoppable { .. } => "MotionFaultError",
             Cause::LinkLost { .. } | Cause::Identity { .. } => "DeviceUnavailableError",
             Cause::Spool(_) => "DataLossError",
             _ => "ScanPortError",

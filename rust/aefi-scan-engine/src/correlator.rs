@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::controls::Controls;
 use crate::estimator::{AxisTrack, LiveTrack, Located};
-use crate::flight_plan::FlightPlan;
+use crate::flight_plan::{FlightPlan, Line};
 use crate::health::{Histogram, Summary};
 use crate::ledger::{FrameState, Ledger};
 use crate::protocol::mcu::is_at_rail;
@@ -59,6 +59,7 @@ enum LineEvent {
     Broken {
         times: LineTimes,
         epoch: u32,
+        cut_short: bool,
     },
     AllFlown {
         at: Nanos,
@@ -85,6 +86,11 @@ struct Flying {
     place: usize,
     began: Nanos,
     stopping: Option<Nanos>,
+    /// Whether somebody else may have stopped it, with a ramp of which nothing is known.
+    cut_short: bool,
+    /// The place of the first frame that is not decided: nothing can happen to those
+    /// before any more.
+    decided: usize,
     readings: u32,
 }
 
@@ -94,6 +100,10 @@ const MORE_FIXES: usize = 3;
 /// Pulses wait here for the readings around them.
 const EVENTS: usize = 1024;
 const PENDING: usize = 65_536;
+/// Readings whose frame is not decided, at most; more than a line has on any bench.
+const HELD: usize = 65_536;
+/// An axis that rests is within so many steps of where it was sent.
+const ROW: f64 = 3.5;
 
 /// One flight's correlation.
 #[derive(Debug)]
@@ -104,6 +114,8 @@ pub struct Correlator {
     live: [Option<LiveTrack>; 2],
     clock: LineClock,
     pending: VecDeque<Reading>,
+    /// Placed readings in the order of time: the first one's frame is not decided.
+    held: VecDeque<PlacedReading>,
     events: VecDeque<LineEvent>,
     detector_horizon: Nanos,
     flying: Option<Flying>,
@@ -135,6 +147,7 @@ impl Correlator {
             live: [None; 2],
             clock: LineClock::new(now),
             pending: VecDeque::with_capacity(PENDING),
+            held: VecDeque::with_capacity(HELD),
             events: VecDeque::with_capacity(EVENTS),
             detector_horizon: Nanos(i64::MIN),
             flying: None,
@@ -174,7 +187,7 @@ impl Correlator {
             } => self.tracks[axis.index()].take_motion(at, from, speed),
             StageRecord::StopSent { at } => self.events.push_back(LineEvent::Stopping { at }),
             StageRecord::LineBegan { line, place, at } => {
-                self.clock.begin(self.plan.lines[line], at);
+                self.clock.begin(self.plan.lines[line], place, at);
                 self.events.push_back(LineEvent::Began { line, place, at });
             }
             StageRecord::Pulse { frame, at, late } => {
@@ -188,9 +201,18 @@ impl Correlator {
                 let times = self.clock.end(at, exchanges, busy);
                 self.events.push_back(LineEvent::Ended { times });
             }
-            StageRecord::LineBroken { at, epoch, busy } => {
+            StageRecord::LineBroken {
+                at,
+                epoch,
+                busy,
+                cut_short,
+            } => {
                 let times = self.clock.end(at, 0, busy);
-                self.events.push_back(LineEvent::Broken { times, epoch });
+                self.events.push_back(LineEvent::Broken {
+                    times,
+                    epoch,
+                    cut_short,
+                });
             }
             StageRecord::LinesFlown { at, epoch } => {
                 self.events.push_back(LineEvent::AllFlown { at, epoch });
@@ -240,7 +262,7 @@ impl Correlator {
     pub fn take_detector(&mut self, record: DetectorRecord) {
         match record {
             DetectorRecord::Reading(reading) => {
-                self.detector_horizon = reading.received;
+                self.detector_horizon = reading.received - self.plan.lag;
                 self.pending.push_back(reading);
             }
             DetectorRecord::Horizon(at) => self.detector_horizon = at,
@@ -275,6 +297,7 @@ impl Correlator {
         }
         self.take_events_before(Nanos::NEVER, out);
         self.give_up_line(out);
+        self.let_go(out);
     }
 
     fn give_up_gaps(&mut self, flying: Option<&Flying>, out: &mut dyn FnMut(Product)) {
@@ -338,7 +361,10 @@ impl Correlator {
 
     fn take_event(&mut self, event: LineEvent, out: &mut dyn FnMut(Product)) {
         match event {
-            LineEvent::Began { line, place, at } => self.begin_line(line, place, at),
+            LineEvent::Began { line, place, at } => {
+                self.let_go(out);
+                self.begin_line(line, place, at);
+            }
             LineEvent::Stopping { at } => {
                 if let Some(flying) = &mut self.flying {
                     flying.stopping.get_or_insert(at);
@@ -346,7 +372,16 @@ impl Correlator {
             }
             LineEvent::Pulse { frame, late, .. } => self.credit_pulse(frame, late),
             LineEvent::Ended { times } => self.end_line(&times, out),
-            LineEvent::Broken { times, epoch } => self.break_line(&times, epoch, out),
+            LineEvent::Broken {
+                times,
+                epoch,
+                cut_short,
+            } => {
+                if let Some(flying) = &mut self.flying {
+                    flying.cut_short |= cut_short;
+                }
+                self.break_line(&times, epoch, out);
+            }
             LineEvent::AllFlown { epoch, .. } => self.offer_gap(epoch),
         }
     }
@@ -358,6 +393,8 @@ impl Correlator {
             place,
             began: at,
             stopping: None,
+            cut_short: false,
+            decided: place,
             readings: 0,
         });
     }
@@ -374,12 +411,82 @@ impl Correlator {
         }
         let frame = frame.map(|(first, at)| first + at);
         self.note_stray(&reading, frame);
-        out(Product::Reading(PlacedReading {
+        if self.held.len() == HELD {
+            // A frame with more readings than that is not waited for.
+            self.held.pop_front().map(Product::Reading).map(&mut *out);
+        }
+        self.held.push_back(PlacedReading {
             reading,
             place,
             frame,
             flags,
-        }));
+        });
+        self.decide(place[self.plan.fast.index()].position, out);
+        self.hand_on(out);
+    }
+
+    /// Decides the frames that the axis has passed by more than it needs to come to
+    /// rest: it flew them at constant speed, whoever stops it from now on. What is ok
+    /// ends. What is not may be flown again after a pause.
+    fn decide(&mut self, position: f64, out: &mut dyn FnMut(Product)) {
+        let Some(flying) = self.flying else {
+            return;
+        };
+        let line = self.plan.lines[flying.line];
+        let cruised = self.without_ramp(&line, position);
+        let is_passed = |at: &usize| line.is_past(cruised, line.edge(at + 1));
+        let decided = (flying.decided..line.frames).take_while(is_passed).count();
+        let decided = flying.decided + decided;
+        for at in flying.decided..decided {
+            if self.passed_state(at) == FrameState::Ok {
+                let frame = line.first_frame + at;
+                self.end_frame(flying.line, frame, at, FrameState::Ok, out);
+            }
+        }
+        self.flying = Some(Flying { decided, ..flying });
+    }
+
+    /// Returns how far an axis at `position` has certainly flown at constant speed, if it
+    /// is stopped with its ramp or without.
+    fn without_ramp(&self, line: &Line, position: f64) -> f64 {
+        let plan = &self.plan;
+        let mean = f64::from(plan.speed + plan.start_speed.min(plan.speed)) / 2.0;
+        position - line.direction() * (mean * plan.ramp().as_secs_f64() + ROW)
+    }
+
+    /// Hands on readings up to the first whose frame is not decided.
+    fn hand_on(&mut self, out: &mut dyn FnMut(Product)) {
+        while let Some(held) = self.held.front().copied() {
+            let (is_decided, frame) = self.fate(held.frame);
+            if !is_decided {
+                return;
+            }
+            self.held.pop_front();
+            out(Product::Reading(PlacedReading { frame, ..held }));
+        }
+    }
+
+    /// Returns whether a reading's frame is decided, and whether it counts in it.
+    fn fate(&self, frame: Option<usize>) -> (bool, Option<usize>) {
+        let (Some(frame), Some(flying)) = (frame, &self.flying) else {
+            return (true, frame);
+        };
+        if self.ledger.state(frame).is_some() {
+            return (true, Some(frame));
+        }
+        let first = self.plan.lines[flying.line].first_frame;
+        // In the last pass it ends with the line, whatever it is then.
+        let is_abandoned = frame < first + flying.decided && self.pass < self.plan.extra_passes;
+        (is_abandoned, None)
+    }
+
+    /// Hands on all readings: those of frames that did not end count in none.
+    fn let_go(&mut self, out: &mut dyn FnMut(Product)) {
+        while let Some(held) = self.held.pop_front() {
+            let has_ended = |frame: &usize| self.ledger.state(*frame).is_some();
+            let frame = held.frame.filter(has_ended);
+            out(Product::Reading(PlacedReading { frame, ..held }));
+        }
     }
 
     /// Pulses count as readings do: at constant speed only.
@@ -431,6 +538,11 @@ impl Correlator {
             return None;
         }
         let line = &self.plan.lines[flying.line];
+        let slow = &place[self.plan.slow().index()];
+        let row = line.slow.0 as f64;
+        if !(row - ROW <= slow.low && slow.high <= row + ROW) {
+            return None;
+        }
         let at = line.place(place[self.plan.fast.index()].position)?;
         let open = self.ledger.state(line.first_frame + at).is_none();
         open.then_some((line.first_frame, at))
@@ -469,6 +581,7 @@ impl Correlator {
     }
 
     fn hand_out_line(&mut self, flying: &Flying, times: &LineTimes, out: &mut dyn FnMut(Product)) {
+        self.let_go(out);
         let line = &self.plan.lines[flying.line];
         let ok = line
             .frame_ids()
@@ -542,8 +655,9 @@ impl Correlator {
             return;
         };
         let line = self.plan.lines[flying.line];
+        let reached = self.reached(&flying, &line);
         let kept = (0..line.frames)
-            .take_while(|at| self.is_kept(&line, *at))
+            .take_while(|at| self.is_kept(&line, *at, reached))
             .count();
         for at in 0..kept {
             self.end_frame(flying.line, line.first_frame + at, at, FrameState::Ok, out);
@@ -561,11 +675,21 @@ impl Correlator {
         }
     }
 
+    /// Returns how far the axis came in the line; with a ramp that nothing is known of,
+    /// how far at constant speed.
+    fn reached(&self, flying: &Flying, line: &Line) -> Option<f64> {
+        let last = self.tracks[self.plan.fast.index()].last()?;
+        Some(if flying.cut_short {
+            self.without_ramp(line, last)
+        } else {
+            last
+        })
+    }
+
     /// A frame is kept if it is ok and the axis stands beyond it.
-    fn is_kept(&self, line: &crate::flight_plan::Line, at: usize) -> bool {
+    fn is_kept(&self, line: &Line, at: usize, reached: Option<f64>) -> bool {
         let ended = self.ledger.state(line.first_frame + at) == Some(FrameState::Ok);
-        let last = self.tracks[self.plan.fast.index()].last();
-        let passed = last.is_some_and(|position| line.is_past(position, line.edge(at + 1)));
+        let passed = reached.is_some_and(|position| line.is_past(position, line.edge(at + 1)));
         ended || (passed && self.passed_state(at) == FrameState::Ok)
     }
 
@@ -579,8 +703,9 @@ impl Correlator {
         };
         let line = self.plan.lines[flying.line];
         let last = self.tracks[self.plan.fast.index()].last();
+        let reached = self.reached(&flying, &line);
         for at in 0..line.frames {
-            let passed = last.is_some_and(|p| line.is_past(p, line.edge(at + 1)));
+            let passed = reached.is_some_and(|p| line.is_past(p, line.edge(at + 1)));
             let entered = last.is_some_and(|p| line.is_past(p, line.edge(at)));
             let state = match (passed, entered) {
                 (true, _) => self.passed_state(at),

@@ -201,6 +201,49 @@ pub enum Cause {
         /// How far it can have moved since, in steps.
         reach: i64,
     },
+    /// An axis left the way from where it was to where it was sent.
+    #[error(
+        "axis {axis} is at {found} steps, outside its way from {from} to {target} steps: the \
+         command was damaged on its way, or another program or person moves the stage"
+    )]
+    Astray {
+        /// The axis' letter.
+        axis: char,
+        /// Where it is, in steps.
+        found: i64,
+        /// Where it was, in steps.
+        from: i64,
+        /// Where it was sent, in steps.
+        target: i64,
+    },
+    /// An axis that was to rest moves.
+    #[error(
+        "axis {axis} is at {found} steps, although it was to rest at {rested} steps: another \
+         program or person moves the stage, or a command was damaged on its way"
+    )]
+    OtherHand {
+        /// The axis' letter.
+        axis: char,
+        /// Where it rested, in steps.
+        rested: i64,
+        /// Where it is, in steps.
+        found: i64,
+    },
+    /// An axis came to rest on its way, and nobody here stopped it.
+    #[error(
+        "axis {axis} rests at {found} steps on its way from {from} to {target} steps: another \
+         program or person stopped it, or the command was damaged on its way"
+    )]
+    CutShort {
+        /// The axis' letter.
+        axis: char,
+        /// Where it rests, in steps.
+        found: i64,
+        /// Where it was, in steps.
+        from: i64,
+        /// Where it was sent, in steps.
+        target: i64,
+    },
     /// What the encoder says of an axis and what the pulse counter says disagree.
     #[error(
         "axis {axis}: position of encoder and counter disagree: the encoder reads {found} \
@@ -231,6 +274,23 @@ pub enum Cause {
         /// The thread's name.
         thread: &'static str,
     },
+}
+
+impl Cause {
+    /// Returns whether something else than this program may have moved or stopped an
+    /// axis: with which ramp, if with one, is not known.
+    #[must_use]
+    pub fn is_foreign_motion(&self) -> bool {
+        matches!(
+            self,
+            Self::Astray { .. }
+                | Self::CutShort { .. }
+                | Self::Motion { .. }
+                | Self::OtherHand { .. }
+                | Self::PositionJump { .. }
+                | Self::Stalled { .. }
+        )
+    }
 }
 
 /// What the engine can fail with.

@@ -138,6 +138,8 @@ pub enum StageRecord {
         epoch: u32,
         /// Time that the link took for exchanges since the line before ended.
         busy: Nanos,
+        /// Whether it came to rest with a ramp, or without, that was not ordered here.
+        cut_short: bool,
     },
     /// All lines were flown; what is left open is asked for.
     LinesFlown {
@@ -266,10 +268,10 @@ pub struct EndedLine {
     pub turnaround_from: Nanos,
     /// The fast axis was sent off.
     pub began: Nanos,
-    /// The window was entered.
-    pub entered: Nanos,
-    /// The window was left.
-    pub left: Nanos,
+    /// The first frame that was flown was entered, if that was seen.
+    pub entered: Option<Nanos>,
+    /// The window was left, if that was seen.
+    pub left: Option<Nanos>,
     /// The fast axis rested.
     pub ended: Nanos,
     /// Frames ok.

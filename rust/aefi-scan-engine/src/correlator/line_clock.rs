@@ -10,8 +10,8 @@ use crate::units::Nanos;
 pub(super) struct LineTimes {
     pub(super) turnaround_from: Nanos,
     pub(super) began: Nanos,
-    pub(super) entered: Nanos,
-    pub(super) left: Nanos,
+    pub(super) entered: Option<Nanos>,
+    pub(super) left: Option<Nanos>,
     pub(super) ended: Nanos,
     pub(super) fixes: u32,
     pub(super) exchanges: u32,
@@ -23,6 +23,8 @@ pub(super) struct LineTimes {
 #[derive(Debug)]
 pub(super) struct LineClock {
     line: Option<Line>,
+    /// The place of the first frame flown in it.
+    place: usize,
     turnaround_from: Nanos,
     began: Nanos,
     entered: Option<Nanos>,
@@ -38,6 +40,7 @@ impl LineClock {
     pub(super) fn new(now: Nanos) -> Self {
         Self {
             line: None,
+            place: 0,
             turnaround_from: now,
             began: now,
             entered: None,
@@ -49,9 +52,10 @@ impl LineClock {
         }
     }
 
-    pub(super) fn begin(&mut self, line: Line, at: Nanos) {
+    pub(super) fn begin(&mut self, line: Line, place: usize, at: Nanos) {
         *self = Self {
             line: Some(line),
+            place,
             began: at,
             ..Self::new(self.turnaround_from)
         };
@@ -72,7 +76,7 @@ impl LineClock {
                 let crossed = !line.is_past(before.1, edge) && line.is_past(now.1, edge);
                 crossed.then(|| cross(before, now, edge))
             };
-            self.entered = self.entered.or_else(|| crossing(line.window_start));
+            self.entered = self.entered.or_else(|| crossing(line.edge(self.place)));
             self.left = self.left.or_else(|| crossing(line.window_stop));
         }
     }
@@ -80,12 +84,11 @@ impl LineClock {
     /// Ends the line in flight, if there is one, and returns its times.
     pub(super) fn end(&mut self, at: Nanos, exchanges: u32, link: Nanos) -> LineTimes {
         self.line = None;
-        let entered = self.entered.unwrap_or(at);
         LineTimes {
             turnaround_from: std::mem::replace(&mut self.turnaround_from, at),
             began: self.began,
-            entered,
-            left: self.left.unwrap_or(at).max(entered),
+            entered: self.entered,
+            left: self.left,
             ended: at,
             fixes: self.fixes,
             exchanges,

@@ -7,11 +7,12 @@ use crate::protocol::pmx::{self, Command};
 use crate::units::{Axis, Nanos};
 
 use super::controller::{PATIENCE, StageConfig, link_lost, misunderstood};
+use super::dialogue::Dialogue;
 
 /// Commands that are all answered by `OK`, to the device with the right name.
 #[derive(Debug)]
 pub struct Errand {
-    config: StageConfig,
+    dialogue: Dialogue,
     commands: Vec<Command>,
     next: usize,
     outcome: Option<Result<(), Cause>>,
@@ -22,7 +23,7 @@ impl Errand {
     #[must_use]
     pub fn clear_errors(config: StageConfig) -> Self {
         Self {
-            config,
+            dialogue: Dialogue::new(config),
             commands: [Command::DeviceName]
                 .into_iter()
                 .chain(Axis::BOTH.map(Command::Clear))
@@ -41,14 +42,23 @@ impl Errand {
         self.outcome.unwrap_or(Ok(()))
     }
 
-    fn check(&self, command: Command, reply: &[u8]) -> Result<(), Cause> {
-        if command != Command::DeviceName {
-            return command.accepted(reply).map_err(misunderstood);
+    /// Returns whether the reply was understood; what is refused ends the errand.
+    fn understand(&mut self, reply: &[u8]) -> bool {
+        let command = self.dialogue.asked;
+        if command == Command::DeviceName {
+            if !self.dialogue.config.is_name(reply) {
+                self.outcome = Some(Err(self.dialogue.config.foreign(reply)));
+            }
+            return true;
         }
-        if self.config.is_name(reply) {
-            return Ok(());
+        match command.accepted(reply) {
+            Ok(()) => true,
+            Err(error) if self.dialogue.is_refused(&error) => {
+                self.outcome = Some(Err(misunderstood(error)));
+                true
+            }
+            Err(_) => false,
         }
-        Err(self.config.foreign(reply))
     }
 }
 
@@ -59,7 +69,7 @@ impl DeviceLogic for Errand {
 
     fn next(&mut self, _now: Nanos, _records: &mut dyn FnMut(())) -> Turn {
         match self.commands.get(self.next) {
-            Some(command) if self.outcome.is_none() => Turn::Ask(self.config.request(*command)),
+            Some(command) if self.outcome.is_none() => self.dialogue.ask(*command),
             _ => {
                 self.outcome.get_or_insert(Ok(()));
                 Turn::Over
@@ -74,19 +84,19 @@ impl DeviceLogic for Errand {
     fn asked(&mut self, _sent: Nanos, _records: &mut dyn FnMut(())) {}
 
     fn replied(&mut self, reply: Reply<'_>, _records: &mut dyn FnMut(())) -> bool {
-        match self.check(self.commands[self.next], reply.text) {
-            Ok(()) => self.next += 1,
-            Err(cause) => self.outcome = Some(Err(cause)),
+        let understood = self.understand(reply.text);
+        if understood {
+            self.dialogue.understood();
+            self.next += 1;
         }
-        true
+        understood
     }
 
     fn failed(&mut self, _now: Nanos, failures: u32, _records: &mut dyn FnMut(())) {
         if failures >= PATIENCE {
-            let command = self.commands.get(self.next);
-            let command = command.map(ToString::to_string).unwrap_or_default();
-            self.outcome = Some(Err(self.config.silence(command, failures)));
+            self.outcome = Some(Err(self.dialogue.failure(failures)));
         }
+        self.dialogue.failed();
     }
 
     fn lost(&mut self, _now: Nanos, reason: &str, _records: &mut dyn FnMut(())) {
@@ -94,10 +104,14 @@ impl DeviceLogic for Errand {
     }
 
     fn resync(&self) -> Request {
-        self.config.request(Command::DeviceName)
+        self.dialogue.resync()
     }
 
     fn is_resync(&self, line: &[u8]) -> bool {
-        self.config.is_name(line)
+        self.dialogue.is_resync(line)
+    }
+
+    fn overheard(&mut self, line: &[u8]) {
+        self.dialogue.overheard(line);
     }
 }

@@ -47,6 +47,8 @@ pub(super) struct Halt {
     reason: Reason,
     force: Force,
     step: Step,
+    /// Whether the axes rested before: no stop is urgent.
+    was_at_rest: bool,
     /// Whether the last look found the axes where they can be.
     believed: bool,
     /// What the look before found, and when.
@@ -70,6 +72,7 @@ impl Halt {
             reason,
             force,
             step,
+            was_at_rest: false,
             believed: true,
             seen: None,
             began: None,
@@ -85,6 +88,15 @@ impl Halt {
             Demand::Stop => Reason::Stop,
             Demand::Pause | Demand::Fly => Reason::Pause,
         })
+    }
+
+    /// Returns the same of a stage that rests: no step is lost by stopping it.
+    pub(super) fn demanded_at_rest(demand: Demand) -> Self {
+        Self {
+            force: Force::Ramp,
+            was_at_rest: true,
+            ..Self::demanded(demand)
+        }
     }
 
     pub(super) fn fault(cause: Cause) -> Self {
@@ -167,7 +179,7 @@ impl Halt {
     pub(super) fn upgrade(&mut self, demand: Demand) {
         match (demand, &self.reason) {
             (Demand::Abort, Reason::Pause | Reason::Stop | Reason::Fault(_)) => {
-                if self.force < Force::Abort {
+                if self.force < Force::Abort && !self.was_at_rest {
                     self.force = Force::Abort;
                     self.step = Step::Send;
                     self.seen = None;

@@ -7,11 +7,12 @@ use crate::records::Fix;
 use crate::units::{Axis, Nanos, Steps};
 
 use super::controller::{PATIENCE, StageConfig};
+use super::dialogue::Dialogue;
 
 /// Asks for one axis, back to back, and for nothing else: nothing moves.
 #[derive(Debug)]
 pub struct Polling {
-    config: StageConfig,
+    dialogue: Dialogue,
     axis: Axis,
     span: Nanos,
     began: Option<Nanos>,
@@ -26,7 +27,7 @@ impl Polling {
     #[must_use]
     pub fn new(config: StageConfig, axis: Axis, span: Nanos) -> Self {
         Self {
-            config,
+            dialogue: Dialogue::new(config),
             axis,
             span,
             began: None,
@@ -65,7 +66,7 @@ impl DeviceLogic for Polling {
         if self.is_lost || now - began >= self.span {
             return Turn::Over;
         }
-        Turn::Ask(self.config.request(self.query()))
+        self.dialogue.ask(self.query())
     }
 
     fn is_urgent(&self) -> bool {
@@ -81,7 +82,7 @@ impl DeviceLogic for Polling {
         self.fixes += 1;
         self.first.get_or_insert(reply.received);
         self.last = reply.received;
-        records(self.config.fix(self.axis, Steps(counts), &reply));
+        records(self.dialogue.config.fix(self.axis, Steps(counts), &reply));
         true
     }
 
@@ -94,10 +95,10 @@ impl DeviceLogic for Polling {
     }
 
     fn resync(&self) -> Request {
-        self.config.request(Command::DeviceName)
+        self.dialogue.resync()
     }
 
     fn is_resync(&self, line: &[u8]) -> bool {
-        self.config.is_name(line)
+        self.dialogue.is_resync(line)
     }
 }

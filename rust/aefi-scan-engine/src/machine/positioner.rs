@@ -10,9 +10,10 @@ use crate::protocol::pmx::{self, AxisStatus, Command};
 use crate::protocol::{ProtocolError, Request};
 use crate::units::{Axis, Nanos, Steps};
 
-use super::belief::Belief;
 use super::controller::{PATIENCE, RESENDS, REST_BELIEVED, StageConfig, link_lost, misunderstood};
+use super::dialogue::Dialogue;
 use super::halt::Halt;
+use super::intent::Verdict;
 use super::preparation::{expected, preparation};
 
 pub use super::preparation::AxisSetup;
@@ -35,6 +36,8 @@ enum Step {
     Resting,
     /// The speed is to be set.
     Speed(Move),
+    /// A speed that was damaged on its way would be flown unseen.
+    ReadSpeed(Move),
     /// The move is to be sent.
     Start(Move),
     Travel(Move),
@@ -54,8 +57,7 @@ impl Step {
 #[derive(Debug, Clone, Copy)]
 struct AxisTask {
     step: Step,
-    position: Option<Steps>,
-    belief: Option<Belief>,
+    /// The high speed register, as it was read back.
     high_speed: u32,
     idle_since: Option<Nanos>,
     /// Whether it was seen moving since the order.
@@ -69,15 +71,12 @@ struct AxisTask {
 /// It can be [taken up again](Self::again) on the same link.
 #[derive(Debug)]
 pub struct Positioner {
-    config: StageConfig,
+    dialogue: Dialogue,
     setup: [AxisSetup; 2],
     orders: Arc<MoveOrders>,
     script: Vec<Command>,
     phase: Phase,
     axes: [AxisTask; 2],
-    asked: Command,
-    /// Why the last reply was not believed.
-    doubt: Option<Cause>,
     next_query: Nanos,
     status_turn: bool,
     fault: Option<Cause>,
@@ -89,21 +88,17 @@ impl Positioner {
     pub fn new(config: StageConfig, setup: [AxisSetup; 2], orders: Arc<MoveOrders>) -> Self {
         Self {
             script: preparation(&setup, 0, Vec::new()),
-            config,
+            dialogue: Dialogue::new(config),
             orders,
             phase: Phase::Preparing(0),
             axes: setup.map(|of_axis| AxisTask {
                 step: Step::Resting,
-                position: None,
-                belief: None,
                 high_speed: of_axis.high_speed,
                 idle_since: None,
                 moved: false,
                 resends: 0,
             }),
             setup,
-            asked: Command::DeviceName,
-            doubt: None,
             next_query: Nanos::ZERO,
             status_turn: false,
             fault: None,
@@ -122,10 +117,9 @@ impl Positioner {
         self.script = vec![Command::Status, Command::Positions];
         self.script.extend(Axis::BOTH.map(Command::HighSpeed));
         self.phase = Phase::Preparing(0);
-        for (task, setup) in self.axes.iter_mut().zip(&mut self.setup) {
-            let rests_at = task.position;
-            task.belief = rests_at.map(|at| Belief::new(at, Nanos::ZERO, 0.0));
-            setup.high_speed = task.high_speed;
+        for axis in Axis::BOTH {
+            self.dialogue.still_rests(axis);
+            self.setup[axis.index()].high_speed = self.axes[axis.index()].high_speed;
         }
         Some(self)
     }
@@ -141,8 +135,7 @@ impl Positioner {
     }
 
     fn ask(&mut self, command: Command) -> Turn {
-        self.asked = command;
-        Turn::Ask(self.config.request(command))
+        self.dialogue.ask(command)
     }
 
     fn turn(&mut self, now: Nanos) -> Turn {
@@ -206,8 +199,9 @@ impl Positioner {
 
     /// Returns what an axis that does not travel yet is to be told.
     fn next_of(&mut self, axis: Axis) -> Option<Command> {
+        let position = self.dialogue.position(axis);
         let task = self.task(axis);
-        if task.step == Step::Verify {
+        if matches!(task.step, Step::Verify | Step::ReadSpeed(_)) {
             return Some(Command::HighSpeed(axis));
         }
         if let Step::Speed(order) = task.step {
@@ -220,7 +214,7 @@ impl Positioner {
             return None;
         };
         match order.goal {
-            Goal::To(target) if task.position == Some(target) => {
+            Goal::To(target) if position == Some(target) => {
                 self.arrive(axis);
                 None
             }
@@ -241,7 +235,7 @@ impl Positioner {
             self.next_query = now + QUERY_PERIOD;
         }
         // What was not believed is asked again, until it is or its failures are counted.
-        self.status_turn = !self.status_turn || self.doubt.is_some();
+        self.status_turn = !self.status_turn || self.dialogue.is_in_doubt();
         self.ask(if self.status_turn {
             Command::Positions
         } else {
@@ -251,52 +245,68 @@ impl Positioner {
 
     fn arrive(&mut self, axis: Axis) {
         self.task(axis).step = Step::Resting;
+        self.dialogue.arrived(axis);
         self.orders.end(axis, MoveEnd::Arrived);
     }
 
     fn understand(&mut self, reply: &Reply<'_>) -> Result<bool, ProtocolError> {
-        match self.asked {
-            Command::DeviceName if !self.config.is_name(reply.text) => {
+        match self.dialogue.asked {
+            Command::DeviceName if !self.dialogue.config.is_name(reply.text) => {
                 // A foreign device is left alone: not even a stop is sent to it.
-                let cause = self.config.foreign(reply.text);
+                let cause = self.dialogue.config.foreign(reply.text);
                 self.give_up(cause);
             }
             Command::DeviceName => {}
             Command::Status => {
-                let status = self.asked.status(reply.text)?;
+                let status = self.dialogue.asked.status(reply.text)?;
                 self.take_status(status, reply.received);
             }
             Command::Positions => {
-                let [x, y, ..] = self.asked.positions(reply.text)?;
+                let [x, y, ..] = self.dialogue.asked.positions(reply.text)?;
                 return Ok(self.take_positions([x, y], reply));
             }
             Command::HighSpeed(_) | Command::LowSpeed(_) | Command::Ramp(_) => {
-                let found = self.asked.integer(reply.text)?;
+                let found = self.dialogue.asked.integer(reply.text)?;
                 self.check_setting(found);
             }
-            _ => self.asked.accepted(reply.text)?,
+            _ => self.dialogue.asked.accepted(reply.text)?,
         }
         Ok(true)
     }
 
     fn check_setting(&mut self, found: i64) {
-        let verified = match (&self.phase, self.asked) {
-            (Phase::Serving, Command::HighSpeed(axis)) => Some(axis),
+        let command = self.dialogue.asked;
+        if let (Phase::Serving, Command::HighSpeed(axis)) = (&self.phase, command) {
+            return self.check_speed(axis, found);
+        }
+        let asked = i64::from(expected(&self.setup, command));
+        if found != asked {
+            self.halt_for(not_taken_over(command, asked, found));
+        }
+    }
+
+    /// Where home was looked for the speed is to be what it was; else what was set.
+    fn check_speed(&mut self, axis: Axis, found: i64) {
+        let task = self.task(axis);
+        let set = match task.step {
+            Step::ReadSpeed(order) => Some(order),
             _ => None,
         };
-        let asked = i64::from(match verified {
-            Some(axis) => self.task(axis).high_speed,
-            None => expected(&self.setup, self.asked),
-        });
-        if found != asked {
-            let command = self.asked.to_string();
-            self.halt_for(Cause::Setting {
-                command,
-                asked,
-                found,
-            });
-        } else if let Some(axis) = verified {
-            self.arrive(axis);
+        let asked = set.map_or(task.high_speed, |order| order.speed);
+        match set {
+            Some(order) if found == i64::from(asked) => {
+                task.high_speed = asked;
+                task.step = Step::Start(order);
+            }
+            Some(order) if task.resends < RESENDS => {
+                task.resends += 1;
+                task.step = Step::Speed(order);
+            }
+            None if found == i64::from(asked) => self.arrive(axis),
+            _ => {
+                let command = Command::HighSpeed(axis);
+                self.halt_for(not_taken_over(command, i64::from(asked), found));
+            }
         }
     }
 
@@ -312,45 +322,35 @@ impl Positioner {
     }
 
     fn take_positions(&mut self, found: [Steps; 2], reply: &Reply<'_>) -> bool {
-        let doubt = Axis::BOTH.into_iter().find_map(|axis| {
-            let belief = self.axes[axis.index()].belief?;
-            let counts = found[axis.index()];
-            (!belief.allows(counts, reply.received)).then(|| Cause::PositionJump {
-                axis: axis.letter(),
-                found: counts.0,
-                last: belief.position().0,
-                reach: belief.reach(reply.received),
-            })
-        });
-        let believed = doubt.is_none();
+        let fixes = Axis::BOTH.map(|axis| (axis, found[axis.index()]));
+        let verdict = self.dialogue.judge(&fixes, reply);
+        let is_doubted = matches!(verdict, Verdict::Doubted(_));
         let halting = matches!(self.phase, Phase::Halting(_));
-        self.doubt = doubt;
-        if !believed && !halting {
+        if is_doubted && !halting {
             return false;
         }
-        let preparing = matches!(self.phase, Phase::Preparing(_));
-        for axis in Axis::BOTH {
-            let counts = found[axis.index()];
-            let task = self.task(axis);
+        for (axis, counts) in fixes {
+            let register = f64::from(self.task(axis).high_speed);
             // Before its first move an axis rests; on the way home nothing is known.
-            let speed = task.belief.map(|belief| belief.speed());
-            let speed = speed.or(preparing.then_some(0.0));
-            if believed {
-                task.belief = speed.map(|speed| Belief::new(counts, reply.sent, speed));
+            if matches!(self.phase, Phase::Preparing(_)) && self.dialogue.intent(axis).is_none() {
+                self.dialogue.rests(axis, counts, reply, register);
             }
-            task.position = Some(counts);
+            self.dialogue.see(axis, counts);
             self.orders.set_position(axis, counts);
         }
-        self.after_positions(believed, found, reply.received);
+        match verdict {
+            Verdict::Astray(cause) if !halting => self.halt_for(cause),
+            _ => self.after_positions(!is_doubted, found, reply),
+        }
         true
     }
 
     /// A halt ends with where the axes came to rest.
-    fn after_positions(&mut self, believed: bool, found: [Steps; 2], now: Nanos) {
+    fn after_positions(&mut self, believed: bool, found: [Steps; 2], reply: &Reply<'_>) {
         let Phase::Halting(halt) = &mut self.phase else {
             return;
         };
-        halt.looked(found, believed, now);
+        halt.looked(found, believed, reply.received);
         if !halt.is_at_rest() {
             return;
         }
@@ -358,13 +358,16 @@ impl Positioner {
             axis: '?',
             fault: "drives switched off: neither STOP nor ABORT was obeyed",
         });
-        if let Some(cause) = halt.cause().or(drives_are_off).or(self.doubt.take()) {
+        let doubt = self.dialogue.take_doubt();
+        if let Some(cause) = halt.cause().or(drives_are_off).or(doubt) {
             self.give_up(cause);
             return;
         }
-        for task in &mut self.axes {
-            task.step = Step::Resting;
-            task.belief = None;
+        for axis in Axis::BOTH {
+            let register = f64::from(self.task(axis).high_speed);
+            self.dialogue
+                .rests(axis, found[axis.index()], reply, register);
+            self.task(axis).step = Step::Resting;
         }
         self.orders.stopped();
         self.phase = Phase::Serving;
@@ -396,17 +399,18 @@ impl Positioner {
     }
 
     fn look_after(&mut self, axis: Axis, order: Move, moves: bool, now: Nanos) {
+        let position = self.dialogue.position(axis);
+        let cut_short = self
+            .dialogue
+            .intent(axis)
+            .and_then(|intent| intent.has_moved().then(|| intent.cut_short()));
         let task = self.task(axis);
         if moves {
             task.idle_since = None;
             task.moved = true;
             return;
         }
-        if order
-            .goal
-            .target()
-            .is_some_and(|target| task.position == Some(target))
-        {
+        if position.is_some() && order.goal.target() == position {
             return self.arrive(axis);
         }
         let since = *task.idle_since.get_or_insert(now);
@@ -419,12 +423,16 @@ impl Positioner {
             return;
         }
         task.idle_since = None;
+        // One that was begun and did not end was stopped by somebody.
+        if let Some(cause) = cut_short {
+            return self.halt_for(cause);
+        }
         if task.resends < RESENDS {
             task.resends += 1;
             task.step = Step::Start(order);
             return;
         }
-        let found = task.position.unwrap_or_default().0;
+        let found = position.unwrap_or_default().0;
         self.halt_for(match order.goal {
             Goal::To(target) => Cause::Stalled {
                 axis: axis.letter(),
@@ -440,10 +448,12 @@ impl Positioner {
 
     /// Goes to the next step after a reply that changed nothing else.
     fn proceed(&mut self) {
-        match (&mut self.phase, self.asked) {
+        match (&mut self.phase, self.dialogue.asked) {
             (Phase::Preparing(step), _) => *step += 1,
-            (Phase::Serving, Command::SetHighSpeed(axis, speed)) => {
-                self.task(axis).high_speed = speed;
+            (Phase::Serving, Command::SetHighSpeed(axis, _)) => {
+                if let Step::Speed(order) = self.task(axis).step {
+                    self.task(axis).step = Step::ReadSpeed(order);
+                }
             }
             (Phase::Serving, Command::MoveTo(axis, _) | Command::Home { axis, .. }) => {
                 self.travel(axis);
@@ -464,13 +474,12 @@ impl Positioner {
 
     /// A refusal is final; another form of reply may be the link's fault.
     fn refuse(&mut self, error: &ProtocolError) -> bool {
-        if !matches!(error, ProtocolError::Refused { .. }) {
+        if matches!(self.phase, Phase::Halting(_)) || !self.dialogue.is_refused(error) {
             return false;
         }
-        match (&self.phase, self.asked) {
-            (Phase::Halting(_), _) => return false,
+        match self.dialogue.asked {
             // It was heard the first time.
-            (_, Command::MoveTo(axis, _) | Command::Home { axis, .. })
+            Command::MoveTo(axis, _) | Command::Home { axis, .. }
                 if self.axes[axis.index()].resends > 0 =>
             {
                 self.travel(axis);
@@ -479,9 +488,13 @@ impl Positioner {
         }
         true
     }
+}
 
-    fn silence(&self, attempts: u32) -> Cause {
-        self.config.silence(self.asked.to_string(), attempts)
+fn not_taken_over(command: Command, asked: i64, found: i64) -> Cause {
+    Cause::Setting {
+        command: command.to_string(),
+        asked,
+        found,
     }
 }
 
@@ -503,14 +516,13 @@ impl DeviceLogic for Positioner {
     }
 
     fn asked(&mut self, sent: Nanos, _records: &mut dyn FnMut(())) {
-        match self.asked {
-            Command::MoveTo(axis, _) => {
-                let task = self.task(axis);
-                let speed = f64::from(task.high_speed);
-                task.belief = task.position.map(|from| Belief::new(from, sent, speed));
+        match self.dialogue.asked {
+            Command::MoveTo(axis, target) => {
+                let speed = f64::from(self.task(axis).high_speed);
+                self.dialogue.moves(axis, target, sent, speed);
             }
             // The counter is set on the way.
-            Command::Home { axis, .. } => self.task(axis).belief = None,
+            Command::Home { axis, .. } => self.dialogue.forget(axis),
             _ => {}
         }
     }
@@ -520,7 +532,7 @@ impl DeviceLogic for Positioner {
         match self.understand(&reply) {
             Ok(understood) => {
                 if understood {
-                    self.doubt = None;
+                    self.dialogue.understood();
                 }
                 if understood && self.phase == phase {
                     self.proceed();
@@ -532,12 +544,11 @@ impl DeviceLogic for Positioner {
     }
 
     fn failed(&mut self, now: Nanos, failures: u32, _records: &mut dyn FnMut(())) {
-        if let Command::MoveTo(axis, _) | Command::Home { axis, .. } = self.asked {
+        if let Command::MoveTo(axis, _) | Command::Home { axis, .. } = self.dialogue.asked {
             // It may have been heard: the travel will tell.
             self.travel(axis);
         }
-        let cause = self.doubt.clone();
-        let cause = cause.unwrap_or_else(|| self.silence(failures));
+        let cause = self.dialogue.failure(failures);
         if let Phase::Halting(halt) = &mut self.phase {
             halt.unanswered(now);
             if failures >= 2 * PATIENCE {
@@ -546,8 +557,7 @@ impl DeviceLogic for Positioner {
         } else if failures >= PATIENCE {
             self.halt_for(cause);
         }
-        // What follows a failure is the resynchronising request.
-        self.asked = Command::DeviceName;
+        self.dialogue.failed();
     }
 
     fn lost(&mut self, _now: Nanos, reason: &str, _records: &mut dyn FnMut(())) {
@@ -555,10 +565,14 @@ impl DeviceLogic for Positioner {
     }
 
     fn resync(&self) -> Request {
-        self.config.request(Command::DeviceName)
+        self.dialogue.resync()
     }
 
     fn is_resync(&self, line: &[u8]) -> bool {
-        self.config.is_name(line)
+        self.dialogue.is_resync(line)
+    }
+
+    fn overheard(&mut self, line: &[u8]) {
+        self.dialogue.overheard(line);
     }
 }

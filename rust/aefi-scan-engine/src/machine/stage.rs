@@ -14,10 +14,10 @@ use crate::flight_plan::{FlightPlan, Line};
 use crate::protocol::Request;
 use crate::protocol::pmx::{self, Command};
 use crate::records::StageRecord;
-use crate::units::{Nanos, Steps};
+use crate::units::{Axis, Nanos, Steps};
 
-use super::belief::Belief;
 use super::controller::{PATIENCE, StageConfig, link_lost};
+use super::dialogue::Dialogue;
 use super::halt::Halt;
 use super::preparation::{AxisSetup, preparation};
 use pulses::Pulses;
@@ -78,6 +78,8 @@ type Rest = bool;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Leg {
     Speed,
+    /// A speed that was damaged on its way would be flown unseen.
+    ReadSpeed,
     Slow,
     /// What is by wire is armed before the fast axis moves.
     Arm,
@@ -90,7 +92,7 @@ enum Leg {
 #[derive(Debug)]
 pub struct StageMachine {
     plan: Arc<FlightPlan>,
-    config: StageConfig,
+    dialogue: Dialogue,
     controls: Arc<Controls>,
     script: Vec<Command>,
     pulses: Box<dyn Pulses>,
@@ -102,17 +104,12 @@ pub struct StageMachine {
     line_open: bool,
     /// Whether all lines were flown once.
     filling_gaps: bool,
-    /// The command under way.
-    asked: Command,
-    /// Last known positions and the targets sent; X first.
-    positions: [Steps; 2],
+    /// Where the axes were sent last, X first.
     targets: [Steps; 2],
-    /// What position replies are judged by; X first.
-    beliefs: [Option<Belief>; 2],
-    /// Why the last reply was not believed.
-    doubt: Option<Cause>,
-    /// The fast axis' high speed register.
+    /// The fast axis' high speed register, as it was read back.
     high_speed: u32,
+    /// What it was set to and not read back.
+    high_speed_set: Option<u32>,
     next_status: Nanos,
     status_turn: bool,
     idle_since: Option<Nanos>,
@@ -140,19 +137,16 @@ impl StageMachine {
             ),
             pulses,
             high_speed: plan.positioning_speed,
+            high_speed_set: None,
             plan,
-            config,
+            dialogue: Dialogue::new(config),
             controls,
             phase: Phase::Preparing(0),
             line: 0,
             place: 0,
             line_open: false,
             filling_gaps: false,
-            asked: Command::DeviceName,
-            positions: [Steps::default(); 2],
             targets: [Steps::default(); 2],
-            beliefs: [None; 2],
-            doubt: None,
             next_status: Nanos::ZERO,
             status_turn: false,
             idle_since: None,
@@ -233,8 +227,12 @@ impl StageMachine {
     }
 
     fn ask(&mut self, command: Command) -> Turn {
-        self.asked = command;
-        Turn::Ask(self.config.request(command))
+        self.dialogue.ask(command)
+    }
+
+    /// Returns where both axes were seen last, X first; zero before they were.
+    fn positions(&self) -> [Steps; 2] {
+        Axis::BOTH.map(|axis| self.dialogue.position(axis).unwrap_or_default())
     }
 
     fn enter(&mut self, phase: Phase) {
@@ -253,7 +251,7 @@ impl StageMachine {
 
     /// Ends the stage's part in rest, with the controller's watch taken back.
     fn conclude(&mut self, outcome: Outcome, at_rest: Rest, records: &mut dyn FnMut(StageRecord)) {
-        if self.config.host_watch_ms > 0 {
+        if self.dialogue.config.host_watch_ms > 0 {
             self.enter(Phase::Disarming(outcome, at_rest));
         } else {
             self.finish(outcome.state, outcome.cause, at_rest, records);
@@ -272,7 +270,7 @@ impl StageMachine {
         self.outcome = Some(Outcome { state, cause });
         self.phase = Phase::Over;
         self.controls.set_stage_over();
-        let rest = at_rest.then_some(self.positions);
+        let rest = at_rest.then_some(self.positions());
         records(StageRecord::Over { rest });
     }
 
@@ -334,9 +332,9 @@ impl DeviceLogic for StageMachine {
     fn asked(&mut self, sent: Nanos, records: &mut dyn FnMut(StageRecord)) {
         self.exchanges += 1;
         self.asked_at = Some(sent);
-        self.stops.count(self.asked);
+        self.stops.count(self.dialogue.asked);
         self.record_move(sent, records);
-        if matches!(self.asked, Command::Stop | Command::Abort) {
+        if matches!(self.dialogue.asked, Command::Stop | Command::Abort) {
             self.report(StageRecord::StopSent { at: sent }, records);
         }
     }
@@ -348,7 +346,7 @@ impl DeviceLogic for StageMachine {
         match self.understand(&reply, records) {
             Ok(understood) => {
                 if understood {
-                    self.doubt = None;
+                    self.dialogue.understood();
                 }
                 if understood && self.phase == phase {
                     self.proceed(records);
@@ -361,8 +359,8 @@ impl DeviceLogic for StageMachine {
 
     fn failed(&mut self, now: Nanos, failures: u32, records: &mut dyn FnMut(StageRecord)) {
         self.count_busy(now);
-        self.pulses.failed(self.asked);
-        if matches!(self.asked, Command::MoveTo(..)) {
+        self.pulses.failed(self.dialogue.asked);
+        if matches!(self.dialogue.asked, Command::MoveTo(..)) {
             // It may have been heard: the travel will tell.
             self.next_leg();
         }
@@ -370,19 +368,18 @@ impl DeviceLogic for StageMachine {
             halt.unanswered(now);
             if failures >= 2 * PATIENCE {
                 let cause = halt.cause();
-                let cause = cause.unwrap_or_else(|| self.failure(failures));
+                let cause = cause.unwrap_or_else(|| self.dialogue.failure(failures));
                 self.give_up(cause, now, records);
             }
         } else if failures >= PATIENCE {
-            let cause = self.failure(failures);
+            let cause = self.dialogue.failure(failures);
             if let Phase::Disarming(..) = self.phase {
                 self.give_up(cause, now, records);
             } else {
                 self.begin_halt(Halt::fault(cause));
             }
         }
-        // What follows a failure is the resynchronising request.
-        self.asked = Command::DeviceName;
+        self.dialogue.failed();
     }
 
     fn lost(&mut self, now: Nanos, reason: &str, records: &mut dyn FnMut(StageRecord)) {
@@ -391,20 +388,14 @@ impl DeviceLogic for StageMachine {
     }
 
     fn resync(&self) -> Request {
-        self.config.request(Command::DeviceName)
+        self.dialogue.resync()
     }
 
     fn is_resync(&self, line: &[u8]) -> bool {
-        self.config.is_name(line)
+        self.dialogue.is_resync(line)
     }
 
-    /// A late reply is `OK`, a refusal or made of numbers; a name is another device's.
     fn overheard(&mut self, line: &[u8]) {
-        let is_late = line == b"OK"
-            || line.starts_with(b"?")
-            || line.iter().all(|byte| b"-:0123456789".contains(byte));
-        if !is_late {
-            self.doubt = Some(self.config.foreign(line));
-        }
+        self.dialogue.overheard(line);
     }
 }

@@ -151,6 +151,34 @@ impl Command {
         request
     }
 
+    /// Returns whether it only asks: the controller can't refuse that.
+    #[must_use]
+    pub const fn is_query(self) -> bool {
+        matches!(
+            self,
+            Self::DeviceName
+                | Self::Status
+                | Self::Position(_)
+                | Self::Positions
+                | Self::HighSpeed(_)
+                | Self::LowSpeed(_)
+                | Self::Ramp(_)
+                | Self::Encoder(_)
+                | Self::SyncStatus(_)
+                | Self::LatchStatus(_)
+                | Self::LatchedPosition(_)
+        )
+    }
+
+    /// Returns whether `reply`, which begins with `?`, refuses this very command: by a
+    /// reason, or by the command itself (Arcus reference §4). What is nearly the command
+    /// is the echo of one that was damaged on its way.
+    #[must_use]
+    pub fn is_refused_by(self, reply: &str) -> bool {
+        let (command, words) = (self.to_string(), reply.trim_start_matches('?'));
+        !self.is_query() && (words == command || !is_damaged_copy(words, &command))
+    }
+
     /// Checks that `reply` accepts the command.
     ///
     /// # Errors
@@ -219,6 +247,16 @@ impl Command {
             reply: text,
         }
     }
+}
+
+/// Returns whether `words` may be what came of `command`: a part of it, or as long and
+/// half of it the same.
+fn is_damaged_copy(words: &str, command: &str) -> bool {
+    if words.len() != command.len() {
+        return words.contains(command) || command.contains(words);
+    }
+    let same = words.bytes().zip(command.bytes()).filter(|(a, b)| a == b);
+    2 * same.count() >= command.len()
 }
 
 /// The status bits of one axis (manual §6.14).
@@ -303,6 +341,19 @@ mod tests {
             error.expect_err("refused").to_string(),
             "X100: refused with \"?PULSING\""
         );
+    }
+
+    #[test]
+    fn only_a_command_is_refused_and_only_by_a_reason_or_itself() {
+        let command = Command::MoveTo(Axis::Y, Steps(29_122));
+        for reply in ["?PULSING", "?Y29122", "?LIMIT", "?ALARM", "?a new reason"] {
+            assert!(command.is_refused_by(reply), "{reply}");
+        }
+        for reply in ["?", "?Y2!122", "?Y2", "?Y29122Y29122", "?Q29122"] {
+            assert!(!command.is_refused_by(reply), "{reply}");
+        }
+        assert!(!Command::Position(Axis::Y).is_refused_by("?PQ"));
+        assert!(!Command::Position(Axis::Y).is_refused_by("?PY"));
     }
 
     #[test]

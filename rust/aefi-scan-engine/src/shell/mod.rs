@@ -180,14 +180,10 @@ impl FlightEnd {
         let cut_short = self.stops.aborts + self.stops.drives_off > 0;
         let by_cause = matches!(
             self.outcome.cause,
-            Some(
-                Cause::Motion { .. }
-                    | Cause::PositionJump { .. }
-                    | Cause::Unstoppable { .. }
-                    | Cause::Panicked { thread: STAGE }
-            )
+            Some(Cause::Unstoppable { .. } | Cause::Panicked { thread: STAGE })
         );
-        cut_short || by_cause
+        let cause = self.outcome.cause.as_ref();
+        cut_short || by_cause || cause.is_some_and(Cause::is_foreign_motion)
     }
 
     fn recorded(&self) -> RecordedEnd {

@@ -232,6 +232,9 @@ wire_as! {
         -1 => Some(None),
         _ => usize::try_from(raw).ok().map(Some),
     };
+    Option<Nanos>: i64, |value| value.map_or(i64::MIN, |at| at.0), |raw| {
+        Some((raw != i64::MIN).then_some(Nanos(raw)))
+    };
     bool: u8, |value| u8::from(*value), |raw| (raw < 2).then_some(raw == 1);
     Axis: u8, |value| value.index() as u8, |raw| Self::BOTH.get(usize::from(raw)).copied();
     FrameState: u8, |value| value.code(), |raw| Self::ALL.get(usize::from(raw)).copied();

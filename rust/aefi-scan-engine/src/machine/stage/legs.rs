@@ -9,7 +9,6 @@ use crate::units::{Axis, Nanos, Steps};
 use super::pulses::Want;
 use super::{Leg, Outcome, Phase, SHORT_REST, StageMachine};
 use crate::controls::FlightState;
-use crate::machine::belief::Belief;
 use crate::machine::controller::{RESENDS, REST_BELIEVED};
 use crate::machine::halt::Halt;
 
@@ -62,6 +61,7 @@ impl StageMachine {
                 let speed = self.leg_speed();
                 (speed != self.high_speed).then_some(Command::SetHighSpeed(fast, speed))
             }
+            Leg::ReadSpeed => self.high_speed_set.map(|_| Command::HighSpeed(fast)),
             Leg::Slow => self.move_command(slow, self.current_line().slow),
             Leg::Fast => self.move_command(fast, self.leg_target()),
             Leg::Arm | Leg::Travel | Leg::Settle => None,
@@ -83,12 +83,13 @@ impl StageMachine {
     }
 
     pub(super) fn move_command(&self, axis: Axis, target: Steps) -> Option<Command> {
-        (self.positions[axis.index()] != target).then_some(Command::MoveTo(axis, target))
+        (self.dialogue.position(axis) != Some(target)).then_some(Command::MoveTo(axis, target))
     }
 
     pub(super) fn next_leg(&mut self) {
         let following = |leg| match leg {
-            Leg::Speed => Leg::Slow,
+            Leg::Speed => Leg::ReadSpeed,
+            Leg::ReadSpeed => Leg::Slow,
             Leg::Slow => Leg::Arm,
             Leg::Arm => Leg::Fast,
             Leg::Fast => Leg::Travel,
@@ -100,8 +101,22 @@ impl StageMachine {
         }
     }
 
+    pub(super) fn go_to(&mut self, step: Leg) {
+        if let Phase::Positioning(leg) | Phase::Flying(leg) = &mut self.phase {
+            *leg = step;
+        }
+    }
+
+    pub(super) fn is_reading_speed(&self) -> bool {
+        use Phase::{Flying, Positioning};
+        matches!(
+            self.phase,
+            Positioning(Leg::ReadSpeed) | Flying(Leg::ReadSpeed)
+        )
+    }
+
     pub(super) fn at_target(&self) -> bool {
-        self.positions == self.targets
+        self.positions() == self.targets
     }
 
     /// The hot query asks for the moving axis only; status and all positions come
@@ -121,7 +136,7 @@ impl StageMachine {
             }
         }
         if is_free && now >= self.next_status {
-            self.next_status = now + Nanos(self.config.status_period.0 / 2);
+            self.next_status = now + Nanos(self.dialogue.config.status_period.0 / 2);
             self.status_turn = !self.status_turn;
             return self.ask(if self.status_turn {
                 Command::Status
@@ -156,28 +171,38 @@ impl StageMachine {
         }
     }
 
+    /// A move that was not heard is sent again. One that was begun and did not end was
+    /// stopped by somebody, who may have had a reason.
     pub(super) fn send_again_or_fail(&mut self) {
         self.idle_since = None;
-        if self.resends < RESENDS {
+        let mut intents = Axis::BOTH
+            .into_iter()
+            .filter_map(|axis| self.dialogue.intent(axis));
+        let halfway = intents.find(|intent| intent.has_moved() && !intent.is_at_target());
+        if let Some(intent) = halfway {
+            self.begin_halt(Halt::fault(intent.cut_short()));
+        } else if self.resends < RESENDS {
             self.resends += 1;
-            if let Phase::Positioning(leg) | Phase::Flying(leg) = &mut self.phase {
-                *leg = Leg::Slow;
-            }
-            return;
-        }
-        let axis = if self.positions[0] == self.targets[0] {
-            Axis::Y
+            self.go_to(Leg::Slow);
         } else {
-            Axis::X
-        };
-        self.begin_halt(Halt::fault(Cause::Stalled {
-            axis: axis.letter(),
-            target: self.targets[axis.index()].0,
-            found: self.positions[axis.index()].0,
-        }));
+            let positions = self.positions();
+            let axis = if positions[0] == self.targets[0] {
+                Axis::Y
+            } else {
+                Axis::X
+            };
+            self.begin_halt(Halt::fault(Cause::Stalled {
+                axis: axis.letter(),
+                target: self.targets[axis.index()].0,
+                found: positions[axis.index()].0,
+            }));
+        }
     }
 
     pub(super) fn arrive(&mut self, now: Nanos, records: &mut dyn FnMut(StageRecord)) {
+        for axis in Axis::BOTH {
+            self.dialogue.arrived(axis);
+        }
         if !matches!(self.phase, Phase::Flying(_)) {
             self.pulses.approach(self.line, self.place);
             self.enter(Phase::Flying(Leg::Speed));
@@ -215,17 +240,17 @@ impl StageMachine {
     }
 
     pub(super) fn record_move(&mut self, at: Nanos, records: &mut dyn FnMut(StageRecord)) {
-        let Command::MoveTo(axis, target) = self.asked else {
+        let Command::MoveTo(axis, target) = self.dialogue.asked else {
             return;
         };
-        let from = self.positions[axis.index()];
+        let from = self.positions()[axis.index()];
         self.targets[axis.index()] = target;
         let speed = if axis == self.plan.fast {
             self.leg_speed()
         } else {
             self.plan.positioning_speed
         };
-        self.beliefs[axis.index()] = Some(Belief::new(from, at, f64::from(speed)));
+        self.dialogue.moves(axis, target, at, f64::from(speed));
         if self.resends == 0 {
             let motion = StageRecord::Motion {
                 axis,
@@ -254,12 +279,12 @@ impl StageMachine {
             // Arming takes as many replies as it takes.
             Phase::Flying(Leg::Arm) => {}
             Phase::Positioning(leg) | Phase::Flying(leg) if *leg < Leg::Travel => {
-                if let Command::SetHighSpeed(_, speed) = self.asked {
-                    self.high_speed = speed;
+                if let Command::SetHighSpeed(_, speed) = self.dialogue.asked {
+                    self.high_speed_set = Some(speed);
                 }
                 self.next_leg();
             }
-            Phase::Halting(halt) => halt.acknowledged(self.asked),
+            Phase::Halting(halt) => halt.acknowledged(self.dialogue.asked),
             Phase::Disarming(outcome, at_rest) => {
                 let (outcome, at_rest) = (outcome.clone(), *at_rest);
                 self.finish(outcome.state, outcome.cause, at_rest, records);

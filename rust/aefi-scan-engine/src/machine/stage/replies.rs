@@ -8,10 +8,10 @@ use crate::protocol::pmx::{AxisStatus, Command};
 use crate::records::{Fix, StageRecord};
 use crate::units::{Axis, Nanos, Steps};
 
-use super::{Phase, StageMachine};
-use crate::machine::belief::Belief;
-use crate::machine::controller::misunderstood;
+use super::{Leg, Phase, StageMachine};
+use crate::machine::controller::{RESENDS, misunderstood};
 use crate::machine::halt::Halt;
+use crate::machine::intent::Verdict;
 use crate::machine::preparation::{AxisSetup, expected};
 
 impl StageMachine {
@@ -20,39 +20,39 @@ impl StageMachine {
         reply: &Reply<'_>,
         records: &mut dyn FnMut(StageRecord),
     ) -> Result<bool, ProtocolError> {
-        match self.asked {
+        match self.dialogue.asked {
             Command::DeviceName => {
                 self.check_identity(reply, records);
             }
             Command::Status => {
-                let status = self.asked.status(reply.text)?;
+                let status = self.dialogue.asked.status(reply.text)?;
                 self.take_status(status, reply.received, records);
             }
             Command::Position(axis) => {
-                let counts = Steps(self.asked.integer(reply.text)?);
+                let counts = Steps(self.dialogue.asked.integer(reply.text)?);
                 return Ok(self.take_fixes(&[(axis, counts)], reply, records));
             }
             Command::Positions => {
-                let [x, y, ..] = self.asked.positions(reply.text)?;
+                let [x, y, ..] = self.dialogue.asked.positions(reply.text)?;
                 return Ok(self.take_positions([x, y], reply, records));
             }
             Command::HighSpeed(_) | Command::LowSpeed(_) | Command::Ramp(_) => {
-                let found = self.asked.integer(reply.text)?;
+                let found = self.dialogue.asked.integer(reply.text)?;
                 self.check_setting(found);
             }
             Command::Encoder(axis) => {
-                let found = self.asked.integer(reply.text)?;
-                let position = self.positions[axis.index()];
+                let found = self.dialogue.asked.integer(reply.text)?;
+                let position = self.positions()[axis.index()];
                 if let Some(cause) = self.pulses.doubt_of(found, position) {
                     self.begin_halt(Halt::fault(cause));
                 }
             }
             Command::SyncStatus(_) | Command::LatchStatus(_) | Command::LatchedPosition(_) => {
-                let found = self.asked.integer(reply.text)?;
+                let found = self.dialogue.asked.integer(reply.text)?;
                 self.tell_pulses(found, reply, records);
             }
             _ => {
-                self.asked.accepted(reply.text)?;
+                self.dialogue.asked.accepted(reply.text)?;
                 self.tell_pulses(1, reply, records);
             }
         }
@@ -66,8 +66,11 @@ impl StageMachine {
         reply: &Reply<'_>,
         records: &mut dyn FnMut(StageRecord),
     ) {
-        let answer = self.config.fix(self.plan.fast, Steps(number), reply);
-        if let Some(record) = self.pulses.answered(self.asked, &answer) {
+        let answer = self
+            .dialogue
+            .config
+            .fix(self.plan.fast, Steps(number), reply);
+        if let Some(record) = self.pulses.answered(self.dialogue.asked, &answer) {
             records(record);
         }
     }
@@ -83,70 +86,70 @@ impl StageMachine {
         if let Phase::Halting(halt) = &mut self.phase {
             // The stage rests wherever it says it does; it may not be there.
             halt.looked(positions, believed, reply.received);
-            self.positions = positions;
-            self.after_positions(records);
+            for (axis, counts) in fixes {
+                self.dialogue.see(axis, counts);
+            }
+            self.after_positions(reply, records);
             return true;
         }
         believed
     }
 
     /// Takes the fixes of one reply. If one of them is impossible all are kept, flagged,
-    /// and none is used.
+    /// and none is used. An axis that is not where it is meant to be is stopped.
     fn take_fixes(
         &mut self,
         fixes: &[(Axis, Steps)],
         reply: &Reply<'_>,
         records: &mut dyn FnMut(StageRecord),
     ) -> bool {
-        let doubt = fixes
-            .iter()
-            .find_map(|(axis, counts)| self.doubt_of(*axis, *counts, reply.received));
-        let flags = if doubt.is_some() { Fix::IMPOSSIBLE } else { 0 };
+        let verdict = self.dialogue.judge(fixes, reply);
+        let is_doubted = matches!(verdict, Verdict::Doubted(_));
+        let flags = if is_doubted { Fix::IMPOSSIBLE } else { 0 };
         for (axis, counts) in fixes {
-            let fix = self.config.fix(*axis, *counts, reply);
+            let fix = self.dialogue.config.fix(*axis, *counts, reply);
             self.report(StageRecord::Fix(Fix { flags, ..fix }), records);
-            if doubt.is_none() {
-                self.believe(*axis, *counts, reply.sent);
+            if verdict == Verdict::Believed && matches!(self.phase, Phase::Preparing(_)) {
+                self.targets[axis.index()] = *counts;
+                let register = f64::from(self.plan.positioning_speed);
+                self.dialogue.rests(*axis, *counts, reply, register);
             }
         }
-        self.doubt = doubt;
-        self.doubt.is_none()
-    }
-
-    pub(super) fn doubt_of(&self, axis: Axis, found: Steps, now: Nanos) -> Option<Cause> {
-        let belief = self.beliefs[axis.index()]?;
-        (!belief.allows(found, now)).then(|| Cause::PositionJump {
-            axis: axis.letter(),
-            found: found.0,
-            last: belief.position().0,
-            reach: belief.reach(now),
-        })
-    }
-
-    fn believe(&mut self, axis: Axis, counts: Steps, since: Nanos) {
-        self.positions[axis.index()] = counts;
-        let speed = self.beliefs[axis.index()].map_or(0.0, |belief| belief.speed());
-        self.beliefs[axis.index()] = Some(Belief::new(counts, since, speed));
-        if matches!(self.phase, Phase::Preparing(_)) {
-            self.targets[axis.index()] = counts;
+        if let Verdict::Astray(cause) = verdict
+            && !matches!(self.phase, Phase::Halting(_))
+        {
+            self.begin_halt(Halt::fault(cause));
         }
+        !is_doubted
     }
 
     /// A foreign device is left alone: not even a stop is sent to it.
     fn check_identity(&mut self, reply: &Reply<'_>, records: &mut dyn FnMut(StageRecord)) {
-        if !self.config.is_name(reply.text) {
-            let cause = self.config.foreign(reply.text);
+        if !self.dialogue.config.is_name(reply.text) {
+            let cause = self.dialogue.config.foreign(reply.text);
             self.finish(FlightState::Failed, Some(cause), false, records);
         }
     }
 
     fn check_setting(&mut self, found: i64) {
-        let asked = i64::from(expected(&AxisSetup::of_plan(&self.plan), self.asked));
-        if found != asked {
-            let command = self.asked.to_string();
+        let asked = match self.high_speed_set {
+            Some(speed) if self.is_reading_speed() => speed,
+            _ => expected(&AxisSetup::of_plan(&self.plan), self.dialogue.asked),
+        };
+        if found == i64::from(asked) {
+            if self.is_reading_speed() {
+                self.high_speed = asked;
+                self.high_speed_set = None;
+            }
+        } else if self.is_reading_speed() && self.resends < RESENDS {
+            self.resends += 1;
+            self.high_speed_set = None;
+            self.go_to(Leg::Speed);
+        } else {
+            let command = self.dialogue.asked.to_string();
             self.begin_halt(Halt::fault(Cause::Setting {
                 command,
-                asked,
+                asked: i64::from(asked),
                 found,
             }));
         }
@@ -184,25 +187,18 @@ impl StageMachine {
         }
     }
 
-    /// Returns why the last exchanges failed.
-    pub(super) fn failure(&mut self, failures: u32) -> Cause {
-        self.doubt.take().unwrap_or_else(|| self.silence(failures))
-    }
-
-    pub(super) fn silence(&self, failures: u32) -> Cause {
-        self.config.silence(self.asked.to_string(), failures)
-    }
-
     /// A refusal is final; another form of reply may be the link's fault.
     pub(super) fn refuse(&mut self, error: &ProtocolError) -> bool {
-        let halting = matches!(self.phase, Phase::Halting(_));
-        let is_refusal = matches!(error, ProtocolError::Refused { .. });
-        let was_heard_before = matches!(self.asked, Command::MoveTo(..)) && self.resends > 0;
-        if is_refusal && was_heard_before {
+        if matches!(self.phase, Phase::Halting(_)) || !self.dialogue.is_refused(error) {
+            return false;
+        }
+        let was_heard_before =
+            matches!(self.dialogue.asked, Command::MoveTo(..)) && self.resends > 0;
+        if was_heard_before {
             self.next_leg();
-        } else if is_refusal && !halting {
+        } else {
             self.begin_halt(Halt::fault(misunderstood(error.clone())));
         }
-        is_refusal && !halting
+        true
     }
 }

@@ -1,11 +1,11 @@
 //! Coming to rest, resting, and going on from there.
 
 use crate::controls::{Demand, FlightState};
-use crate::conversation::Turn;
+use crate::conversation::{Reply, Turn};
 use crate::error::Cause;
 use crate::protocol::pmx::Command;
 use crate::records::StageRecord;
-use crate::units::Nanos;
+use crate::units::{Axis, Nanos};
 
 use super::{Leg, PAUSED_PERIOD, Phase, StageMachine};
 use crate::machine::halt::Halt;
@@ -22,7 +22,7 @@ impl StageMachine {
             // The stage rests: what ends the flight is only said once more, so that
             // the end leaves through a reply like every other.
             Demand::Stop | Demand::Abort => {
-                self.begin_halt(Halt::demanded(self.controls.demanded()));
+                self.begin_halt(Halt::demanded_at_rest(self.controls.demanded()));
                 self.turn(now)
             }
         }
@@ -49,30 +49,50 @@ impl StageMachine {
     }
 
     /// A halt ends with a look at where the axes came to rest.
-    pub(super) fn after_positions(&mut self, records: &mut dyn FnMut(StageRecord)) {
+    pub(super) fn after_positions(
+        &mut self,
+        reply: &Reply<'_>,
+        records: &mut dyn FnMut(StageRecord),
+    ) {
         let Phase::Halting(halt) = &self.phase else {
             return;
         };
         if halt.is_at_rest() {
             let halt = halt.clone();
-            self.targets = self.positions;
+            self.targets = self.positions();
+            let register = f64::from(self.plan.positioning_speed);
+            for axis in Axis::BOTH {
+                let counts = self.targets[axis.index()];
+                self.dialogue.rests(axis, counts, reply, register);
+            }
             self.rest(&halt, records);
         }
     }
 
     /// Gives the line in flight up, if there is one.
-    pub(super) fn break_line(&mut self, at: Nanos, records: &mut dyn FnMut(StageRecord)) {
+    pub(super) fn break_line(
+        &mut self,
+        at: Nanos,
+        cause: Option<&Cause>,
+        records: &mut dyn FnMut(StageRecord),
+    ) {
         if !std::mem::take(&mut self.line_open) {
             return;
         }
         let epoch = self.controls.next_break();
         self.awaited_break = Some(epoch);
         let busy = std::mem::take(&mut self.busy);
-        self.report(StageRecord::LineBroken { at, epoch, busy }, records);
+        let broken = StageRecord::LineBroken {
+            at,
+            epoch,
+            busy,
+            cut_short: cause.is_some_and(Cause::is_foreign_motion),
+        };
+        self.report(broken, records);
     }
 
     pub(super) fn rest(&mut self, halt: &Halt, records: &mut dyn FnMut(StageRecord)) {
-        self.break_line(halt.now(), records);
+        self.break_line(halt.now(), halt.cause().as_ref(), records);
         if let Some(outcome) = halt.outcome(self.controls.demanded()) {
             self.conclude(outcome, halt.is_believed(), records);
         } else {
@@ -87,7 +107,7 @@ impl StageMachine {
         now: Nanos,
         records: &mut dyn FnMut(StageRecord),
     ) {
-        self.break_line(now, records);
+        self.break_line(now, Some(&cause), records);
         self.finish(FlightState::Failed, Some(cause), false, records);
     }
 }
