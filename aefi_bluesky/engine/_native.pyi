@@ -366,6 +366,17 @@ class Sampler:
             If the port can't be opened, or the device does not answer.
         """
 
+    def switch_off(self, writes: _Registers) -> None:
+        """Write the registers that take the excitation away, whatever the link does.
+
+        A device that does not answer gets every write all the same.
+
+        Raises
+        ------
+        ScanPortError
+            If the port can't be opened, or the device did not acknowledge each write.
+        """
+
     def release(self) -> None:
         """Let the port go."""
 

@@ -87,8 +87,8 @@ class RustAcquisition:
         # Told before it waits for its turn: readings under way end with their slice.
         self._offs += 1
         with self._outside_flight("the excitation cannot be switched off here"):
-            was_set_up = self._is_set_up
-            self._run(off_writes())
+            was_set_up, self._is_set_up = self._is_set_up, False
+            self._sampler.switch_off(off_writes())
             self._is_set_up = was_set_up
 
     def _slice(self, n_avg: int) -> int:

@@ -62,6 +62,16 @@ impl Sampler {
         Ok(taken.into_iter().map(plain).collect())
     }
 
+    /// Writes the registers that take the excitation away, whatever the link does.
+    #[pyo3(signature = (writes))]
+    fn switch_off(&self, py: Python<'_>, writes: Vec<(u16, u16)>) -> PyResult<()> {
+        let sampling = Sampling::switching_off(self.link.config(), registers(writes));
+        let taken = py.detach(|| self.take(sampling));
+        taken
+            .map(|_| ())
+            .map_err(|error| errors::to_python(py, &error))
+    }
+
     /// Lets the acquisition go; others may have it.
     fn release(&self, py: Python<'_>) {
         py.detach(|| *self.port.lock().unwrap_or_else(PoisonError::into_inner) = None);

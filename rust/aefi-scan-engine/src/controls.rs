@@ -81,6 +81,7 @@ pub struct Controls {
     mute_wanted: AtomicBool,
     muted: AtomicBool,
     stage_over: AtomicBool,
+    flown_to_the_end: AtomicBool,
     /// A bit for each frame, set when it ends: nothing is given for it any more.
     ended: OnceLock<Box<[AtomicU64]>>,
     detector_fault: OnceLock<Cause>,
@@ -220,6 +221,22 @@ impl Controls {
 
     pub(crate) fn set_stage_over(&self) {
         self.stage_over.store(true, Ordering::Release);
+    }
+
+    /// Says that every line was flown, before the stage's part is over.
+    pub(crate) fn set_flown_to_the_end(&self) {
+        self.flown_to_the_end.store(true, Ordering::Release);
+    }
+
+    /// Returns whether the stage's part ended with its last line, and nobody wants the
+    /// flight to end at once.
+    pub(crate) fn is_flown_to_the_end(&self) -> bool {
+        self.is_stage_over() && self.flown_to_the_end.load(Ordering::Acquire) && !self.is_to_end()
+    }
+
+    /// Returns whether somebody wants the flight to end.
+    pub(crate) fn is_to_end(&self) -> bool {
+        self.demanded() >= Demand::Stop
     }
 
     pub(crate) fn is_stage_over(&self) -> bool {

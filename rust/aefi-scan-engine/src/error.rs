@@ -268,6 +268,9 @@ pub enum Cause {
     /// What the flight records can't be kept.
     #[error(transparent)]
     Spool(#[from] SpoolError),
+    /// The correlator did not say where to fly next.
+    #[error("the engine did not find out in time which frames are left to be flown")]
+    Unanswered,
     /// A thread of the engine died.
     #[error("the engine's {thread} thread panicked")]
     Panicked {

@@ -13,7 +13,7 @@ use crate::ring::{Consumer, Producer, ring};
 use crate::trigger::{Due, Shot, TriggerSource};
 use crate::units::Nanos;
 
-use super::register_script::Script;
+use super::register_script::{PATIENCE, Script, SwitchOff};
 
 /// What the engine must know of the microcontroller and its link.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -113,10 +113,6 @@ impl MotionNews {
 /// Records of the stage held for the detector during its longest exchange.
 const NEWS: usize = 4096;
 pub(super) const DEVICE: &str = "acquisition";
-/// Failed exchanges in a row after which the detector counts as dead.
-pub(super) const PATIENCE: u32 = 3;
-/// The same while the excitation is switched off: a second is well spent on it.
-const LAST_PATIENCE: u32 = 8;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -124,7 +120,9 @@ enum Phase {
     Measuring,
     /// Off or on between two lines.
     Muting(Script, bool),
-    SwitchingOff(Script),
+    /// All lines are flown: what the last one shows is still on its way.
+    Lagging(Nanos),
+    SwitchingOff(SwitchOff),
     Over,
 }
 
@@ -201,7 +199,10 @@ impl DetectorMachine {
         self.phase = match self.phase {
             Phase::SwitchingOn(script) => Phase::SwitchingOn(script.advanced()),
             Phase::Muting(script, mute) => Phase::Muting(script.advanced(), mute),
-            Phase::SwitchingOff(script) => Phase::SwitchingOff(script.advanced()),
+            Phase::SwitchingOff(mut off) => {
+                off.acknowledged();
+                Phase::SwitchingOff(off)
+            }
             other => other,
         };
     }
@@ -210,7 +211,10 @@ impl DetectorMachine {
         self.phase = match self.phase {
             Phase::SwitchingOn(script) => Phase::SwitchingOn(script.rewound()),
             Phase::Muting(script, mute) => Phase::Muting(script.rewound(), mute),
-            Phase::SwitchingOff(script) => Phase::SwitchingOff(script.rewound()),
+            Phase::SwitchingOff(mut off) => {
+                off.failed();
+                Phase::SwitchingOff(off)
+            }
             other => other,
         };
     }
@@ -219,8 +223,8 @@ impl DetectorMachine {
     fn give_up(&mut self, cause: Cause) {
         self.controls.set_detector_fault(cause);
         self.phase = match self.phase {
-            Phase::SwitchingOff(_) | Phase::Over => Phase::Over,
-            _ => Phase::SwitchingOff(Script::default()),
+            Phase::SwitchingOff(_) | Phase::Over => self.phase,
+            _ => Phase::SwitchingOff(SwitchOff::of_silent_device()),
         };
     }
 
@@ -241,7 +245,7 @@ impl DeviceLogic for DetectorMachine {
                 Phase::SwitchingOn(script) => {
                     let writes = &self.plan.excitation;
                     if self.controls.is_stage_over() {
-                        self.phase = Phase::SwitchingOff(Script::default());
+                        self.phase = Phase::SwitchingOff(SwitchOff::default());
                     } else if let Some(request) = script.request(writes, self.config.allowance) {
                         return Turn::Ask(request);
                     } else {
@@ -249,9 +253,16 @@ impl DeviceLogic for DetectorMachine {
                         self.phase = Phase::Measuring;
                     }
                 }
-                Phase::Measuring | Phase::Muting(..) if self.controls.is_stage_over() => {
-                    self.phase = Phase::SwitchingOff(Script::default());
+                Phase::Measuring if self.controls.is_flown_to_the_end() => {
+                    self.phase = Phase::Lagging(now + self.plan.lag);
                 }
+                Phase::Measuring | Phase::Muting(..) if self.controls.is_stage_over() => {
+                    self.phase = Phase::SwitchingOff(SwitchOff::default());
+                }
+                Phase::Lagging(until) if now < until && !self.controls.is_to_end() => {
+                    return self.next_in_measurement(now, records);
+                }
+                Phase::Lagging(_) => self.phase = Phase::SwitchingOff(SwitchOff::default()),
                 Phase::Measuring if self.controls.is_mute_wanted() != self.muted => {
                     records(self.horizon(now));
                     self.phase = Phase::Muting(Script::default(), !self.muted);
@@ -267,12 +278,18 @@ impl DeviceLogic for DetectorMachine {
                     self.controls.set_muted(mute);
                     self.phase = Phase::Measuring;
                 }
-                Phase::SwitchingOff(script) => {
+                Phase::SwitchingOff(mut off) => {
                     let writes = &self.plan.excitation_off;
-                    if let Some(request) = script.request(writes, self.config.allowance) {
+                    let request = off.request(writes, self.config.allowance);
+                    self.phase = Phase::SwitchingOff(off);
+                    if let Some(request) = request {
                         return Turn::Ask(request);
                     }
-                    self.is_off = true;
+                    self.is_off = off.is_heard();
+                    if !self.is_off {
+                        let cause = self.config.silence(self.plan.averaging, off.failures());
+                        self.controls.set_detector_fault(cause);
+                    }
                     self.phase = Phase::Over;
                 }
                 Phase::Over => return Turn::Over,
@@ -281,13 +298,17 @@ impl DeviceLogic for DetectorMachine {
     }
 
     fn is_urgent(&self) -> bool {
-        matches!(self.phase, Phase::Over)
+        match &self.phase {
+            Phase::Over => true,
+            Phase::SwitchingOff(off) => off.is_blind(),
+            _ => false,
+        }
     }
 
     fn asked(&mut self, _sent: Nanos, _records: &mut dyn FnMut(DetectorRecord)) {}
 
     fn replied(&mut self, reply: Reply<'_>, records: &mut dyn FnMut(DetectorRecord)) -> bool {
-        if self.phase != Phase::Measuring {
+        if !matches!(self.phase, Phase::Measuring | Phase::Lagging(_)) {
             let is_acknowledged = mcu::acknowledges(reply.text);
             if is_acknowledged {
                 self.advance();
@@ -311,11 +332,7 @@ impl DeviceLogic for DetectorMachine {
     fn failed(&mut self, now: Nanos, failures: u32, records: &mut dyn FnMut(DetectorRecord)) {
         records(self.horizon(now));
         self.rewind();
-        let patience = match self.phase {
-            Phase::SwitchingOff(_) => LAST_PATIENCE,
-            _ => PATIENCE,
-        };
-        if failures >= patience {
+        if failures >= PATIENCE {
             self.give_up(self.config.silence(self.plan.averaging, failures));
         }
     }

@@ -36,3 +36,74 @@ impl Script {
         }
     }
 }
+
+/// Failed exchanges in a row after which the device counts as silent.
+pub(super) const PATIENCE: u32 = 3;
+/// The same while the excitation is switched off: a second is well spent on it.
+const LAST_PATIENCE: u32 = 8;
+
+/// Writes that are sent whatever the link does: they take the excitation away.
+///
+/// A device that answers is waited for, as with all writes. One that does not may hear
+/// all the same: so each request is sent in its turn, without waiting for a sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct SwitchOff {
+    script: Script,
+    failures: u32,
+    /// Whether a request of this round had no answer.
+    is_unheard: bool,
+}
+
+impl SwitchOff {
+    /// Returns the same for a device that did not answer before.
+    pub(super) fn of_silent_device() -> Self {
+        Self {
+            failures: PATIENCE,
+            ..Self::default()
+        }
+    }
+
+    /// Returns the next request; nothing if all was done that can be.
+    pub(super) fn request(
+        &mut self,
+        writes: &[RegisterWrite],
+        allowance: Nanos,
+    ) -> Option<Request> {
+        let next = self.script.request(writes, allowance);
+        if next.is_some() || !self.is_unheard || self.failures >= LAST_PATIENCE {
+            return next;
+        }
+        // Another round: the device may answer again.
+        (self.script, self.is_unheard) = (Script::default(), false);
+        self.script.request(writes, allowance)
+    }
+
+    /// Returns whether requests must not wait for a resynchronisation.
+    pub(super) fn is_blind(&self) -> bool {
+        self.failures >= PATIENCE
+    }
+
+    /// Returns whether every request of the last round was acknowledged.
+    pub(super) fn is_heard(&self) -> bool {
+        !self.is_unheard
+    }
+
+    pub(super) fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    pub(super) fn acknowledged(&mut self) {
+        self.script = self.script.advanced();
+    }
+
+    pub(super) fn failed(&mut self) {
+        let was_blind = self.is_blind();
+        self.failures += 1;
+        if was_blind {
+            self.is_unheard = true;
+            self.script = self.script.advanced();
+        } else {
+            self.script = self.script.rewound();
+        }
+    }
+}

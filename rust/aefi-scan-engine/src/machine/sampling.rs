@@ -8,8 +8,8 @@ use crate::protocol::mcu::{self, Averaging};
 use crate::records::Reading;
 use crate::units::Nanos;
 
-use super::detector::{DEVICE, DetectorConfig, PATIENCE, confirms_resync};
-use super::register_script::Script;
+use super::detector::{DEVICE, DetectorConfig, confirms_resync};
+use super::register_script::{PATIENCE, Script, SwitchOff};
 
 /// What is asked of the microcontroller at once.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub struct Sampling {
     config: DetectorConfig,
     writes: Vec<RegisterWrite>,
     script: Script,
+    /// In the script's stead where the writes take the excitation away.
+    off: Option<SwitchOff>,
     averaging: Averaging,
     wanted: usize,
     readings: Vec<Reading>,
@@ -36,10 +38,21 @@ impl Sampling {
             config,
             writes,
             script: Script::default(),
+            off: None,
             averaging,
             wanted,
             readings: Vec::with_capacity(wanted),
             outcome: None,
+        }
+    }
+
+    /// Returns what takes the excitation away by `writes`, whatever the link does.
+    #[must_use]
+    pub fn switching_off(config: DetectorConfig, writes: Vec<RegisterWrite>) -> Self {
+        let one = Averaging::new(1).expect("one is in range");
+        Self {
+            off: Some(SwitchOff::default()),
+            ..Self::new(config, writes, one, 0)
         }
     }
 
@@ -52,8 +65,33 @@ impl Sampling {
         self.outcome.unwrap_or(Ok(())).map(|()| self.readings)
     }
 
-    fn writing(&self) -> Option<Request> {
-        self.script.request(&self.writes, self.config.allowance)
+    fn writing(&mut self) -> Option<Request> {
+        let allowance = self.config.allowance;
+        match &mut self.off {
+            Some(off) => off.request(&self.writes, allowance),
+            None => self.script.request(&self.writes, allowance),
+        }
+    }
+
+    fn is_writing(&self) -> bool {
+        self.off.is_some() || self.script.request(&self.writes, Nanos::ZERO).is_some()
+    }
+
+    fn advance(&mut self) {
+        match &mut self.off {
+            Some(off) => off.acknowledged(),
+            None => self.script = self.script.advanced(),
+        }
+    }
+
+    /// Returns how it ends now that nothing is left to be asked for.
+    fn end(&self) -> Result<(), Cause> {
+        match self.off {
+            Some(off) if !off.is_heard() => {
+                Err(self.config.silence(self.averaging, off.failures()))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -72,21 +110,21 @@ impl DeviceLogic for Sampling {
         if self.readings.len() < self.wanted {
             return Turn::Ask(self.config.measure(self.averaging));
         }
-        self.outcome = Some(Ok(()));
+        self.outcome = Some(self.end());
         Turn::Over
     }
 
     fn is_urgent(&self) -> bool {
-        self.outcome.is_some()
+        self.outcome.is_some() || self.off.is_some_and(|off| off.is_blind())
     }
 
     fn asked(&mut self, _sent: Nanos, _records: &mut dyn FnMut(())) {}
 
     fn replied(&mut self, reply: Reply<'_>, _records: &mut dyn FnMut(())) -> bool {
-        if self.writing().is_some() {
+        if self.is_writing() {
             let is_acknowledged = mcu::acknowledges(reply.text);
             if is_acknowledged {
-                self.script = self.script.advanced();
+                self.advance();
             }
             return is_acknowledged;
         }
@@ -100,6 +138,9 @@ impl DeviceLogic for Sampling {
     }
 
     fn failed(&mut self, _now: Nanos, failures: u32, _records: &mut dyn FnMut(())) {
+        if let Some(off) = &mut self.off {
+            return off.failed();
+        }
         self.script = self.script.rewound();
         if failures >= PATIENCE {
             self.outcome = Some(Err(self.config.silence(self.averaging, failures)));

@@ -55,6 +55,8 @@ impl StopsSent {
 
 /// How often a paused stage is asked where it is.
 const PAUSED_PERIOD: Nanos = Nanos::from_millis(200);
+/// How long the correlator may take to say where to go on, beyond the lag.
+const CORRELATOR_PATIENCE: Nanos = Nanos::from_millis(10_000);
 const SHORT_REST: Nanos = Nanos::from_millis(2);
 
 #[derive(Debug, Clone, PartialEq)]
@@ -121,6 +123,8 @@ pub struct StageMachine {
     stops: StopsSent,
     /// The number of the break whose resume frame is awaited.
     awaited_break: Option<u32>,
+    /// Since when it is.
+    awaited_since: Option<Nanos>,
     outcome: Option<Outcome>,
 }
 
@@ -156,6 +160,7 @@ impl StageMachine {
             asked_at: None,
             stops: StopsSent::default(),
             awaited_break: None,
+            awaited_since: None,
             outcome: None,
         }
     }
@@ -269,6 +274,9 @@ impl StageMachine {
     ) {
         self.outcome = Some(Outcome { state, cause });
         self.phase = Phase::Over;
+        if state == FlightState::Completed {
+            self.controls.set_flown_to_the_end();
+        }
         self.controls.set_stage_over();
         let rest = at_rest.then_some(self.positions());
         records(StageRecord::Over { rest });

@@ -48,7 +48,13 @@ impl Service {
                     self.machine = machine.again();
                     return;
                 }
-                Some(cause) => cause.into(),
+                Some(cause) => {
+                    if matches!(cause, Cause::LinkLost { .. }) {
+                        // A link of which only one direction works may carry it.
+                        self.access.abort();
+                    }
+                    cause.into()
+                }
             },
             Err(error) => error,
         };

@@ -79,6 +79,7 @@ where
         ),
         byte_time: setup.stage.byte_time,
         realtime,
+        stop: Command::Stop.request(setup.stage.address, setup.stage.allowance),
         abort: Command::Abort.request(setup.stage.address, setup.stage.allowance),
     };
     let detector_link = DetectorLink {
@@ -110,7 +111,7 @@ where
         spawn("aefi-correlator", move || runner.run(&clock))
     };
     // If a thread is refused, those before it end.
-    let runner = launch().inspect_err(|_| drop(OverGuard(Arc::clone(&controls))))?;
+    let runner = launch().inspect_err(|_| drop(OverGuard::new(&controls)))?;
     Ok(Flight {
         controls,
         products,
@@ -145,7 +146,7 @@ struct Runner {
 
 impl Runner {
     fn run(mut self, clock: &impl Clock) -> FlightEnd {
-        let over = OverGuard(Arc::clone(&self.controls));
+        let over = OverGuard::new(&self.controls);
         let run = catch_unwind(AssertUnwindSafe(|| self.desk.run(clock, &self.controls)));
         drop(over);
         let (mut outcome, stops, stage_link, mut realtime) =
@@ -312,12 +313,13 @@ struct StageLink<T, C> {
     machine: StageMachine,
     byte_time: Nanos,
     realtime: Realtime,
+    stop: Request,
     abort: Request,
 }
 
 impl<T: Transport, C: Clock> StageLink<T, C> {
     fn run(mut self) -> StageEnd {
-        let _over = OverGuard(Arc::clone(&self.inner.controls));
+        let mut over = OverGuard::new(&self.inner.controls);
         let settings = self.inner.ask_system(STAGE, self.realtime);
         let (inner, machine, byte_time) = (&mut self.inner, self.machine, self.byte_time);
         let flown = catch_unwind(AssertUnwindSafe(|| inner.run(machine, byte_time)));
@@ -329,7 +331,12 @@ impl<T: Transport, C: Clock> StageLink<T, C> {
             return (outcome, stops, health, settings);
         };
         let outcome = machine.outcome().cloned();
+        over.is_needed = outcome.is_none();
         let outcome = outcome.unwrap_or_else(|| panicked(STAGE));
+        if matches!(outcome.cause, Some(Cause::LinkLost { .. })) {
+            // A link of which only one direction works may carry it.
+            let _ = self.inner.transport.write_all(self.stop.bytes());
+        }
         (outcome, machine.stops(), health, settings)
     }
 }
@@ -361,12 +368,26 @@ impl<T: Transport, C: Clock> DetectorLink<T, C> {
 
 /// Ends what other threads do for a flight when the one that holds this ends,
 /// by a panic too.
-struct OverGuard(Arc<Controls>);
+struct OverGuard {
+    controls: Arc<Controls>,
+    is_needed: bool,
+}
+
+impl OverGuard {
+    fn new(controls: &Arc<Controls>) -> Self {
+        Self {
+            controls: Arc::clone(controls),
+            is_needed: true,
+        }
+    }
+}
 
 impl Drop for OverGuard {
     fn drop(&mut self) {
-        self.0.demand(Demand::Stop);
-        self.0.set_stage_over();
+        if self.is_needed {
+            self.controls.demand(Demand::Stop);
+            self.controls.set_stage_over();
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::protocol::pmx::Command;
 use crate::records::StageRecord;
 use crate::units::{Axis, Nanos};
 
-use super::{Leg, PAUSED_PERIOD, Phase, StageMachine};
+use super::{CORRELATOR_PATIENCE, Leg, PAUSED_PERIOD, Phase, StageMachine};
 use crate::machine::halt::Halt;
 
 impl StageMachine {
@@ -31,9 +31,16 @@ impl StageMachine {
     pub(super) fn next_in_resume(&mut self, now: Nanos) -> Turn {
         if let Some(epoch) = self.awaited_break {
             let Some(frame) = self.controls.resume_frame(epoch) else {
+                let since = *self.awaited_since.get_or_insert(now);
+                if now - since > CORRELATOR_PATIENCE + self.plan.lag {
+                    self.awaited_break = None;
+                    self.begin_halt(Halt::fault(Cause::Unanswered));
+                    return self.turn(now);
+                }
                 // Further fixes let the correlator place the last readings.
                 return self.ask(Command::Positions);
             };
+            self.awaited_since = None;
             let (line, place) = self.plan.locate(frame);
             // Behind the last line come the gaps of those before.
             self.filling_gaps |= line < self.line;
