@@ -15,7 +15,7 @@ NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 QUICK := .venv-quick
 
 .PHONY: demo test test-rust test-loom test-python redis check check-quick fmt lint types \
-	docs pictures wheel package test-sdist mutants mutants-rust \
+	docs pictures faults wheel package test-sdist mutants mutants-rust \
 	constraints clean help needs-user needs-tests FORCE
 
 help:  ## what there is to make
@@ -162,6 +162,9 @@ pictures: $(BUILT)  ## the pictures of the documents, flown anew
 	rm -rf target/pictures
 	$(BIN)/aefi demo --virtual --folder target/pictures
 	mkdir -p docs/pictures && cp target/pictures/maps.png docs/pictures/demo.png
+
+faults:  ## the table of faults in the documents, flown anew
+	AEFI_WRITE_TABLES=1 cargo test --package aefi-scan-engine --locked --test fault_matrix
 
 wheel: $(USER)  ## a wheel in dist/
 	$(BIN)/maturin build --release --out dist

@@ -6,6 +6,7 @@ import pytest
 
 from aefi_bluesky.domain.flight.duration import (
     MUTE_EXCHANGES,
+    OFF_EXCHANGES,
     SETUP_EXCHANGES,
     flight_duration,
     switching_off_s,
@@ -190,7 +191,7 @@ def test_switching_off_takes_its_exchanges(setup_s, exchange_s):
         BENCH.detector, setup_s=setup_s, reading_rate_hz=1 / READING_S
     )
     found = switching_off_s(a_bench(detector=detector))
-    assert found == pytest.approx(MUTE_EXCHANGES * exchange_s)
+    assert found == pytest.approx(OFF_EXCHANGES * exchange_s)
 
 
 def test_half_of_the_set_up_is_not_known():

@@ -25,8 +25,12 @@ generator are selected and written (acquisition reference §5, §6). Setting up 
 is done by then."""
 
 MUTE_EXCHANGES = 4
-"""Exchanges with the acquisition to mute or unmute, and to switch off when all is over:
-two gain registers are selected and written (acquisition reference §4.3)."""
+"""Exchanges with the acquisition to mute or unmute: two gain registers are selected and
+written (acquisition reference §4.3)."""
+
+OFF_EXCHANGES = 2 * MUTE_EXCHANGES
+"""The same to switch off when all is over: the engine writes twice, because a write that
+was damaged on its way is acknowledged as well."""
 
 NOTICES = 2
 """Position queries a line by which the end of its moves may be noticed late: one for
@@ -127,7 +131,7 @@ def setup_duration(
 
 def switching_off_s(bench: BenchDescription) -> float:
     """Return the time that taking the excitation away takes in the end, in s."""
-    return MUTE_EXCHANGES * _register_s(bench)
+    return OFF_EXCHANGES * _register_s(bench)
 
 
 def _register_s(bench: BenchDescription) -> float:
@@ -141,11 +145,11 @@ def _register_s(bench: BenchDescription) -> float:
 def _ending(spec: FlyScanSpec, bench: BenchDescription) -> DurationEstimate:
     """Return what passes after the last line, till the excitation is off.
 
-    The line ends in a reading or in the wait for one, in proportion to their length,
-    and half of it is left. Aimed readings are over, and what follows begins between
+    Readings are taken for the lag of the lock-in. They end in a reading or in the wait
+    for one, in proportion to their length, and half of it is left. Aimed readings are over, and what follows begins between
     two ticks of the adapter.
     """
-    off = switching_off_s(bench)
+    off = bench.detector.lag_s + switching_off_s(bench)
     if spec.trigger.kind is TriggerKind.POSITIONS:
         half_tick = bench.detector.latency_tick_s / 2
         return DurationEstimate(off - half_tick, half_tick)

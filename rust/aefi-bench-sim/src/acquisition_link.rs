@@ -47,6 +47,9 @@ struct Outgoing {
     delivery: Delivery,
 }
 
+/// Ends a request.
+const END: u8 = b'*';
+
 #[derive(Debug, Clone)]
 pub(crate) struct AcquisitionLink {
     pub(crate) faults: LinkFaults,
@@ -97,6 +100,7 @@ impl AcquisitionLink {
     }
 
     pub(crate) fn write(&mut self, now: Nanos, bytes: &[u8], ways: Ways) {
+        let bytes = &self.faults.damaged(now, bytes, END);
         let (start, _) = self.line.send(now, bytes.len());
         for (index, byte) in bytes.iter().enumerate() {
             if let Some(command) = self.parser.push(*byte) {
@@ -214,7 +218,10 @@ impl AcquisitionLink {
             reading.after = state;
             text += &self.writer.data(&self.convert(reading, ways));
         }
-        let bytes = outgoing.faults.apply(text.into_bytes());
+        let mut bytes = outgoing.faults.apply(text.into_bytes());
+        if self.faults.loses_replies {
+            bytes.clear();
+        }
         let starts = outgoing.earliest.max(free);
         outgoing.delivery = self.line.deliver(starts, outgoing.lost_ticks, bytes);
     }

@@ -30,6 +30,27 @@ pub enum Fault {
     CutReply,
     /// `double-reply`: the reply comes twice.
     DoubleReply,
+    /// `flip-digit [n]`: the last digit of the reply becomes another one; n says which.
+    FlipDigit(u32),
+    /// `double-late [us]`: the reply comes again so much later, by 1500 us if not said.
+    DoubleLate(Nanos),
+    /// `lose-replies`: no reply comes any more, but commands are carried out.
+    LoseReplies,
+    /// `lose-request`: the command does not arrive.
+    LoseRequest,
+    /// `flip-request [n]`: one bit of the command is flipped on its way; n says which.
+    FlipRequest(u32),
+    /// `double-request`: the command arrives twice.
+    DoubleRequest,
+    /// `cut-request`: the first half of the command arrives, with its end.
+    CutRequest,
+    /// `hand-jog [steps]`: another client sends the axis that rests elsewhere, by 735
+    /// steps if not said.
+    HandJog(i64),
+    /// `hand-stop`: another client sends `STOP`.
+    HandStop,
+    /// `hand-abort`: another client sends `ABORT`.
+    HandAbort,
     /// `silence`: nothing is answered any more, commands are not carried out.
     Silence,
     /// `limit`: the switch ahead of the moving axis closes, until `CLRa`.
@@ -141,7 +162,21 @@ fn moment(word: &str) -> Option<Moment> {
 
 fn fault(name: &str, ms: Option<i64>) -> Option<Fault> {
     let span = |default| Nanos::from_millis(ms.unwrap_or(default).max(0));
+    let number = u32::try_from(ms.unwrap_or(0)).ok()?;
     let fault = match name {
+        "flip-digit" => return Some(Fault::FlipDigit(number)),
+        "double-late" => {
+            let us = ms.unwrap_or(1500).max(0);
+            return Some(Fault::DoubleLate(Nanos::from_micros(us)));
+        }
+        "flip-request" => return Some(Fault::FlipRequest(number)),
+        "hand-jog" => return Some(Fault::HandJog(ms.unwrap_or(735))),
+        "lose-replies" => Fault::LoseReplies,
+        "lose-request" => Fault::LoseRequest,
+        "double-request" => Fault::DoubleRequest,
+        "cut-request" => Fault::CutRequest,
+        "hand-stop" => Fault::HandStop,
+        "hand-abort" => Fault::HandAbort,
         "delay-reply" => return Some(Fault::DelayReply(span(1000))),
         "stall-detector" => return Some(Fault::StallDetector(span(10_000))),
         "lose-reply" => Fault::LoseReply,
@@ -178,6 +213,16 @@ impl Fault {
                 | Self::GarbleReply
                 | Self::CutReply
                 | Self::DoubleReply
+                | Self::DoubleLate(_)
+                | Self::FlipDigit(_)
+        )
+    }
+
+    /// Returns whether it waits for a request.
+    fn is_of_a_request(self) -> bool {
+        matches!(
+            self,
+            Self::LoseRequest | Self::FlipRequest(_) | Self::DoubleRequest | Self::CutRequest
         )
     }
 }
@@ -189,6 +234,7 @@ pub(crate) struct LinkFaults {
     waiting: Vec<ScriptedFault>,
     commands: u64,
     pub(crate) is_silent: bool,
+    pub(crate) loses_replies: bool,
     pub(crate) is_hung_up: bool,
 }
 
@@ -214,13 +260,34 @@ impl LinkFaults {
         };
         let striking = self.waiting.iter().enumerate();
         let (index, when) = striking
-            .filter(|(_, scripted)| !scripted.fault.is_of_a_reply())
+            .filter(|(_, scripted)| {
+                !scripted.fault.is_of_a_reply() && !scripted.fault.is_of_a_request()
+            })
             .filter_map(|(index, scripted)| Some((index, due(scripted)?)))
             .min_by_key(|(_, when)| *when)?;
         let fault = self.waiting.remove(index).fault;
         self.is_silent |= matches!(fault, Fault::Silence);
+        self.loses_replies |= matches!(fault, Fault::LoseReplies);
         self.is_hung_up |= matches!(fault, Fault::HangUp);
         Some((when, fault))
+    }
+
+    /// Returns what arrives of the request that is written at `at`: it ends with `end`.
+    pub(crate) fn damaged(&mut self, at: Nanos, request: &[u8], end: u8) -> Vec<u8> {
+        let mut bytes = request.to_vec();
+        let (start, next) = (self.start, self.commands + 1);
+        self.waiting.retain(|scripted| {
+            let due = match scripted.moment {
+                Moment::After(span) => start + span <= at,
+                Moment::Command(count) => count <= next,
+            };
+            let strikes = due && scripted.fault.is_of_a_request() && bytes.last() == Some(&end);
+            if strikes {
+                damage(&mut bytes, scripted.fault);
+            }
+            !strikes
+        });
+        bytes
     }
 
     /// Takes the faults of the reply to a command at `at`.
@@ -245,17 +312,45 @@ impl LinkFaults {
     }
 }
 
+/// Does to a request, whose last byte ends it, what the line may do.
+fn damage(bytes: &mut Vec<u8>, fault: Fault) {
+    let words = bytes.len() - 1;
+    match fault {
+        Fault::LoseRequest => bytes.clear(),
+        Fault::DoubleRequest => bytes.extend_from_within(..),
+        Fault::CutRequest => {
+            bytes.drain(words / 2..words);
+        }
+        Fault::FlipRequest(n) => {
+            let n = n as usize;
+            bytes[n % words] ^= 1 << (n / words % 7);
+        }
+        _ => {}
+    }
+}
+
+/// Makes the last digit of a reply another one.
+fn flip_digit(bytes: &mut [u8], n: u32) {
+    if let Some(digit) = bytes.iter_mut().rfind(|byte| byte.is_ascii_digit()) {
+        let other = (u32::from(*digit - b'0') + 1 + n % 9) % 10;
+        *digit = b'0' + other as u8;
+    }
+}
+
 /// What happens to one reply: one way of spoiling it, and a delay.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct ReplyFaults {
     spoiled: Option<Fault>,
     pub(crate) delay: Nanos,
+    /// When it comes again after its end, if it does.
+    pub(crate) again: Option<Nanos>,
 }
 
 impl ReplyFaults {
     fn add(&mut self, fault: Fault) {
         match fault {
             Fault::DelayReply(span) => self.delay = self.delay + span,
+            Fault::DoubleLate(span) => self.again = Some(span),
             _ => self.spoiled = Some(fault),
         }
     }
@@ -268,6 +363,7 @@ impl ReplyFaults {
             Some(Fault::GarbleReply) => bytes[middle] |= 0x80,
             Some(Fault::CutReply) => bytes.truncate(middle),
             Some(Fault::DoubleReply) => bytes.extend_from_within(..),
+            Some(Fault::FlipDigit(n)) => flip_digit(&mut bytes, n),
             _ => {}
         }
         bytes

@@ -5,8 +5,12 @@ use std::collections::VecDeque;
 use aefi_scan_engine::Nanos;
 
 use crate::faults::{Fault, LinkFaults};
+use crate::motion::Axis;
 use crate::pmx::Controller;
 use crate::wire::{Delivery, Line, take_readable};
+
+/// Ends a request.
+const END: u8 = b'\r';
 
 #[derive(Debug, Clone)]
 pub(crate) struct StageLink {
@@ -15,6 +19,8 @@ pub(crate) struct StageLink {
     pub(crate) collisions: u64,
     line: Line,
     outbox: VecDeque<Delivery>,
+    /// What comes a second time.
+    copies: VecDeque<Delivery>,
     replied_until: Nanos,
 }
 
@@ -26,11 +32,13 @@ impl StageLink {
             collisions: 0,
             line,
             outbox: VecDeque::new(),
+            copies: VecDeque::new(),
             replied_until: Nanos(i64::MIN),
         }
     }
 
     pub(crate) fn write(&mut self, now: Nanos, bytes: &[u8]) {
+        let bytes = &self.faults.damaged(now, bytes, END);
         let (start, end) = self.line.send(now, bytes.len());
         self.collide(start, end);
         for (index, byte) in bytes.iter().enumerate() {
@@ -64,14 +72,20 @@ impl StageLink {
         self.suffer(at);
         let faults = self.faults.of_reply(at);
         let reply = faults.apply(reply);
-        if reply.is_empty() || self.is_dead() {
+        if reply.is_empty() || self.is_dead() || self.faults.loses_replies {
             return;
         }
         let earliest = at + self.line.draw_turnaround() + faults.delay;
         let starts = earliest.max(self.replied_until);
+        let copy = faults.again.map(|later| (later, reply.clone()));
         let delivery = self.line.deliver(starts, 0, reply);
         self.replied_until = delivery.ends;
         self.outbox.push_back(delivery);
+        if let Some((later, reply)) = copy {
+            // It comes whatever else is on the line, and in the order of time.
+            let copy = self.line.deliver(self.replied_until + later, 0, reply);
+            self.copies.push_back(copy);
+        }
         if starts < request_end {
             self.collide(starts, request_end);
         }
@@ -93,9 +107,27 @@ impl StageLink {
             Fault::PowerCycle => self.power_cycle(at),
             Fault::WrongIdentity => self.controller.pretend_other_identity(),
             Fault::IgnoreStop => self.controller.ignore_next_stop(),
-            Fault::HangUp => self.outbox.clear(),
+            Fault::HangUp => {
+                self.outbox.clear();
+                self.copies.clear();
+            }
+            Fault::HandJog(steps) => self.jog(at, steps),
+            Fault::HandStop => drop(self.controller.execute(at, "STOP")),
+            Fault::HandAbort => drop(self.controller.execute(at, "ABORT")),
             _ => {}
         }
+    }
+
+    /// Sends the axis that rests so many steps further, as another client does.
+    fn jog(&mut self, at: Nanos, steps: i64) {
+        let axis = match self.controller.moving_axis(at) {
+            Axis::X => Axis::Y,
+            _ => Axis::X,
+        };
+        let letter = axis.letter();
+        let position = self.controller.execute(at, &format!("P{letter}"));
+        let target = position.parse::<i64>().unwrap_or(0) + steps;
+        self.controller.execute(at, &format!("{letter}{target}"));
     }
 
     pub(crate) fn power_cycle(&mut self, at: Nanos) {
@@ -105,10 +137,16 @@ impl StageLink {
     }
 
     pub(crate) fn next_arrival(&self) -> Option<Nanos> {
-        self.outbox.front().map(|reply| reply.readable)
+        let fronts = [self.outbox.front(), self.copies.front()];
+        fronts
+            .into_iter()
+            .flatten()
+            .map(|reply| reply.readable)
+            .min()
     }
 
     pub(crate) fn read(&mut self, now: Nanos, into: &mut Vec<u8>) {
         take_readable(&mut self.outbox, now, into);
+        take_readable(&mut self.copies, now, into);
     }
 }

@@ -3,6 +3,7 @@
 //! Pure: records of the link threads go in, ended frames and lines come out.
 
 mod line_clock;
+mod outliers;
 mod tally;
 
 use std::collections::VecDeque;
@@ -22,6 +23,7 @@ use crate::trigger::Trigger;
 use crate::units::{Axis, Nanos};
 
 use line_clock::{LineClock, LineTimes};
+use outliers::Outliers;
 use tally::Tally;
 
 /// What the correlator hands out.
@@ -112,6 +114,7 @@ pub struct Correlator {
     controls: Arc<Controls>,
     tracks: [AxisTrack; 2],
     live: [Option<LiveTrack>; 2],
+    outliers: [Outliers; 2],
     clock: LineClock,
     pending: VecDeque<Reading>,
     /// Placed readings in the order of time: the first one's frame is not decided.
@@ -145,6 +148,7 @@ impl Correlator {
             controls,
             tracks: Default::default(),
             live: [None; 2],
+            outliers: Default::default(),
             clock: LineClock::new(now),
             pending: VecDeque::with_capacity(PENDING),
             held: VecDeque::with_capacity(HELD),
@@ -174,17 +178,24 @@ impl Correlator {
 
     /// Takes a record of the stage.
     pub fn take_stage(&mut self, record: StageRecord, out: &mut dyn FnMut(Product)) {
+        if !matches!(record, StageRecord::Fix(_)) {
+            // What follows is later than the fixes that wait.
+            self.release_fixes(out);
+        }
         if record.finds_rest() {
             self.show_rest();
         }
         match record {
-            StageRecord::Fix(fix) => self.take_fix(fix, out),
+            StageRecord::Fix(fix) => self.judge_fix(fix, out),
             StageRecord::Motion {
                 axis,
                 at,
                 from,
                 speed,
-            } => self.tracks[axis.index()].take_motion(at, from, speed),
+            } => {
+                self.tracks[axis.index()].take_motion(at, from, speed);
+                self.outliers[axis.index()].begin();
+            }
             StageRecord::StopSent { at } => self.events.push_back(LineEvent::Stopping { at }),
             StageRecord::LineBegan { line, place, at } => {
                 self.clock.begin(self.plan.lines[line], place, at);
@@ -223,6 +234,24 @@ impl Correlator {
                 }
             }
             StageRecord::Over { rest: None } => {}
+        }
+    }
+
+    /// A fix that nothing was said against waits for those that judge it.
+    fn judge_fix(&mut self, fix: Fix, out: &mut dyn FnMut(Product)) {
+        if fix.flags != 0 {
+            return self.take_fix(fix, out);
+        }
+        if let Some(judged) = self.outliers[fix.axis.index()].take(fix) {
+            self.take_fix(judged, out);
+        }
+    }
+
+    fn release_fixes(&mut self, out: &mut dyn FnMut(Product)) {
+        for axis in Axis::BOTH {
+            while let Some(fix) = self.outliers[axis.index()].release() {
+                self.take_fix(fix, out);
+            }
         }
     }
 
@@ -289,6 +318,7 @@ impl Correlator {
 
     /// Ends the flight: readings that no fix encloses leave without a place.
     pub fn finish(&mut self, out: &mut dyn FnMut(Product)) {
+        self.release_fixes(out);
         self.correlate(out);
         while let Some(reading) = self.pending.pop_front() {
             let place = Axis::BOTH.map(|axis| self.known(axis, &reading));
@@ -432,6 +462,9 @@ impl Correlator {
         let Some(flying) = self.flying else {
             return;
         };
+        if self.plan.trigger.gives_pulses() {
+            return; // They may be told of later: the line's end decides.
+        }
         let line = self.plan.lines[flying.line];
         let cruised = self.without_ramp(&line, position);
         let is_passed = |at: &usize| line.is_past(cruised, line.edge(at + 1));
@@ -533,8 +566,8 @@ impl Correlator {
     /// Only readings at constant speed count, and only in frames that are open.
     fn frame_of(&self, reading: &Reading, place: &[Estimate; 2]) -> Option<(usize, usize)> {
         let flying = self.flying.as_ref()?;
-        if reading.earliest < flying.began || flying.stopping.is_some_and(|at| reading.latest > at)
-        {
+        let stopping = flying.stopping.or_else(|| self.next_stop());
+        if reading.earliest < flying.began || stopping.is_some_and(|at| reading.latest > at) {
             return None;
         }
         let line = &self.plan.lines[flying.line];
@@ -546,6 +579,14 @@ impl Correlator {
         let at = line.place(place[self.plan.fast.index()].position)?;
         let open = self.ledger.state(line.first_frame + at).is_none();
         open.then_some((line.first_frame, at))
+    }
+
+    /// Returns when the next stop was sent, if one is known that no reading was behind.
+    fn next_stop(&self) -> Option<Nanos> {
+        self.events.iter().find_map(|event| match event {
+            LineEvent::Stopping { at } => Some(*at),
+            _ => None,
+        })
     }
 
     fn end_line(&mut self, times: &LineTimes, out: &mut dyn FnMut(Product)) {

@@ -13,6 +13,10 @@
 //!
 //! with e and l the earliest and latest instant of a latch. No acceleration enters,
 //! so the interval also holds through a start speed, a ramp, an abort or a limit.
+//! One false fix among many may look true: one that is a step off. So, where there are
+//! enough, the second narrowest of the last two lines' bounds is taken, and the first
+//! line is widened by a step while the axis moves.
+//!
 //! The last two lines hold for every fix, not for the neighbours only: at cruise,
 //! where the axis uses up its speed, the fix whose counter was about to turn bounds
 //! all the others, and the interval gets narrower than a step.
@@ -39,6 +43,10 @@ const WIDTH_RATE: f64 = 0.02;
 const PATIENCE: usize = 3;
 /// Fixes on either side that bound a position, at most.
 const WITNESSES: usize = 8;
+/// Of so many the narrowest bound is left out.
+const ENOUGH: usize = 6;
+/// How far a fix that looks true may be off, while the axis moves, in steps.
+const UNSEEN: f64 = 1.0;
 /// Fixes kept: more than pass during the longest reading at the fastest link.
 const CAPACITY: usize = 8192;
 
@@ -56,6 +64,41 @@ struct Point {
 impl Point {
     fn middle(&self) -> f64 {
         (self.earliest.0 + (self.latest.0 - self.earliest.0) / 2) as f64
+    }
+}
+
+/// The two narrowest of some upper bounds.
+#[derive(Debug, Clone, Copy)]
+struct Narrowest {
+    first: f64,
+    second: f64,
+    count: usize,
+}
+
+impl Default for Narrowest {
+    fn default() -> Self {
+        Self {
+            first: f64::INFINITY,
+            second: f64::INFINITY,
+            count: 0,
+        }
+    }
+}
+
+impl Narrowest {
+    fn take(&mut self, bound: f64) {
+        self.count += 1;
+        self.second = self.second.min(bound.max(self.first));
+        self.first = self.first.min(bound);
+    }
+
+    /// A resting axis is bounded by all: there, a difference is motion.
+    fn bound(&self, moves: bool) -> f64 {
+        if moves && self.count >= ENOUGH {
+            self.second
+        } else {
+            self.first
+        }
     }
 }
 
@@ -191,7 +234,8 @@ impl AxisTrack {
             low = low.min(point.counts);
             high = high.max(point.counts);
         }
-        let passed = (low - QUANTISATION, high + QUANTISATION);
+        let unseen = if speed > 0.0 { UNSEEN } else { 0.0 };
+        let passed = (low - QUANTISATION - unseen, high + QUANTISATION + unseen);
         let (mut low, mut high) = self.bounded(i, j, speed, (earliest, latest), passed);
         if low > high {
             // A false fix that was believed contradicts the others, and which one it
@@ -214,11 +258,12 @@ impl AxisTrack {
         j: usize,
         speed: f64,
         (earliest, latest): (Nanos, Nanos),
-        (mut low, mut high): (f64, f64),
+        (low, high): (f64, f64),
     ) -> (f64, f64) {
+        let (mut lows, mut highs) = (Narrowest::default(), Narrowest::default());
         let mut narrow = |counts: f64, reach: f64| {
-            low = low.max(counts - QUANTISATION - reach);
-            high = high.min(counts + QUANTISATION + reach);
+            lows.take(-(counts - QUANTISATION - reach));
+            highs.take(counts + QUANTISATION + reach);
         };
         let mut fastest = speed;
         for point in self
@@ -235,7 +280,8 @@ impl AxisTrack {
             fastest = fastest.max(point.speed);
             narrow(point.counts, fastest * (point.latest - earliest).0 as f64);
         }
-        (low, high)
+        let moves = speed > 0.0;
+        (low.max(-lows.bound(moves)), high.min(highs.bound(moves)))
     }
 
     /// Linear between the middles of the fixes around `time` whose latch is known as
@@ -321,9 +367,31 @@ mod tests {
     }
 
     #[test]
+    fn a_false_fix_alone_widens_the_interval_and_never_moves_it() {
+        for wrong in [-1, 1, 5000] {
+            let mut track = AxisTrack::default();
+            track.take_motion(Nanos::ZERO, Steps(0), 1000.0);
+            for n in 1..20 {
+                let middle = n * 1_000_000;
+                let counts = n + if n == 10 { wrong } else { 0 };
+                track.take_fix(&fix(middle - 100_000, middle + 100_000, counts));
+            }
+            for us in (5_000..15_000).step_by(50) {
+                let time = Nanos::from_micros(us);
+                let Located::At(found) = track.locate(time, time) else {
+                    panic!("two neighbours are there");
+                };
+                let truth = us as f64 / 1000.0;
+                assert!(found.low <= truth && truth <= found.high, "{found:?}");
+            }
+        }
+    }
+
+    #[test]
     fn fixes_that_contradict_each_other_widen_the_interval() {
         let mut track = cruising();
         track.take_fix(&fix(10_000_000, 10_100_000, 5000));
+        track.take_fix(&fix(11_000_000, 11_100_000, 5000));
         let time = Nanos::from_micros(9_500);
         let Located::At(found) = track.locate(time, time) else {
             panic!("two neighbours are there");

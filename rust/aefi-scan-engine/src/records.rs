@@ -42,6 +42,8 @@ impl Fix {
     /// Latched by a foreign edge, at some time between the arming and the reply that
     /// told of it: kept, and not used.
     pub const LATCHED: u8 = 4;
+    /// Those around it contradict it: kept, and not used.
+    pub const OUTLIER: u8 = 8;
 }
 
 /// One detector reply.

@@ -97,6 +97,21 @@ impl Dialogue {
         is_final
     }
 
+    /// Returns the cause that a refusal of what was asked is.
+    pub(super) fn refusal(&self, error: ProtocolError) -> Cause {
+        match (self.asked, &error) {
+            (Command::MoveTo(axis, _), ProtocolError::Refused { reply, .. })
+                if reply == "?PULSING" =>
+            {
+                Cause::Motion {
+                    axis: axis.letter(),
+                    fault: "motion that nobody here ordered",
+                }
+            }
+            _ => misunderstood(error),
+        }
+    }
+
     // -- the axes ---------------------------------------------------------------
 
     /// Returns where an axis was seen last.

@@ -10,7 +10,7 @@ use crate::protocol::pmx::{self, AxisStatus, Command};
 use crate::protocol::{ProtocolError, Request};
 use crate::units::{Axis, Nanos, Steps};
 
-use super::controller::{PATIENCE, RESENDS, REST_BELIEVED, StageConfig, link_lost, misunderstood};
+use super::controller::{PATIENCE, RESENDS, REST_BELIEVED, StageConfig, link_lost};
 use super::dialogue::Dialogue;
 use super::halt::Halt;
 use super::intent::Verdict;
@@ -484,7 +484,7 @@ impl Positioner {
             {
                 self.travel(axis);
             }
-            _ => self.halt_for(misunderstood(error.clone())),
+            _ => self.halt_for(self.dialogue.refusal(error.clone())),
         }
         true
     }

@@ -41,17 +41,23 @@ impl Script {
 pub(super) const PATIENCE: u32 = 3;
 /// The same while the excitation is switched off: a second is well spent on it.
 const LAST_PATIENCE: u32 = 8;
+/// Rounds of writes after which the excitation counts as off.
+const ROUNDS: u32 = 2;
 
 /// Writes that are sent whatever the link does: they take the excitation away.
 ///
 /// A device that answers is waited for, as with all writes. One that does not may hear
-/// all the same: so each request is sent in its turn, without waiting for a sign.
+/// all the same: so each request is sent in its turn, without waiting for a sign. No
+/// register can be read back, and a request that was damaged on its way is acknowledged
+/// as well: so all is written twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct SwitchOff {
     script: Script,
     failures: u32,
     /// Whether a request of this round had no answer.
     is_unheard: bool,
+    /// Rounds of which every request had one.
+    heard: u32,
 }
 
 impl SwitchOff {
@@ -70,10 +76,13 @@ impl SwitchOff {
         allowance: Nanos,
     ) -> Option<Request> {
         let next = self.script.request(writes, allowance);
-        if next.is_some() || !self.is_unheard || self.failures >= LAST_PATIENCE {
+        if next.is_some() {
             return next;
         }
-        // Another round: the device may answer again.
+        self.heard += u32::from(!self.is_unheard);
+        if self.is_heard() || self.failures >= LAST_PATIENCE {
+            return None;
+        }
         (self.script, self.is_unheard) = (Script::default(), false);
         self.script.request(writes, allowance)
     }
@@ -83,9 +92,9 @@ impl SwitchOff {
         self.failures >= PATIENCE
     }
 
-    /// Returns whether every request of the last round was acknowledged.
+    /// Returns whether every request was acknowledged in as many rounds as it takes.
     pub(super) fn is_heard(&self) -> bool {
-        !self.is_unheard
+        self.heard >= ROUNDS
     }
 
     pub(super) fn failures(&self) -> u32 {

@@ -47,6 +47,10 @@ impl Sampling {
     }
 
     /// Returns what takes the excitation away by `writes`, whatever the link does.
+    ///
+    /// # Panics
+    ///
+    /// Never: one is a possible averaging.
     #[must_use]
     pub fn switching_off(config: DetectorConfig, writes: Vec<RegisterWrite>) -> Self {
         let one = Averaging::new(1).expect("one is in range");

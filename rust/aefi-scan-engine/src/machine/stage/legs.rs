@@ -204,6 +204,15 @@ impl StageMachine {
             self.dialogue.arrived(axis);
         }
         if !matches!(self.phase, Phase::Flying(_)) {
+            let axis = self.plan.slow();
+            let from = self.positions()[axis.index()];
+            let rest = StageRecord::Motion {
+                axis,
+                at: now,
+                from,
+                speed: 0.0,
+            };
+            self.report(rest, records);
             self.pulses.approach(self.line, self.place);
             self.enter(Phase::Flying(Leg::Speed));
             return;

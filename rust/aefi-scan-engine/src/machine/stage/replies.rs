@@ -9,7 +9,7 @@ use crate::records::{Fix, StageRecord};
 use crate::units::{Axis, Nanos, Steps};
 
 use super::{Leg, Phase, StageMachine};
-use crate::machine::controller::{RESENDS, misunderstood};
+use crate::machine::controller::RESENDS;
 use crate::machine::halt::Halt;
 use crate::machine::intent::Verdict;
 use crate::machine::preparation::{AxisSetup, expected};
@@ -197,7 +197,7 @@ impl StageMachine {
         if was_heard_before {
             self.next_leg();
         } else {
-            self.begin_halt(Halt::fault(misunderstood(error.clone())));
+            self.begin_halt(Halt::fault(self.dialogue.refusal(error.clone())));
         }
         true
     }
