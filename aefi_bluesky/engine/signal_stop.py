@@ -13,6 +13,22 @@ from aefi_bluesky.engine import _native
 
 logger = logging.getLogger(__name__)
 
+_listening: set[int] = set()
+"""Descriptors that this process reads signals from."""
+
+
+def _leave_to_the_parent() -> None:
+    """In a child that was forked: its signals are not the parent's."""
+    with contextlib.suppress(ValueError, OSError):
+        found = signal.set_wakeup_fd(-1)
+        if found not in _listening:
+            signal.set_wakeup_fd(found)
+    _listening.clear()
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_leave_to_the_parent)
+
 
 class SignalStop:
     """Pauses flights on signals, at once.
@@ -63,6 +79,7 @@ class SignalStop:
         before = -1
         follower = None
         try:
+            _listening.add(line.descriptor)
             before = signal.set_wakeup_fd(line.descriptor)
             follower = threading.Thread(
                 target=self._follow,
@@ -74,6 +91,7 @@ class SignalStop:
             yield
         finally:
             _give_back(line.descriptor, before)
+            _listening.discard(line.descriptor)
             line.close()
             if follower is not None:
                 follower.join()

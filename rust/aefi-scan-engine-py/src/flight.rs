@@ -181,7 +181,8 @@ impl FlightEnd {
 
 #[pyclass(frozen)]
 pub struct Flight {
-    inner: Mutex<shell::Flight>,
+    /// Nothing only while it is dropped.
+    inner: Mutex<Option<shell::Flight>>,
     #[pyo3(get)]
     spool: Option<PathBuf>,
 }
@@ -189,7 +190,7 @@ pub struct Flight {
 impl Flight {
     fn new(flight: shell::Flight, setup: FlightSetup) -> Self {
         Self {
-            inner: Mutex::new(flight),
+            inner: Mutex::new(Some(flight)),
             spool: setup.spool.map(|spool| spool.path),
         }
     }
@@ -203,8 +204,24 @@ impl Flight {
                 .inner
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
-            work(&mut flight)
+            work(
+                flight
+                    .as_mut()
+                    .expect("a flight is there until it is dropped"),
+            )
         })
+    }
+}
+
+/// The end of a flight waits for the stage to rest, and others may run meanwhile.
+impl Drop for Flight {
+    fn drop(&mut self) {
+        let flight = self.inner.get_mut();
+        let mut flight = flight
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .take();
+        // Without an interpreter there is nobody to be kept waiting.
+        let _ = Python::try_attach(|py| py.detach(|| drop(flight.take())));
     }
 }
 

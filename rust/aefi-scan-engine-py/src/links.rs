@@ -10,11 +10,15 @@ use engine::machine::poll::Polling;
 use engine::shell;
 use engine::transport::serial::{SerialSettings, SerialTransport};
 use engine::{EngineError, Link, Nanos};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::bench_sim::SimulatedBench;
 use crate::errors;
 use crate::flight::link_times;
+
+/// Nobody measures a link for longer.
+const LONGEST_POLL_S: f64 = 3600.0;
 
 /// Eight data bits, a start and a stop bit.
 fn byte_time(baud: u32, paced: bool) -> Nanos {
@@ -83,10 +87,11 @@ impl StageLink {
 
     /// Asks for the position of x, back to back, for a while.
     fn poll(&self, py: Python<'_>, duration_s: f64) -> PyResult<BTreeMap<String, i64>> {
+        let polling = self.polling(duration_s)?;
         let asked = py.detach(|| {
             let port = self.open()?;
             Ok(shell::threads::run_to_end(
-                self.polling(duration_s),
+                polling,
                 self.byte_time(),
                 port,
                 MonotonicClock,
@@ -104,15 +109,18 @@ impl StageLink {
         bench: &SimulatedBench,
         duration_s: f64,
     ) -> PyResult<BTreeMap<String, i64>> {
+        let polling = self.polling(duration_s)?;
         let (mut inner, now) = bench
             .lend()
             .ok_or_else(|| errors::named(py, "PortBusyError", "the bench is in flight"))?;
-        let polling = self.polling(duration_s);
         let byte_time = self.byte_time();
         let link = Link::Stage;
-        let (talk, after) =
-            shell::virtual_time::converse_to_end(polling, link, byte_time, &mut inner, now);
-        bench.taker()(inner, after);
+        let talk = py.detach(|| {
+            let (talk, after) =
+                shell::virtual_time::converse_to_end(polling, link, byte_time, &mut inner, now);
+            bench.taker()(inner, after);
+            talk
+        });
         let (polling, health) = talk.into_parts();
         Ok(polled(&polling, &health))
     }
@@ -124,9 +132,12 @@ impl StageLink {
             .ok_or_else(|| errors::named(py, "PortBusyError", "the bench is in flight"))?;
         let errand = Errand::clear_errors(self.config());
         let byte_time = self.byte_time();
-        let (errand, after) =
-            shell::virtual_time::run_to_end(errand, Link::Stage, byte_time, &mut inner, now);
-        bench.taker()(inner, after);
+        let errand = py.detach(|| {
+            let (errand, after) =
+                shell::virtual_time::run_to_end(errand, Link::Stage, byte_time, &mut inner, now);
+            bench.taker()(inner, after);
+            errand
+        });
         errand
             .into_outcome()
             .map_err(|cause| errors::to_python(py, &EngineError::from(cause)))
@@ -144,9 +155,14 @@ fn polled(polling: &Polling, health: &LinkHealth) -> BTreeMap<String, i64> {
 }
 
 impl StageLink {
-    fn polling(&self, duration_s: f64) -> Polling {
+    fn polling(&self, duration_s: f64) -> PyResult<Polling> {
+        if !(0.0..=LONGEST_POLL_S).contains(&duration_s) {
+            return Err(PyValueError::new_err(format!(
+                "duration_s must be 0 to {LONGEST_POLL_S} s, was {duration_s} s"
+            )));
+        }
         let span = Nanos::from_secs_f64(duration_s);
-        Polling::new(self.config(), engine::Axis::X, span)
+        Ok(Polling::new(self.config(), engine::Axis::X, span))
     }
 
     pub fn byte_time(&self) -> Nanos {

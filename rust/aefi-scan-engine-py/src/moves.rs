@@ -11,6 +11,7 @@ use engine::shell::{threads, virtual_time};
 use engine::transport::Transport;
 use engine::transport::serial::SerialTransport;
 use engine::{Demand, EngineError, Link, OpenError, Steps};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::bench_sim::SimulatedBench;
@@ -20,6 +21,17 @@ use crate::plan::axis;
 
 /// A look at the axes takes tens of milliseconds; a silent stage is given up before.
 const LOOK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Returns how long to wait; for ever if that is infinite.
+fn patience(timeout_s: f64) -> PyResult<Duration> {
+    if timeout_s == f64::INFINITY {
+        return Ok(Duration::MAX);
+    }
+    Duration::try_from_secs_f64(timeout_s).map_err(|_| {
+        let words = format!("timeout_s must be 0 s or more, was {timeout_s} s");
+        PyValueError::new_err(words)
+    })
+}
 
 /// The port is opened at need and kept until it is released.
 struct PortAccess {
@@ -140,7 +152,7 @@ impl StageMoves {
         axis_name: &str,
         timeout_s: f64,
     ) -> PyResult<Option<(&'static str, Option<PyErr>)>> {
-        let (axis, patience) = (axis(axis_name)?, Duration::from_secs_f64(timeout_s));
+        let (axis, patience) = (axis(axis_name)?, patience(timeout_s)?);
         let end = py.detach(|| self.inner.wait(axis, patience));
         Ok(end.map(|end| match end {
             MoveEnd::Arrived => ("arrived", None),
@@ -171,9 +183,9 @@ impl StageMoves {
     }
 
     /// Waits until no move is ordered or under way.
-    fn wait_for_rest(&self, py: Python<'_>, timeout_s: f64) -> bool {
-        let patience = Duration::from_secs_f64(timeout_s);
-        py.detach(|| self.inner.wait_for_rest(patience))
+    fn wait_for_rest(&self, py: Python<'_>, timeout_s: f64) -> PyResult<bool> {
+        let patience = patience(timeout_s)?;
+        Ok(py.detach(|| self.inner.wait_for_rest(patience)))
     }
 
     /// Lets the stage go; false if it moves.

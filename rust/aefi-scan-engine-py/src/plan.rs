@@ -24,6 +24,9 @@ pub fn axis(name: &str) -> PyResult<Axis> {
     }
 }
 
+/// More frames than that are no line of any bench.
+const MOST_FRAMES: usize = 1_000_000;
+
 /// Its number is a period in ns, steps for each encoder count, or an output; a number
 /// that is none of these is refused with the plan.
 fn source(name: &str, number: f64) -> PyResult<Trigger> {
@@ -54,14 +57,25 @@ pub fn registers(writes: Vec<(u16, u16)>) -> Vec<RegisterWrite> {
 
 /// Stations: slow, start, end, frames and whether the excitation is off, of each line;
 /// windows: both edges.
-fn lines(stations: &PyReadonlyArray2<'_, i64>, windows: &PyReadonlyArray2<'_, f64>) -> Vec<Line> {
+fn lines(
+    stations: &PyReadonlyArray2<'_, i64>,
+    windows: &PyReadonlyArray2<'_, f64>,
+) -> PyResult<Vec<Line>> {
     let (stations, windows) = (stations.as_array(), windows.as_array());
+    if stations.nrows() != windows.nrows() {
+        return Err(PyValueError::new_err(format!(
+            "each line needs its stations and its window, there were {} rows of stations \
+             and {} of windows",
+            stations.nrows(),
+            windows.nrows()
+        )));
+    }
     let mut first_frame = 0;
-    stations
-        .rows()
-        .into_iter()
-        .zip(windows.rows())
-        .map(|(station, window)| {
+    let both = stations.rows().into_iter().zip(windows.rows());
+    both.enumerate()
+        .map(|(number, (station, window))| {
+            let frames = usize::try_from(station[3]).ok();
+            let frames = frames.filter(|frames| (1..=MOST_FRAMES).contains(frames));
             let line = Line {
                 slow: Steps(station[0]),
                 start: Steps(station[1]),
@@ -69,11 +83,16 @@ fn lines(stations: &PyReadonlyArray2<'_, i64>, windows: &PyReadonlyArray2<'_, f6
                 window_stop: window[1],
                 end: Steps(station[2]),
                 first_frame,
-                frames: station[3] as usize,
+                frames: frames.ok_or_else(|| {
+                    PyValueError::new_err(format!(
+                        "line {number}: frames must be 1 to {MOST_FRAMES}, was {}",
+                        station[3]
+                    ))
+                })?,
                 muted: station[4] != 0,
             };
             first_frame += line.frames;
-            line
+            Ok(line)
         })
         .collect()
 }
@@ -121,7 +140,7 @@ impl FlightPlan {
             positioning_speed,
             start_speed,
             ramp_ms,
-            lines: lines(&stations, &windows),
+            lines: lines(&stations, &windows)?,
             averaging,
             min_readings,
             extra_passes,

@@ -34,6 +34,45 @@ fn a_reading_is_placed_where_the_stage_was_before_its_lag() {
 }
 
 #[test]
+fn the_same_frames_are_ok_whatever_the_lag_is() {
+    for lag_ms in [0, 20, 100, 500, 2000, 10_000] {
+        for extra_passes in [0, 1] {
+            let lag = Nanos::from_millis(lag_ms);
+            let plan = FlightPlan {
+                lag,
+                extra_passes,
+                ..plan(3, 12)
+            };
+            let mut flight = virtual_flight(plan, bench(5), &FaultScript::default());
+            let (log, end) = fly(&mut flight, |_, _| {});
+            assert_eq!(end.outcome.state, FlightState::Completed, "{lag_ms} ms");
+            assert_eq!(end.totals, [36, 0, 0, 0, 0, 0, 0], "{lag_ms} ms");
+            let places = true_places_before(&log, flight.bench(), lag);
+            let in_frames = |n: &usize| log.readings[*n].frame.is_some();
+            let outside = outside_of(&log, places).into_iter();
+            assert_eq!(outside.filter(|(n, _, _)| in_frames(n)).count(), 0);
+        }
+    }
+}
+
+#[test]
+fn a_stop_does_not_wait_for_what_lags() {
+    let plan = FlightPlan {
+        lag: Nanos::from_millis(5_000),
+        ..plan(3, 12)
+    };
+    let mut flight = virtual_flight(plan, bench(5), &FaultScript::default());
+    let (_, end) = fly(&mut flight, |event, flight| {
+        if event == 2000 {
+            flight.controls().demand(Demand::Stop);
+        }
+    });
+    assert_eq!(end.outcome.state, FlightState::Stopped);
+    assert!(end.ended < Nanos::from_millis(4_000), "{:?}", end.ended);
+    assert!(end.excitation_off);
+}
+
+#[test]
 fn a_lag_that_nobody_believes_is_refused() {
     for lag in [Nanos(-1), Nanos::from_millis(10_001)] {
         let refused = FlightPlan { lag, ..plan(1, 4) }.checked();

@@ -61,9 +61,8 @@ pub(super) fn leading_axis(text: &str) -> Option<(Axis, &str)> {
 
 /// Leading zeros and `+` are taken, blanks are not (open in the reference, §14.9).
 pub(super) fn integer(text: &str) -> Option<i64> {
-    text.parse::<i64>()
-        .ok()
-        .filter(|n| n.unsigned_abs() <= 1 << 31)
+    let number = text.parse::<i64>().ok()?;
+    i32::try_from(number).is_ok().then_some(number)
 }
 
 /// Returns the targets in `X1000Y-20`, each axis at most once.

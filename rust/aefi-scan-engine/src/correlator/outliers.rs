@@ -22,12 +22,17 @@ const THRESHOLD: f64 = 1.0;
 /// The same in medians of the neighbours' own distances, where the latch scatters more.
 const SPREADS: f64 = 4.0;
 
+/// More false ones in a row are none: what they are judged by is.
+const PATIENCE: usize = 3;
+
 /// The fixes of one axis on their way to be used.
 #[derive(Debug)]
 pub(super) struct Outliers {
     /// Judged ones, and behind them those that wait.
     window: VecDeque<Fix>,
     waiting: usize,
+    /// Fixes rejected in a row.
+    rejected: usize,
 }
 
 impl Default for Outliers {
@@ -35,6 +40,7 @@ impl Default for Outliers {
         Self {
             window: VecDeque::with_capacity(NEIGHBOURS + 2),
             waiting: 0,
+            rejected: 0,
         }
     }
 }
@@ -63,7 +69,8 @@ impl Outliers {
         let is_false = self.is_false(at);
         self.waiting -= 1;
         let fix = self.window[at];
-        if is_false {
+        if is_false && self.rejected < PATIENCE {
+            self.rejected += 1;
             // It is no neighbour of those behind it.
             self.window.remove(at);
             return Fix {
@@ -71,6 +78,7 @@ impl Outliers {
                 ..fix
             };
         }
+        self.rejected = 0;
         if at == BEFORE {
             self.window.pop_front();
         }
@@ -100,14 +108,24 @@ impl Outliers {
         for (rest, (since, counts)) in rests.iter_mut().zip(points) {
             *rest = counts - slope * since;
         }
-        // Its own distance from the line is that at its instant.
-        let off = median(rests);
+        // Where those behind are off as far, to the same side, the way has changed.
+        let behind = &mut [0.0; BEHIND][..count.saturating_sub(at).min(BEHIND)];
+        behind.copy_from_slice(&rests[at..at + behind.len()]);
+        // The median is that at this fix's instant, where its own counter is zero.
+        let line = median(rests);
+        let followed = if behind.is_empty() {
+            0.0
+        } else {
+            median(behind) - line
+        };
         for rest in rests.iter_mut() {
-            *rest = (*rest - off).abs();
+            *rest = (*rest - line).abs();
         }
         let agreeing = rests.iter().filter(|rest| **rest <= THRESHOLD).count();
         let threshold = THRESHOLD.max(SPREADS * median(rests)) + self.vagueness(at) * slope.abs();
-        4 * agreeing >= 3 * count && off.abs() > threshold
+        let is_off = line.abs() > threshold;
+        let is_followed = followed * -line > 0.0 && followed.abs() >= line.abs();
+        3 * agreeing >= 2 * count && is_off && !is_followed
     }
 
     /// Returns how much worse the instant of a latch is known than those around, in ns.

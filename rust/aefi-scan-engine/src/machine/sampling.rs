@@ -11,6 +11,9 @@ use crate::units::Nanos;
 use super::detector::{DEVICE, DetectorConfig, confirms_resync};
 use super::register_script::{PATIENCE, Script, SwitchOff};
 
+/// Room for so many readings is made before the first one comes.
+const RESERVED: usize = 65_536;
+
 /// What is asked of the microcontroller at once.
 #[derive(Debug)]
 pub struct Sampling {
@@ -41,7 +44,7 @@ impl Sampling {
             off: None,
             averaging,
             wanted,
-            readings: Vec::with_capacity(wanted),
+            readings: Vec::with_capacity(wanted.min(RESERVED)),
             outcome: None,
         }
     }

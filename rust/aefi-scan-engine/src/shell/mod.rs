@@ -208,6 +208,8 @@ pub struct Flight {
     sleepers: Vec<Thread>,
     runner: Option<JoinHandle<FlightEnd>>,
     end: Option<FlightEnd>,
+    /// The process whose threads fly: a child that was forked has none of them.
+    owner: u32,
 }
 
 impl Flight {
@@ -304,6 +306,10 @@ impl Flight {
 
 impl Drop for Flight {
     fn drop(&mut self) {
+        if std::process::id() != self.owner {
+            std::mem::forget(self.runner.take());
+            return;
+        }
         self.demand(Demand::Stop);
         self.join();
     }

@@ -84,6 +84,8 @@ mod unix {
         pub(super) writer: UnixStream,
         heard: Mutex<Receiver<u8>>,
         reader: Mutex<Option<JoinHandle<()>>>,
+        /// A child that was forked shares the socket, and must not close it.
+        owner: u32,
     }
 
     impl SignalLine {
@@ -100,6 +102,7 @@ mod unix {
                 writer,
                 heard: Mutex::new(heard),
                 reader: Mutex::new(Some(reader)),
+                owner: std::process::id(),
             })
         }
 
@@ -118,6 +121,9 @@ mod unix {
 
         /// Ends the thread; signals written before have been acted on.
         pub fn close(&self) {
+            if std::process::id() != self.owner {
+                return;
+            }
             // It fails only if it was done before.
             let _ = self.writer.shutdown(Shutdown::Both);
             let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);

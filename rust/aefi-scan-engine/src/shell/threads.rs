@@ -121,6 +121,7 @@ where
         sleepers: Vec::new(),
         runner: Some(runner),
         end: None,
+        owner: std::process::id(),
     })
 }
 

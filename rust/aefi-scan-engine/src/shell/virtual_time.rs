@@ -320,5 +320,6 @@ where
         sleepers: vec![runner.thread().clone()],
         runner: Some(runner),
         end: None,
+        owner: std::process::id(),
     })
 }

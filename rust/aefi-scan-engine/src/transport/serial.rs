@@ -19,11 +19,13 @@ pub struct SerialSettings {
     pub baud: u32,
 }
 
-/// An open port, held exclusively until it is dropped.
+/// An open port, held exclusively until it is dropped by the process that opened it.
 #[derive(Debug)]
 pub struct SerialTransport {
     name: String,
-    port: NativePort,
+    /// Nothing only while it is dropped.
+    port: Option<NativePort>,
+    owner: u32,
 }
 
 #[cfg(unix)]
@@ -50,20 +52,50 @@ impl SerialTransport {
             .map_err(|cause| OpenError::from_serial(&settings.port, &cause))?;
         Ok(Self {
             name: settings.port.clone(),
-            port,
+            port: Some(port),
+            owner: std::process::id(),
         })
+    }
+
+    fn port(&mut self) -> io::Result<&mut NativePort> {
+        self.port.as_mut().ok_or(io::ErrorKind::NotConnected.into())
     }
 }
 
+/// A child that was forked has the descriptor too: the parent takes its locks back by
+/// itself, and the child takes nothing from the parent.
+impl Drop for SerialTransport {
+    fn drop(&mut self) {
+        let port = self.port.take();
+        if std::process::id() != self.owner {
+            std::mem::forget(port);
+        } else if let Some(mut port) = port {
+            let_go(&mut port);
+        }
+    }
+}
+
+#[cfg(unix)]
+fn let_go(port: &mut NativePort) {
+    use std::os::fd::AsRawFd;
+    // What fails here is not held any more: the port may be gone.
+    let _ = port.set_exclusive(false);
+    let _ = nix::fcntl::flock(port.as_raw_fd(), nix::fcntl::FlockArg::Unlock);
+}
+
+#[cfg(windows)]
+fn let_go(_port: &mut NativePort) {}
+
 impl Transport for SerialTransport {
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.port.write_all(bytes)
+        self.port()?.write_all(bytes)
     }
 
     fn read(&mut self, into: &mut [u8], patience: Nanos) -> io::Result<usize> {
         let patience = Duration::from_nanos(patience.0.max(0) as u64);
-        self.port.set_timeout(patience)?;
-        match self.port.read(into) {
+        let port = self.port()?;
+        port.set_timeout(patience)?;
+        match port.read(into) {
             Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(count) => Ok(count),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(0),
