@@ -21,7 +21,7 @@
 //! |---|---|
 //! | 0 header, first and once | anchor: i64 monotonic, i64 UTC since 1970; i64 flight began; note: UTF-8 to the end |
 //! | 1 fix | u8 axis (0 x), i64 sent, received, earliest, latest, counts; u8 flags |
-//! | 2 reading | i64 sent, received, earliest, latest; 8 × i32 codes; i64 due; i64 aim, -1 at none; place; i64 frame, -1 in none; u8 flags |
+//! | 2 reading | i64 sent, received, earliest, latest; 8 × i32 codes; i64 due; i64 aim (-1 for none); place; i64 frame (-1 for none); u8 flags |
 //! | 3 frame ended | u64 frame, line; u32 pass; u8 state; u32 count; i64 at, late; place; 6 × f64 mean, 6 × f64 deviation |
 //! | 4 line ended | u64 line; u32 pass; i64 turnaround from, began, entered, left, ended; u32 ok, not ok, readings, fixes, exchanges; i64 link; 3 × i64 period |
 //! | 5 flight ended, last | u8 state; 7 × u64 frames by state; i64 ended; u8 excitation off; cause: UTF-8 to the end |

@@ -247,3 +247,27 @@ fn a_stage_that_reports_idle_too_early_is_not_taken_to_rest() {
         }
     }
 }
+
+#[test]
+fn a_pause_shows_that_it_is_being_obeyed_and_a_stop_does_not() {
+    for (demand, is_shown) in [(Demand::Pause, true), (Demand::Stop, false)] {
+        let flight = virtual_flight(map(), bench(5), &FaultScript::default());
+        let mut shown = Vec::new();
+        let what = format!("{demand:?}");
+        Flown::new(what, map(), flight, |event, flight| {
+            if event == 3_000 {
+                flight.controls().demand(demand);
+            }
+            shown.push(flight.controls().state());
+            if flight.is_waiting_for_demand() {
+                flight.controls().resume();
+            }
+        });
+        assert_eq!(
+            shown.contains(&FlightState::Pausing),
+            is_shown,
+            "{demand:?}"
+        );
+        assert_eq!(shown.contains(&FlightState::Paused), is_shown, "{demand:?}");
+    }
+}

@@ -492,3 +492,62 @@ fn a_flight_spools_what_it_hands_out() {
     assert!(given.recv().is_ok());
     assert_eq!(std::fs::read(&path).expect("the spool"), bytes);
 }
+
+// -- the format as it is written down --------------------------------------------------
+
+/// Returns the bytes of a payload by a row of the format's table; text at its end is none.
+fn documented(row: &str) -> usize {
+    let mut size = 0;
+    let mut kind = 0;
+    for item in row.split([',', ';']) {
+        let words = item
+            .trim()
+            .rsplit_once(": ")
+            .map_or(item.trim(), |(_, last)| last);
+        if words == "place" {
+            size += 2 * 3 * 8;
+            continue;
+        }
+        if words == "UTF-8 to the end" {
+            continue;
+        }
+        let (times, rest) = words.split_once(" × ").unwrap_or(("1", words));
+        let times: usize = times.parse().unwrap_or(1);
+        kind = match rest.split(' ').next() {
+            Some("u8") => 1,
+            Some("u32" | "i32") => 4,
+            Some("u64" | "i64" | "f64") => 8,
+            _ => kind,
+        };
+        size += times * kind;
+    }
+    size
+}
+
+#[test]
+fn each_record_is_as_long_as_the_table_of_the_format_says() {
+    let table = include_str!("../src/spool.rs");
+    let rows = table.lines().filter_map(|line| {
+        let cells: Vec<_> = line.strip_prefix("//! | ")?.split(" | ").collect();
+        let [kind, payload] = cells[..] else {
+            return None;
+        };
+        let kind: u8 = kind.split(' ').next()?.parse().ok()?;
+        Some((kind, documented(payload.trim_end_matches(" |"))))
+    });
+    let rows: Vec<_> = rows.collect();
+    assert_eq!(rows.len(), 6, "{rows:?}");
+    let bytes = spooled("", &some_products());
+    let mut rest = &bytes[12..];
+    let mut seen = 0;
+    while !rest.is_empty() {
+        let length = u32::from_le_bytes(rest[..4].try_into().expect("four bytes")) as usize;
+        let kind = rest[4];
+        let (_, expected) = rows[usize::from(kind)];
+        let text = if kind == 5 { end().cause.len() } else { 0 };
+        assert_eq!(length, expected + text, "kind {kind}");
+        seen |= 1 << kind;
+        rest = &rest[4 + 1 + length + 4..];
+    }
+    assert_eq!(seen, 0b11_1111, "every kind is there");
+}

@@ -55,6 +55,8 @@ pub(super) struct Halt {
     seen: Option<(Nanos, [Steps; 2])>,
     began: Option<Nanos>,
     sent: Nanos,
+    /// How often the stop in force had no answer.
+    unanswered: u32,
     now: Nanos,
 }
 
@@ -77,6 +79,7 @@ impl Halt {
             seen: None,
             began: None,
             sent: Nanos::ZERO,
+            unanswered: 0,
             now: Nanos::ZERO,
         }
     }
@@ -223,6 +226,7 @@ impl Halt {
 
     fn escalate(&mut self) {
         self.step = Step::Send;
+        self.unanswered = 0;
         self.seen = None;
         match self.force {
             Force::Ramp => self.force = Force::Abort,
@@ -245,11 +249,15 @@ impl Halt {
         }
     }
 
-    /// A stop without answer may have been heard: watch, and escalate if not.
+    /// A stop without answer may have been heard: it is sent once more, then watched,
+    /// and a stronger one follows if it was not.
     pub(super) fn unanswered(&mut self, now: Nanos) {
         self.now = now;
         if self.step == Step::Send {
-            self.step = Step::Watch;
+            self.unanswered += 1;
+            if self.unanswered > 1 {
+                self.step = Step::Watch;
+            }
         }
     }
 
@@ -272,5 +280,83 @@ impl Halt {
             _ => (FlightState::Stopped, Some(Cause::Requested { by: "stop" })),
         };
         Some(Outcome { state, cause })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(ms: i64) -> Nanos {
+        Nanos::from_millis(ms)
+    }
+
+    /// Asks at each of these times of a stage that goes on moving.
+    fn asked(halt: &mut Halt, times: &[i64]) -> Vec<Command> {
+        let ask = |at: &i64| {
+            let command = halt.next(ms(*at));
+            halt.acknowledged(command);
+            halt.saw(true);
+            command
+        };
+        times.iter().map(ask).collect()
+    }
+
+    #[test]
+    fn what_is_not_obeyed_is_followed_by_something_stronger() {
+        let mut halt = Halt::demanded(Demand::Stop);
+        assert!(halt.is_urgent() && !halt.is_pause());
+        let times = [0, 1, 1499, 1500, 1501, 1799, 1800, 1801, 2099];
+        let (stop, look) = (Command::Stop, Command::Status);
+        assert_eq!(
+            asked(&mut halt, &times[..7]),
+            [
+                stop,
+                look,
+                look,
+                Command::Abort,
+                look,
+                look,
+                Command::DisableAll
+            ]
+        );
+        assert!(halt.are_drives_off() && !halt.is_urgent());
+        assert_eq!(asked(&mut halt, &times[7..]), [look, look]);
+        assert_eq!(halt.cause(), None);
+        assert_eq!(asked(&mut halt, &[2100]), [Command::Positions]);
+        let after_ms = 2100;
+        assert_eq!(halt.cause(), Some(Cause::Unstoppable { after_ms }));
+    }
+
+    #[test]
+    fn a_stop_without_an_answer_is_sent_twice_before_it_is_watched() {
+        let mut halt = Halt::demanded(Demand::Pause);
+        assert!(halt.is_pause());
+        for _ in 0..2 {
+            assert!(halt.is_urgent());
+            assert_eq!(halt.next(ms(0)), Command::Stop);
+            halt.unanswered(ms(100));
+        }
+        assert!(!halt.is_urgent());
+        assert_eq!(halt.next(ms(200)), Command::Status);
+    }
+
+    #[test]
+    fn an_abort_overtakes_a_ramp_but_not_at_rest() {
+        let mut halt = Halt::demanded(Demand::Stop);
+        assert_eq!(asked(&mut halt, &[0]), [Command::Stop]);
+        halt.upgrade(Demand::Abort);
+        assert!(halt.is_urgent());
+        assert_eq!(asked(&mut halt, &[1]), [Command::Abort]);
+        let mut resting = Halt::demanded_at_rest(Demand::Abort);
+        resting.upgrade(Demand::Abort);
+        assert_eq!(
+            asked(&mut resting, &[0, 1]),
+            [Command::Stop, Command::Status]
+        );
+        assert_eq!(
+            resting.outcome(Demand::Abort).map(|outcome| outcome.state),
+            Some(FlightState::Aborted)
+        );
     }
 }
