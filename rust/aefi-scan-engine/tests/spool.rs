@@ -17,6 +17,7 @@ use aefi_scan_engine::spool::{
     SpoolTarget, SpoolWriter, decode,
 };
 use aefi_scan_engine::{Axis, EngineError, FlightState, FrameState, Nanos, Steps};
+use common::draws::Draws;
 use common::{Log, bench, plan, setup};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -537,7 +538,14 @@ fn each_record_is_as_long_as_the_table_of_the_format_says() {
     });
     let rows: Vec<_> = rows.collect();
     assert_eq!(rows.len(), 6, "{rows:?}");
-    let bytes = spooled("", &some_products());
+    let mut draws = Draws::seeded(1);
+    let products = [
+        draws.draw(fix()),
+        draws.draw(reading()),
+        draws.draw(frame()),
+        draws.draw(line()),
+    ];
+    let bytes = spooled("", &products);
     let mut rest = &bytes[12..];
     let mut seen = 0;
     while !rest.is_empty() {
