@@ -22,7 +22,7 @@ class QueueServerProgram(Program):
         for line in self.process.stdout:
             name, _, address = line.partition(":")
             self.addresses[name] = address.strip()
-            if line.startswith("Ctrl-C"):
+            if line.startswith("Press Ctrl-C"):
                 return self
         raise AssertionError(self.process.communicate())
 

@@ -226,7 +226,7 @@ def test_duration_is_the_sum_of_its_parts():
     there = (spec.zone.x_min_mm, spec.zone.y_min_mm)
     # 32 readings go by in half a second, and a little more.
     move_s = way_s(5.0, BENCH) + BENCH.link.line_overhead_s
-    expected = 40 * READING_S + 5 * move_s + 6 * (32 + 4) * READING_S
+    expected = 44 * READING_S + 5 * move_s + 6 * (32 + 4) * READING_S
     assert seconds(spec, rests_at=there) == pytest.approx(expected)
     muted = dataclasses.replace(spec, differential=True)
     expected += 6 * (32 + 4) * READING_S + 11 * 4 * READING_S
@@ -235,8 +235,8 @@ def test_duration_is_the_sum_of_its_parts():
 
 def test_series_takes_its_periods():
     series, here = SPECS[TimeSeriesSpec], (600.0, 600.0)
-    # 36 exchanges set up, 4 switch off.
-    setup_s = 40 * READING_S
+    # 36 exchanges set up, 8 switch off.
+    setup_s = 44 * READING_S
     assert seconds(series, rests_at=here) == pytest.approx(setup_s + 0.9 + READING_S)
     fast = dataclasses.replace(series, period_s=0.0)
     assert seconds(fast, rests_at=here) == pytest.approx(setup_s + 10 * READING_S)
@@ -244,7 +244,7 @@ def test_series_takes_its_periods():
 
 def test_each_frequency_is_set_and_settles():
     spec = dataclasses.replace(SPECS[FrequencySequenceSpec], settle_s=1.0)
-    expected = 40 * READING_S + 3 * (63 + 1) * READING_S + 2 * 4 * READING_S
+    expected = 44 * READING_S + 3 * (63 + 1) * READING_S + 2 * 4 * READING_S
     assert seconds(spec, rests_at=(600.0, 600.0)) == pytest.approx(expected)
 
 

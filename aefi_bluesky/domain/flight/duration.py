@@ -29,8 +29,8 @@ MUTE_EXCHANGES = 4
 written (acquisition reference §4.3)."""
 
 OFF_EXCHANGES = 2 * MUTE_EXCHANGES
-"""The same to switch off when all is over: the engine writes twice, because a write that
-was damaged on its way is acknowledged as well."""
+"""The same to switch off when all is over: the engine writes twice, because a write
+that was damaged on its way is acknowledged as well."""
 
 NOTICES = 2
 """Position queries a line by which the end of its moves may be noticed late: one for
@@ -146,8 +146,8 @@ def _ending(spec: FlyScanSpec, bench: BenchDescription) -> DurationEstimate:
     """Return what passes after the last line, till the excitation is off.
 
     Readings are taken for the lag of the lock-in. They end in a reading or in the wait
-    for one, in proportion to their length, and half of it is left. Aimed readings are over, and what follows begins between
-    two ticks of the adapter.
+    for one, in proportion to their length, and half of it is left. Aimed readings are
+    over, and what follows begins between two ticks of the adapter.
     """
     off = bench.detector.lag_s + switching_off_s(bench)
     if spec.trigger.kind is TriggerKind.POSITIONS:

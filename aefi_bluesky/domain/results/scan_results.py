@@ -102,7 +102,7 @@ class FrameChunk(Chunk):
 class ReadingChunk(Chunk):
     """Readings: ``t_start``, ``t_end`` (ns since the flight's start), ``x``, ``y``,
     ``x_lo``, ``x_hi``, ``y_lo``, ``y_hi`` (mm), ``code_1`` … ``code_8`` (raw),
-    ``frame`` (identifier, -1 outside all frames), ``flags`` (a sum of 1: no place, 2:
+    ``frame`` (identifier of the frame it counts in, -1 for none), ``flags`` (a sum of 1: no place, 2:
     its interval is wider than a frame, 4: a voltage at an end of the range).
     """  # noqa: D205
 
@@ -112,7 +112,8 @@ class ReadingChunk(Chunk):
 class FixChunk(Chunk):
     """Position replies: ``t_sent``, ``t_received`` (ns since the flight's start),
     ``axis`` (0 x, 1 y), ``counts`` (steps), ``flags`` (1: known much worse than is
-    usual, not interpolated from; 2: impossible, not used at all).
+    usual, not interpolated from; not used at all: 2: impossible, 4: latched by a
+    foreign edge, 8: contradicted by those around).
     """  # noqa: D205
 
     __slots__ = ()

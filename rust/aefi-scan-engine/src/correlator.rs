@@ -194,7 +194,7 @@ impl Correlator {
                 speed,
             } => {
                 self.tracks[axis.index()].take_motion(at, from, speed);
-                self.outliers[axis.index()].begin();
+                self.outliers[axis.index()].begin(speed > 0.0);
             }
             StageRecord::StopSent { at } => self.events.push_back(LineEvent::Stopping { at }),
             StageRecord::LineBegan { line, place, at } => {
@@ -240,6 +240,8 @@ impl Correlator {
     /// A fix that nothing was said against waits for those that judge it.
     fn judge_fix(&mut self, fix: Fix, out: &mut dyn FnMut(Product)) {
         if fix.flags != 0 {
+            // Rows stay in the order of time.
+            self.release_fixes(out);
             return self.take_fix(fix, out);
         }
         if let Some(judged) = self.outliers[fix.axis.index()].take(fix) {

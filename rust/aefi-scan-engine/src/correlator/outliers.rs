@@ -31,6 +31,8 @@ pub(super) struct Outliers {
     /// Judged ones, and behind them those that wait.
     window: VecDeque<Fix>,
     waiting: usize,
+    /// Whether the axis was told to move.
+    moves: bool,
     /// Fixes rejected in a row.
     rejected: usize,
 }
@@ -40,20 +42,25 @@ impl Default for Outliers {
         Self {
             window: VecDeque::with_capacity(NEIGHBOURS + 2),
             waiting: 0,
+            moves: false,
             rejected: 0,
         }
     }
 }
 
 impl Outliers {
-    /// Takes notice that a move begins; every fix before was released.
-    pub(super) fn begin(&mut self) {
+    /// Takes notice that a move begins, or a rest; every fix before was released.
+    pub(super) fn begin(&mut self, moves: bool) {
         self.window.clear();
         self.waiting = 0;
+        self.moves = moves;
     }
 
     /// Takes a fix that nothing was said against; returns one that is judged, if one is.
     pub(super) fn take(&mut self, fix: Fix) -> Option<Fix> {
+        if !self.moves {
+            return Some(fix); // The counter of a resting axis is one number.
+        }
         self.window.push_back(fix);
         self.waiting += 1;
         (self.waiting > BEHIND).then(|| self.release_one())
@@ -177,7 +184,7 @@ mod tests {
     /// A fix a millisecond at 1500 steps/s; `wrong` is added to one of them.
     fn judged(wrong: i64, way: impl Fn(f64) -> f64) -> Vec<Fix> {
         let mut outliers = Outliers::default();
-        outliers.begin();
+        outliers.begin(true);
         let mut found = Vec::new();
         for n in 0..40_i64 {
             let at = Nanos(n * 1_000_000);
@@ -219,6 +226,16 @@ mod tests {
             let fixes = judged(wrong, |t| 1000.0 * t + 2500.0 * t * t);
             assert_eq!(outliers(&fixes), [20], "{wrong} on a ramp");
         }
+    }
+
+    #[test]
+    fn a_resting_axis_waits_for_nothing() {
+        let mut outliers = Outliers::default();
+        let fix = judged(0, |_| 7.0)[0];
+        assert_eq!(outliers.take(fix), Some(fix));
+        assert_eq!(outliers.release(), None);
+        outliers.begin(true);
+        assert_eq!(outliers.take(fix), None);
     }
 
     #[test]

@@ -169,9 +169,15 @@ impl Flown {
     fn check_places(&self) {
         let truth = true_places(&self.log, &self.bench);
         let known_from = self.known_from();
+        let lines_end = (self.log.lines.iter().map(|line| line.ended))
+            .max()
+            .unwrap_or(Nanos::NEVER);
         for (placed, truth) in self.log.readings.iter().zip(&truth) {
             for (place, truth) in placed.place.iter().zip(truth) {
-                let may_be_unknown = !self.is_completed() || placed.reading.earliest < known_from;
+                // Behind the last line nobody may know where the stage is.
+                let may_be_unknown = !self.is_completed()
+                    || placed.reading.earliest < known_from
+                    || placed.reading.latest > lines_end;
                 assert!(may_be_unknown || !place.low.is_nan(), "{self}: {placed:?}");
                 // Between two looks at a resting axis nobody else moves it, or no reading
                 // counts in a frame.
