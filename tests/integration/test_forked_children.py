@@ -35,10 +35,13 @@ signal.signal(signal.SIGTERM, lambda *_: None)
 stop = port._signal_stop
 flight.resume()
 with stop.listening([signal.SIGTERM]):
+    ready, tell = os.pipe()
     child = os.fork()
     if child == 0:
+        os.write(tell, b".")
         time.sleep(0.5)
         os._exit(signal.set_wakeup_fd(-1) + 1)
+    os.read(ready, 1)
     os.kill(child, signal.SIGTERM)
     _, status = os.waitpid(child, 0)
     time.sleep(0.2)

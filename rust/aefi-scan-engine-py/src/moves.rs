@@ -51,8 +51,7 @@ impl StageAccess for PortAccess {
     }
 
     fn abort(&mut self) {
-        let config = self.link.config();
-        let request = Command::Abort.request(config.address, config.allowance);
+        let request = self.link.config().request(Command::Abort);
         if let Some(port) = &mut self.port {
             // A link that takes no bytes leaves the target as the last stop.
             let _ = port.write_all(request.bytes());

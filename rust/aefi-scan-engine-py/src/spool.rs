@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use aefi_scan_engine as engine;
-use engine::correlator::Product;
+use engine::records::Product;
 use engine::spool::{Contents, FormatError, Record, decode};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;

@@ -3,43 +3,9 @@
 use std::sync::OnceLock;
 
 use crate::error::Cause;
+use crate::outcome::FlightState;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::units::{Axis, Nanos};
-
-/// Where a flight stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FlightState {
-    /// The devices are being set up.
-    Preparing,
-    /// Lines are being flown.
-    Flying,
-    /// The stage is coming to rest for a pause.
-    Pausing,
-    /// The stage rests and the ledger is kept.
-    Paused,
-    /// All lines were flown.
-    Completed,
-    /// Ended by a ramped stop on request.
-    Stopped,
-    /// Ended by an abort on request.
-    Aborted,
-    /// Ended by a fault.
-    Failed,
-}
-
-impl FlightState {
-    /// All states; the place in this list is the state's code.
-    pub(crate) const ALL: [Self; 8] = [
-        Self::Preparing,
-        Self::Flying,
-        Self::Pausing,
-        Self::Paused,
-        Self::Completed,
-        Self::Stopped,
-        Self::Aborted,
-        Self::Failed,
-    ];
-}
 
 /// What the owner asks for; a higher one replaces a lower one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

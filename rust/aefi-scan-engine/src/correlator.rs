@@ -11,33 +11,20 @@ use std::sync::Arc;
 
 use crate::controls::Controls;
 use crate::estimator::{AxisTrack, LiveTrack, Located};
+use crate::flight_plan::Trigger;
 use crate::flight_plan::{FlightPlan, Line};
 use crate::health::{Histogram, Summary};
 use crate::ledger::{FrameState, Ledger};
 use crate::protocol::mcu::is_at_rail;
 use crate::records::{
-    DetectorRecord, EndedFrame, EndedLine, Estimate, Fix, PlacedReading, Reading, StageRecord,
+    DetectorRecord, EndedLine, Estimate, Fix, PlacedReading, Product, Reading, StageRecord,
     VOLTAGES,
 };
-use crate::trigger::Trigger;
 use crate::units::{Axis, Nanos};
 
 use line_clock::{LineClock, LineTimes};
 use outliers::Outliers;
 use tally::Tally;
-
-/// What the correlator hands out.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Product {
-    /// A position reply, as it came.
-    Fix(Fix),
-    /// A reading with its place.
-    Reading(PlacedReading),
-    /// A frame in its final state.
-    Frame(EndedFrame),
-    /// A line; all its frames were handed out before.
-    Line(EndedLine),
-}
 
 /// What becomes of the line in flight, taken up when all readings before are placed.
 #[derive(Debug, Clone, Copy)]

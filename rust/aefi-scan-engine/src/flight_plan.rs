@@ -2,7 +2,6 @@
 
 use crate::error::PlanError;
 use crate::protocol::mcu::Averaging;
-use crate::trigger::Trigger;
 use crate::units::{Axis, Nanos, Steps};
 
 /// One traverse of the fast axis: run-up, window, run-down.
@@ -104,6 +103,33 @@ pub struct RegisterWrite {
     pub address: u16,
     /// The value, unsigned.
     pub value: u16,
+}
+
+/// Which source a flight uses. The last three are by wire, for another detector:
+/// beside it ours takes one reading after the other.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum Trigger {
+    /// One reading after the other, as fast as they come.
+    #[default]
+    FreeRunning,
+    /// One reading a period, counted from the first.
+    Periodic(Nanos),
+    /// As many readings a frame as it needs to be ok, at predicted positions spaced
+    /// evenly in it.
+    Positions,
+    /// One pulse a frame, of the controller's position compare on the fast axis'
+    /// encoder, at the frame's centre.
+    SyncOutput {
+        /// Steps for each count of the encoder.
+        pulses_per_count: f64,
+    },
+    /// One pulse a frame, of an output that the host sets at the predicted centre.
+    DigitalOutput {
+        /// The output, 5 to 8.
+        output: u8,
+    },
+    /// None: a foreign edge latches the fast axis' position.
+    Latch,
 }
 
 /// Lines in the order of flight and how they are flown.

@@ -292,3 +292,16 @@ pub struct EndedLine {
     /// Period between requests for the fast axis: median, 99th percentile, maximum.
     pub period: [Nanos; 3],
 }
+
+/// What the correlator hands out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Product {
+    /// A position reply, as it came.
+    Fix(Fix),
+    /// A reading with its place.
+    Reading(PlacedReading),
+    /// A frame in its final state.
+    Frame(EndedFrame),
+    /// A line; all its frames were handed out before.
+    Line(EndedLine),
+}

@@ -7,38 +7,11 @@
 mod positions;
 
 use crate::conversation::Turn;
-use crate::flight_plan::FlightPlan;
+use crate::flight_plan::{FlightPlan, Trigger};
 use crate::records::{Reading, StageRecord};
 use crate::units::Nanos;
 
 pub use positions::PositionTrigger;
-
-/// Which source a flight uses. The last three are by wire, for another detector:
-/// beside it ours takes one reading after the other.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub enum Trigger {
-    /// One reading after the other, as fast as they come.
-    #[default]
-    FreeRunning,
-    /// One reading a period, counted from the first.
-    Periodic(Nanos),
-    /// As many readings a frame as it needs to be ok, at predicted positions spaced
-    /// evenly in it.
-    Positions,
-    /// One pulse a frame, of the controller's position compare on the fast axis'
-    /// encoder, at the frame's centre.
-    SyncOutput {
-        /// Steps for each count of the encoder.
-        pulses_per_count: f64,
-    },
-    /// One pulse a frame, of an output that the host sets at the predicted centre.
-    DigitalOutput {
-        /// The output, 5 to 8.
-        output: u8,
-    },
-    /// None: a foreign edge latches the fast axis' position.
-    Latch,
-}
 
 /// How long a prediction is trusted before newer fixes are asked for.
 const GLANCE: Nanos = Nanos::from_millis(1);

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use aefi_bench_sim::{Axis, FaultScript, Pacing, SimulatedBench};
 use aefi_scan_engine::controls::Controls;
-use aefi_scan_engine::correlator::{Correlator, Product};
+use aefi_scan_engine::correlator::Correlator;
+use aefi_scan_engine::records::Product;
 use aefi_scan_engine::ring::{Consumer, Loss, Producer, ring};
 use aefi_scan_engine::shell::virtual_time::VirtualFlight;
 use aefi_scan_engine::{Demand, FrameState, Nanos};

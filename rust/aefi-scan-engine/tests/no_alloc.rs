@@ -113,7 +113,7 @@ fn fly_watched(plan: FlightPlan) {
             let out = &mut |product| {
                 frames += u64::from(matches!(
                     product,
-                    aefi_scan_engine::correlator::Product::Frame(_)
+                    aefi_scan_engine::records::Product::Frame(_)
                 ));
             };
             while let Some(record) = stage_out.pop() {

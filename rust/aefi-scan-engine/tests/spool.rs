@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind};
 use std::rc::Rc;
 
 use aefi_bench_sim::{FaultScript, SimulatedBench};
-use aefi_scan_engine::correlator::Product;
+use aefi_scan_engine::records::Product;
 use aefi_scan_engine::records::{
     EndedFrame, EndedLine, Estimate, Fix, PlacedReading, Reading, VOLTAGES,
 };

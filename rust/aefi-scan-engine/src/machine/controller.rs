@@ -59,7 +59,9 @@ impl StageConfig {
         }
     }
 
-    pub(super) fn request(&self, command: Command) -> Request {
+    /// Returns the framed request for `command` over this link.
+    #[must_use]
+    pub fn request(&self, command: Command) -> Request {
         command.request(self.address, self.allowance)
     }
 

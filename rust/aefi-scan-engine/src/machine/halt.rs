@@ -1,11 +1,10 @@
 //! Coming to rest: stop, see that it rests, look where; escalate if it does not.
 
-use crate::controls::{Demand, FlightState};
+use crate::controls::Demand;
 use crate::error::Cause;
+use crate::outcome::{FlightState, Outcome};
 use crate::protocol::pmx::Command;
 use crate::units::{Nanos, Steps};
-
-use super::stage::Outcome;
 
 /// Time for a stop to take effect beyond which a stronger one follows. A ramp of
 /// the bench takes 0.3 to 0.5 s; a dead stop none.

@@ -7,10 +7,11 @@ mod rest;
 
 use std::sync::Arc;
 
-use crate::controls::{Controls, Demand, FlightState};
+use crate::controls::{Controls, Demand};
 use crate::conversation::{DeviceLogic, Reply, Turn};
 use crate::error::Cause;
 use crate::flight_plan::{FlightPlan, Line};
+use crate::outcome::{FlightState, Outcome, StopsSent};
 use crate::protocol::Request;
 use crate::protocol::pmx::{self, Command};
 use crate::records::StageRecord;
@@ -21,37 +22,6 @@ use super::dialogue::Dialogue;
 use super::halt::Halt;
 use super::preparation::{AxisSetup, preparation};
 use pulses::Pulses;
-
-/// How a flight ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
-    /// One of the four final states.
-    pub state: FlightState,
-    /// Why it ended before its last line.
-    pub cause: Option<Cause>,
-}
-
-/// How often each kind of stop was sent to the stage, weakest first.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct StopsSent {
-    /// Ramped stops.
-    pub stops: u32,
-    /// Stops without a ramp.
-    pub aborts: u32,
-    /// Orders to switch the drives off.
-    pub drives_off: u32,
-}
-
-impl StopsSent {
-    fn count(&mut self, command: Command) {
-        match command {
-            Command::Stop => self.stops += 1,
-            Command::Abort => self.aborts += 1,
-            Command::DisableAll => self.drives_off += 1,
-            _ => {}
-        }
-    }
-}
 
 /// How often a paused stage is asked where it is.
 const PAUSED_PERIOD: Nanos = Nanos::from_millis(200);

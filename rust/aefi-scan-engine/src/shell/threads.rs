@@ -7,12 +7,13 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::controls::{Controls, Demand, FlightState};
+use crate::controls::{Controls, Demand};
 use crate::conversation::{Conversation, DeviceLogic, LinkHealth, Output};
 use crate::correlator::Correlator;
 use crate::error::{Cause, EngineError};
 use crate::machine::detector::{DetectorMachine, MotionNews};
-use crate::machine::stage::{Outcome, StageMachine, StopsSent};
+use crate::machine::stage::StageMachine;
+use crate::outcome::{FlightState, Outcome, StopsSent};
 use crate::protocol::Request;
 use crate::protocol::pmx::Command;
 use crate::realtime::{Realtime, SettingReport, ThisSystem};
@@ -79,8 +80,8 @@ where
         ),
         byte_time: setup.stage.byte_time,
         realtime,
-        stop: Command::Stop.request(setup.stage.address, setup.stage.allowance),
-        abort: Command::Abort.request(setup.stage.address, setup.stage.allowance),
+        stop: setup.stage.request(Command::Stop),
+        abort: setup.stage.request(Command::Abort),
     };
     let detector_link = DetectorLink {
         inner: LinkThread {

@@ -11,11 +11,13 @@ use std::time::Duration;
 use crate::clock::MonotonicClock;
 use crate::controls::{Controls, Demand};
 use crate::conversation::{Conversation, DeviceLogic, Output};
-use crate::correlator::{Correlator, Product};
+use crate::correlator::Correlator;
 use crate::error::EngineError;
 use crate::machine::detector::{DetectorMachine, MotionNews};
-use crate::machine::stage::{Outcome, StageMachine};
+use crate::machine::stage::StageMachine;
+use crate::outcome::{FlightState, Outcome};
 use crate::realtime::Realtime;
+use crate::records::Product;
 use crate::ring::Loss;
 use crate::spool::SpoolOutcome;
 use crate::units::Nanos;
@@ -205,7 +207,7 @@ impl<B: VirtualBench> VirtualFlight<B> {
         self.correlator.finish(out);
         let outcome = self.stage.talk.logic().outcome().cloned();
         let outcome = outcome.unwrap_or(Outcome {
-            state: crate::controls::FlightState::Failed,
+            state: FlightState::Failed,
             cause: None,
         });
         self.controls.set_state(outcome.state);

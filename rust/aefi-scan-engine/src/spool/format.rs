@@ -1,9 +1,8 @@
 //! Records to bytes and back; no file, no clock.
 
-use crate::controls::FlightState;
-use crate::correlator::Product;
 use crate::ledger::FrameState;
-use crate::records::{EndedFrame, EndedLine, Estimate, Fix, PlacedReading, Reading};
+use crate::outcome::FlightState;
+use crate::records::{EndedFrame, EndedLine, Estimate, Fix, PlacedReading, Product, Reading};
 use crate::units::{Axis, Nanos, Steps};
 
 const MAGIC: [u8; 8] = *b"AEFISPL\n";

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 
-use crate::correlator::Product;
+use crate::records::Product;
 use crate::units::Nanos;
 
 use super::format::{put_end, put_header, put_product, whole_frames};

@@ -9,9 +9,9 @@ pub mod verdict;
 use std::sync::Arc;
 
 use aefi_bench_sim::{BenchSettings, FaultScript, SimulatedBench};
-use aefi_scan_engine::correlator::Product;
 use aefi_scan_engine::protocol::mcu::Averaging;
 use aefi_scan_engine::realtime::Realtime;
+use aefi_scan_engine::records::Product;
 use aefi_scan_engine::records::{EndedFrame, EndedLine, Fix, PlacedReading};
 use aefi_scan_engine::shell::virtual_time::VirtualFlight;
 use aefi_scan_engine::shell::{FlightEnd, FlightSetup};

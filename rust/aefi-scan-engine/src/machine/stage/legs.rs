@@ -7,10 +7,10 @@ use crate::records::StageRecord;
 use crate::units::{Axis, Nanos, Steps};
 
 use super::pulses::Want;
-use super::{Leg, Outcome, Phase, SHORT_REST, StageMachine};
-use crate::controls::FlightState;
+use super::{Leg, Phase, SHORT_REST, StageMachine};
 use crate::machine::controller::{RESENDS, REST_BELIEVED};
 use crate::machine::halt::Halt;
+use crate::outcome::{FlightState, Outcome};
 
 impl StageMachine {
     pub(super) fn next_in_preparation(&mut self, now: Nanos, step: usize) -> Turn {

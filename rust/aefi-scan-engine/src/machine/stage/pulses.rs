@@ -15,9 +15,9 @@ use std::sync::Arc;
 use crate::controls::Controls;
 use crate::error::Cause;
 use crate::flight_plan::FlightPlan;
+use crate::flight_plan::Trigger;
 use crate::protocol::pmx::Command;
 use crate::records::{Fix, StageRecord};
-use crate::trigger::Trigger;
 use crate::units::{Nanos, Steps};
 
 use crate::machine::controller::StageConfig;

@@ -1,8 +1,8 @@
 //! What a reply of the stage means.
 
-use crate::controls::FlightState;
 use crate::conversation::Reply;
 use crate::error::Cause;
+use crate::outcome::FlightState;
 use crate::protocol::ProtocolError;
 use crate::protocol::pmx::{AxisStatus, Command};
 use crate::records::{Fix, StageRecord};

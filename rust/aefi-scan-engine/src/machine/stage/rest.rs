@@ -1,8 +1,9 @@
 //! Coming to rest, resting, and going on from there.
 
-use crate::controls::{Demand, FlightState};
+use crate::controls::Demand;
 use crate::conversation::{Reply, Turn};
 use crate::error::Cause;
+use crate::outcome::FlightState;
 use crate::protocol::pmx::Command;
 use crate::records::StageRecord;
 use crate::units::{Axis, Nanos};
