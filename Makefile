@@ -14,7 +14,7 @@ NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 # Tools of `make check-quick`: a venv of their own, which takes seconds.
 QUICK := .venv-quick
 
-.PHONY: demo test test-rust test-loom test-python redis check check-quick fmt lint types \
+.PHONY: demo test test-rust test-loom test-ptys test-python redis check check-quick fmt lint types \
 	docs pictures faults wheel package test-sdist mutants mutants-rust \
 	constraints clean help needs-user needs-tests FORCE
 
@@ -79,6 +79,7 @@ test: needs-tests  ## all tests
 	$(MAKE) $(DEVELOPER) $(BUILT) redis
 	$(MAKE) test-rust
 	$(MAKE) test-loom
+	$(MAKE) test-ptys
 	$(MAKE) test-python
 
 # -- tests -----------------------------------------------------------------------------
@@ -96,6 +97,10 @@ endif
 test-loom:  ## the engine's atomics, in every order of its threads
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom CARGO_PROFILE_TEST_OPT_LEVEL=0 \
 		cargo test --package aefi-scan-engine --locked --test loom
+
+# Every fault on serial ports, in real time: alone.
+test-ptys:
+	cargo test --package aefi-scan-engine --locked --test fault_matrix_ptys -- --ignored
 
 # What takes real time on ptys is judged by it: alone, and one after the other.
 test-python: $(DEVELOPER) $(BUILT) redis
@@ -163,7 +168,7 @@ pictures: $(BUILT)  ## the pictures of the documents, flown anew
 	$(BIN)/aefi demo --virtual --folder target/pictures
 	mkdir -p docs/pictures && cp target/pictures/maps.png docs/pictures/demo.png
 
-faults:  ## the table of faults in the documents, flown anew
+faults:  ## the table of faults in the documents, flown anew; make test-ptys: in real time
 	AEFI_WRITE_TABLES=1 cargo test --package aefi-scan-engine --locked --test fault_matrix
 
 wheel: $(USER)  ## a wheel in dist/

@@ -74,14 +74,29 @@ pub trait System {
     fn run_first(&self, priority: u8) -> SettingOutcome;
     /// Keeps the memory of the process in RAM.
     fn lock_memory(&self) -> SettingOutcome;
+    /// Takes that back.
+    fn unlock_memory(&self);
 }
+
+const MEMORY_LOCK: &str = "memory_lock";
 
 impl Realtime {
     /// Asks for what belongs to the process.
     #[must_use]
     pub fn for_process(&self, system: &impl System) -> Vec<SettingReport> {
         let wish = self.lock_memory.then_some("all");
-        vec![report("memory_lock", wish, || system.lock_memory())]
+        vec![report(MEMORY_LOCK, wish, || system.lock_memory())]
+    }
+
+    /// Takes back what [`Self::for_process`] reports as applied, when the flight is over:
+    /// the process goes on without it.
+    pub fn take_back(system: &impl System, reports: &[SettingReport]) {
+        let is_locked = |report: &SettingReport| {
+            report.name == MEMORY_LOCK && report.outcome == SettingOutcome::Applied
+        };
+        if reports.iter().any(is_locked) {
+            system.unlock_memory();
+        }
     }
 
     /// Asks for what belongs to a link's thread, on that thread, and to its port.
@@ -153,6 +168,7 @@ impl System for Nothing<'_> {
     fn lock_memory(&self) -> SettingOutcome {
         self.answer()
     }
+    fn unlock_memory(&self) {}
 }
 
 /// The system that this runs on.
@@ -202,6 +218,11 @@ mod linux {
         fn lock_memory(&self) -> SettingOutcome {
             let all = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE;
             outcome(rustix::mm::mlockall(all))
+        }
+
+        fn unlock_memory(&self) {
+            // It was locked: nothing else can fail it.
+            let _ = rustix::mm::munlockall();
         }
     }
 
@@ -258,6 +279,7 @@ mod elsewhere {
         fn lock_memory(&self) -> SettingOutcome {
             HERE.answer()
         }
+        fn unlock_memory(&self) {}
     }
 
     /// Says that the adapter of `port` can't be told to hurry from here.
@@ -289,6 +311,38 @@ mod tests {
         fn lock_memory(&self) -> SettingOutcome {
             SettingOutcome::Refused("too little".into())
         }
+        fn unlock_memory(&self) {
+            unreachable!("nothing is locked");
+        }
+    }
+
+    /// A system that locks memory and counts how often it is unlocked.
+    #[derive(Default)]
+    struct Locking(std::cell::Cell<u32>);
+
+    impl System for Locking {
+        fn reduce_timer_slack(&self) -> SettingOutcome {
+            SettingOutcome::Applied
+        }
+        fn run_first(&self, _priority: u8) -> SettingOutcome {
+            SettingOutcome::Applied
+        }
+        fn lock_memory(&self) -> SettingOutcome {
+            SettingOutcome::Applied
+        }
+        fn unlock_memory(&self) {
+            self.0.set(self.0.get() + 1);
+        }
+    }
+
+    #[test]
+    fn memory_that_was_locked_is_unlocked_and_no_other() {
+        let system = Locking::default();
+        Realtime::take_back(&system, &ALL.for_process(&system));
+        assert_eq!(system.0.get(), 1);
+        Realtime::take_back(&system, &Realtime::default().for_process(&system));
+        assert_eq!(system.0.get(), 1);
+        Realtime::take_back(&Ordinary, &ALL.for_process(&Ordinary));
     }
 
     const ALL: Realtime = Realtime {

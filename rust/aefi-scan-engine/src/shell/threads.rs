@@ -160,6 +160,7 @@ impl Runner {
         let unseen = run.unwrap_or_else(|_| [desk.stage.loss(), desk.detector.loss()]);
         let (excitation_off, detector_link, of_detector) = self.detector.join().unwrap_or_default();
         realtime.extend(of_detector);
+        Realtime::take_back(&ThisSystem, &self.for_process);
         realtime.extend(self.for_process);
         let ended = clock.now();
         self.controls.set_now(ended);

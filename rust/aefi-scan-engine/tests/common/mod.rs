@@ -3,6 +3,7 @@
 #![allow(dead_code, clippy::missing_panics_doc)]
 
 pub mod draws;
+pub mod faults;
 pub mod links;
 pub mod verdict;
 
