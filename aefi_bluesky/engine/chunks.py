@@ -105,6 +105,15 @@ class ChunkConverter:
             columns[f"{channel}_std"] = table[f"std_{number}"] * self._volts
         return FrameChunk(columns)
 
+    @staticmethod
+    def _reading_rate(table: Table, window: npt.NDArray[np.float64]) -> Any:
+        """Return readings a second; NaN where they or the window are not known.
+
+        In later passes only those count that fall into gaps.
+        """
+        rate = table["n_readings"] / np.maximum(window, _NS)
+        return np.where(table["pass"] == 0, rate, np.nan)
+
     def lines(self, table: Table) -> LineChunk:
         """Return ended lines with their time budgets and rates."""
         began, entered, left, ended = (
@@ -129,8 +138,7 @@ class ChunkConverter:
                     name: table[name]
                     for name in ("n_ok", "n_not_ok", "n_readings", "n_fixes")
                 },
-                # Not known where the window's end was not seen.
-                "reading_rate": table["n_readings"] / np.maximum(left - entered, _NS),
+                "reading_rate": self._reading_rate(table, left - entered),
                 "fix_rate": table["n_fixes"] / duration,
                 "loop_rate": table["n_exchanges"] / duration,
                 "period_p50": table["period_p50"] * 1e-6,

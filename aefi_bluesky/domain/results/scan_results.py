@@ -102,8 +102,9 @@ class FrameChunk(Chunk):
 class ReadingChunk(Chunk):
     """Readings: ``t_start``, ``t_end`` (ns since the flight's start), ``x``, ``y``,
     ``x_lo``, ``x_hi``, ``y_lo``, ``y_hi`` (mm), ``code_1`` … ``code_8`` (raw),
-    ``frame`` (identifier of the frame it counts in, -1 for none), ``flags`` (a sum of 1: no place, 2:
-    its interval is wider than a frame, 4: a voltage at an end of the range).
+    ``frame`` (identifier of the frame it counts in, -1 for none), ``flags`` (a sum of
+    1: no place, 2: its interval is wider than a frame, 4: a voltage at an end of the
+    range).
     """  # noqa: D205
 
     __slots__ = ()

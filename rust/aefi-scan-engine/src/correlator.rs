@@ -202,10 +202,11 @@ impl Correlator {
             StageRecord::LineBroken {
                 at,
                 epoch,
+                exchanges,
                 busy,
                 cut_short,
             } => {
-                let times = self.clock.end(at, 0, busy);
+                let times = self.clock.end(at, exchanges, busy);
                 self.events.push_back(LineEvent::Broken {
                     times,
                     epoch,

@@ -138,6 +138,8 @@ pub enum StageRecord {
         at: Nanos,
         /// Counts the breaks of a flight, from 1.
         epoch: u32,
+        /// Exchanges on the stage's link since the line began.
+        exchanges: u32,
         /// Time that the link took for exchanges since the line before ended.
         busy: Nanos,
         /// Whether it came to rest with a ramp, or without, that was not ordered here.

@@ -93,6 +93,7 @@ impl StageMachine {
         let broken = StageRecord::LineBroken {
             at,
             epoch,
+            exchanges: self.exchanges,
             busy,
             cut_short: cause.is_some_and(Cause::is_foreign_motion),
         };
