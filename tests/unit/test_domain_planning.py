@@ -376,10 +376,10 @@ def test_steps_are_the_same_speed_on_both_axes():
 def test_setting_up_takes_as_long_as_the_slower_link():
     quick = dataclasses.replace(BENCH.detector, setup_s=0.04)
     link = dataclasses.replace(BENCH.link, setup_s=0.4)
-    # Not known, it is guessed from the readings: 36 exchanges, and 4 to switch off.
+    # Not known, it is guessed from the readings: 36 exchanges, and 8 to switch off.
     for changes, setup_s in (
-        ({}, 40 / 62.5),
-        ({"detector": quick, "link": link}, 0.4 + 0.1 * 0.04),
+        ({}, 44 / 62.5),
+        ({"detector": quick, "link": link}, 0.4 + 0.2 * 0.04),
     ):
         plan = plan_flight(a_spec(), a_bench(**changes), rests_at=(600.0, 600.0))
         moves_only = dataclasses.replace(link, setup_s=1e-9)

@@ -271,3 +271,20 @@ fn a_pause_shows_that_it_is_being_obeyed_and_a_stop_does_not() {
         assert_eq!(shown.contains(&FlightState::Paused), is_shown, "{demand:?}");
     }
 }
+
+#[test]
+fn a_stop_goes_before_the_resynchronisation_of_a_link_that_lost_its_replies() {
+    let faults: FaultScript = "at 1.2s do lose-replies stage".parse().expect("a script");
+    let flight = virtual_flight(map(), bench(5), &faults);
+    let flown = Flown::new("no replies".to_owned(), map(), flight, |_, flight| {
+        if flight.now() >= Nanos::from_millis(1_250) {
+            flight.controls().demand(Demand::Stop);
+        }
+    });
+    flown.check();
+    let stops = flown.bench.truth().stops().to_vec();
+    // The request under way is waited for, 100 ms and its wire time; none follows it.
+    assert!(stops[0].at < Nanos::from_millis(1_320), "{stops:?}");
+    // A stop that has no answer is sent once more.
+    assert!(stops.len() >= 2, "{stops:?}");
+}
