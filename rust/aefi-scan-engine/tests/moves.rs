@@ -453,3 +453,90 @@ fn a_counter_that_was_lost_is_no_position_although_a_stop_was_asked_for() {
     }
     assert!(told > 10, "{told} were told");
 }
+
+// -- what was meant, outside flights ---------------------------------------------------
+
+fn failure(stage: &Stage, axis: Axis) -> Cause {
+    match stage.end(axis) {
+        MoveEnd::Failed(EngineError::Device(cause)) => cause,
+        other => panic!("it fails by a cause, was {other:?}"),
+    }
+}
+
+#[test]
+fn a_move_that_somebody_else_stops_is_not_sent_on() {
+    for hand in ["hand-stop", "hand-abort"] {
+        let mut stage = Stage::with_faults(&format!("at 0.5s do {hand}"));
+        stage.order(Axis::Y, to(START + 3000));
+        stage.serve(|_, _| {});
+        let cause = failure(&stage, Axis::Y);
+        let Cause::CutShort { found, target, .. } = cause else {
+            panic!("{hand}: {cause:?}");
+        };
+        assert_eq!(target, START + 3000, "{hand}");
+        let way = stage.bench.trajectory(aefi_bench_sim::Axis::Y);
+        assert!(
+            (way.position_at(stage.now) - found as f64).abs() < 1.0,
+            "{hand}"
+        );
+        assert!(
+            way.end().is_some_and(|end| end < Nanos::from_millis(1_000)),
+            "{hand}"
+        );
+    }
+}
+
+#[test]
+fn an_axis_that_somebody_else_moves_beside_ours_stops_both() {
+    let mut stage = Stage::with_faults("at 0.5s do hand-jog 5000");
+    stage.order(Axis::Y, to(START + 3000));
+    stage.serve(|_, _| {});
+    let cause = failure(&stage, Axis::Y);
+    let is_named = matches!(
+        cause,
+        Cause::OtherHand {
+            axis: 'X',
+            rested: START,
+            ..
+        }
+    );
+    assert!(is_named, "{cause:?}");
+    for axis in [aefi_bench_sim::Axis::X, aefi_bench_sim::Axis::Y] {
+        let way = stage.bench.trajectory(axis);
+        assert!(!way.is_moving_at(stage.now), "{axis:?}");
+        assert!(
+            way.position_at(stage.now) < (START + 2500) as f64,
+            "{axis:?}"
+        );
+    }
+}
+
+#[test]
+fn a_move_with_a_changed_digit_stays_near_its_way() {
+    let (mut arrived, mut stopped) = (0, 0);
+    for flip in 0..70 {
+        // The request of the move is the one behind the preparation and the speed.
+        for number in 21..30 {
+            let script = format!("at n{number} do flip-request {flip} stage");
+            let mut stage = Stage::with_faults(&script);
+            stage.order(Axis::Y, to(START + 3000));
+            stage.serve(|_, _| {});
+            match stage.end(Axis::Y) {
+                MoveEnd::Arrived => arrived += 1,
+                MoveEnd::Failed(_) => stopped += 1,
+                MoveEnd::Stopped => panic!("{script}: nobody stopped it"),
+            }
+            for axis in [aefi_bench_sim::Axis::X, aefi_bench_sim::Axis::Y] {
+                let way = stage.bench.trajectory(axis);
+                let at = way.position_at(stage.now);
+                assert!(!way.is_moving_at(stage.now), "{script}: {axis:?}");
+                let (low, high) = (START as f64 - 1_200.0, START as f64 + 4_200.0);
+                assert!(low <= at && at <= high, "{script}: {axis:?} at {at}");
+            }
+        }
+    }
+    assert!(
+        arrived > 0 && stopped > 0,
+        "{arrived} arrived, {stopped} stopped"
+    );
+}
