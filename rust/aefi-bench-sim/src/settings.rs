@@ -108,6 +108,9 @@ pub struct StageSettings {
     pub limit_stops_all: bool,
     /// For how long after a move command `MST` still reads idle.
     pub status_lag: Nanos,
+    /// Speed of the controller's clock, as a share of what it should be: a crystal is off
+    /// by 0.05 % at most.
+    pub clock_rate: f64,
     /// How requests are framed.
     pub framing: Framing,
     /// Delays of the line.
@@ -134,6 +137,7 @@ impl Default for StageSettings {
             lenient_homing: true,
             limit_stops_all: false,
             status_lag: Nanos::ZERO,
+            clock_rate: 1.0,
             framing: Framing::Addressed,
             pacing: Pacing::Paced {
                 turnaround: Nanos::from_millis(1),

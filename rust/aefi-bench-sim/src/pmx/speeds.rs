@@ -37,6 +37,8 @@ impl Controller {
         let low = value("LS").max(least_low);
         let most_ms = ((high - low) / delta * 1000.0).max(least_ms);
         let ramp_s = |name| value(name).clamp(least_ms, most_ms) * 1e-3;
-        Profile::new(low, high, ramp_s("ACC"), ramp_s(deceleration))
+        let rate = self.settings.clock_rate;
+        let (up, down) = (ramp_s("ACC"), ramp_s(deceleration));
+        Profile::new(low * rate, high * rate, up / rate, down / rate)
     }
 }
