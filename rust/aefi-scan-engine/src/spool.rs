@@ -36,7 +36,7 @@ use std::path::PathBuf;
 
 use crate::units::Nanos;
 
-pub use format::{Contents, FormatError, Header, Record, RecordedEnd, decode};
+pub use format::{Contents, FormatError, Header, Record, RecordedEnd, decode, decode_each};
 pub use writer::{FLUSH_PERIOD, SpoolFile, SpoolWriter};
 
 /// Where a flight's spool goes.

@@ -80,6 +80,25 @@ pub enum FormatError {
 ///
 /// If the header can't be read.
 pub fn decode(bytes: &[u8]) -> Result<Contents, FormatError> {
+    let mut records = Vec::new();
+    let (header, torn) = decode_each(bytes, &mut |record| records.push(record))?;
+    Ok(Contents {
+        header,
+        records,
+        torn,
+    })
+}
+
+/// The same, record by record: a record kept among others takes the room of the largest.
+/// Returns the beginning, and how many bytes were left out at the end.
+///
+/// # Errors
+///
+/// If the header can't be read.
+pub fn decode_each(
+    bytes: &[u8],
+    take: &mut dyn FnMut(Record),
+) -> Result<(Header, u64), FormatError> {
     let mut rest = bytes;
     if <[u8; 8]>::take(&mut rest) != Some(MAGIC) {
         return Err(FormatError::NotASpool);
@@ -93,21 +112,16 @@ pub fn decode(bytes: &[u8]) -> Result<Contents, FormatError> {
         Some((HEADER, payload)) => whole::<Header>(payload).ok_or(FormatError::Header)?,
         _ => return Err(FormatError::Header),
     };
-    let mut records = Vec::new();
     let mut torn = rest.len();
     while let Some(record) = take_record(&mut rest) {
         torn = rest.len();
         let is_last = matches!(record, Record::End(_));
-        records.push(record);
+        take(record);
         if is_last {
             break;
         }
     }
-    Ok(Contents {
-        header,
-        records,
-        torn: torn as u64,
-    })
+    Ok((header, torn as u64))
 }
 
 /// Appends the beginning of a file to `out`.
