@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -44,6 +45,8 @@ from aefi_bluesky.domain.spec.fly_spec import FlyScanSpec
 
 SampleFileFactory = Callable[[str], SampleFile]
 """Makes the sample file of a flight under the name given."""
+
+logger = logging.getLogger(__name__)
 
 _WATCH_PERIOD_S = 0.1
 _FRAME_COLUMNS = [*FRAME_UNITS, "state"]
@@ -277,6 +280,13 @@ class AefiFlyer(Device):
             error = err
         error = log.failure or error or self._shortfall(log)
         self._excitation_off = log.results is not None and log.results.excitation_off
+        if not self._excitation_off:
+            # A completed flight is a success all the same: 100 V are told aloud.
+            logger.critical(
+                "%s: the flight is over, but the excitation is not known to be off: "
+                "set the device of the excitation to 'off', or switch it off by hand",
+                self.name,
+            )
         try:
             log.samples.close()
         except Exception as err:

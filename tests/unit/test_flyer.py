@@ -1,5 +1,6 @@
 """The flyer ends what it must end, over ports that are told how to go wrong."""
 
+import logging
 import threading
 from dataclasses import replace
 
@@ -166,12 +167,14 @@ def test_a_flight_that_was_stopped_lost_no_data(fly):
 
 
 @pytest.mark.parametrize("is_off", [True, False])
-def test_the_excitation_is_off_if_the_flight_says_so(fly, is_off):
+def test_the_excitation_is_off_if_the_flight_says_so(fly, is_off, caplog):
     flyer = fly(port := HeldPort(excitation_off=is_off))
     assert not flyer.excitation_off  # in flight it is on
     port.flight.over.set()
     assert failure_of(flyer) is None
     assert flyer.excitation_off is is_off
+    told = [each for each in caplog.records if each.levelno == logging.CRITICAL]
+    assert len(told) == (0 if is_off else 1)
 
 
 def test_only_a_flight_under_way_is_paused_and_resumed(fly):
