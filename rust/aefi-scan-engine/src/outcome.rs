@@ -26,7 +26,8 @@ pub enum FlightState {
 
 impl FlightState {
     /// All states; the place in this list is the state's code.
-    pub(crate) const ALL: [Self; 8] = [
+    /// All states; the place in this list is the state's code.
+    pub const ALL: [Self; 8] = [
         Self::Preparing,
         Self::Flying,
         Self::Pausing,

@@ -13,12 +13,13 @@ mod ring;
 #[path = "../src/sync.rs"]
 mod sync;
 
-use aefi_scan_engine::{error, units};
+use aefi_scan_engine::{error, outcome, units};
 
-use controls::{Controls, Demand, FlightState};
+use controls::{Controls, Demand};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
+use outcome::FlightState;
 use ring::{Loss, ring};
 
 /// Runs `here` and `there` at once, in every order.
