@@ -142,6 +142,9 @@ impl AcquisitionLink {
     }
 
     fn acquire(&mut self, at: Nanos, n: u8, text: String, faults: ReplyFaults, ways: Ways) {
+        if self.settings.forgets_selection {
+            self.chips.forget_selection();
+        }
         let span_s = f64::from(n) / self.chips.converter.rate_hz();
         let conversion = Conversion {
             start: at,

@@ -207,6 +207,9 @@ pub struct AcquisitionSettings {
     pub lost_tick_share: f64,
     /// Whether the truth keeps every conversion (16 bytes each).
     pub keep_conversions: bool,
+    /// Whether an acquisition makes the microcontroller forget the selected register:
+    /// the next write goes nowhere. Not documented.
+    pub forgets_selection: bool,
 }
 
 impl Default for AcquisitionSettings {
@@ -225,6 +228,7 @@ impl Default for AcquisitionSettings {
             tick_phase: None,
             lost_tick_share: 0.0,
             keep_conversions: true,
+            forgets_selection: false,
         }
     }
 }

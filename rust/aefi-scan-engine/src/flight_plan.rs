@@ -348,5 +348,9 @@ mod tests {
             check_line(0, &line, 0),
             Err(PlanError::Order { line: 0, .. })
         ));
+        line = descending();
+        line.window_stop = line.window_start;
+        let refused = check_line(0, &line, 0);
+        assert!(matches!(refused, Err(PlanError::Order { .. })), "no window");
     }
 }

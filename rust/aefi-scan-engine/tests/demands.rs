@@ -3,7 +3,7 @@
 mod common;
 
 use aefi_bench_sim::{Axis, FaultScript};
-use aefi_scan_engine::{Cause, Demand, FlightPlan, FlightState, Nanos};
+use aefi_scan_engine::{Cause, Demand, FlightPlan, FlightState, FrameState, Nanos};
 use common::draws::Draws;
 use common::verdict::Flown;
 use common::{bench, plan, virtual_flight};
@@ -287,4 +287,27 @@ fn a_stop_goes_before_the_resynchronisation_of_a_link_that_lost_its_replies() {
     assert!(stops[0].at < Nanos::from_millis(1_320), "{stops:?}");
     // A stop that has no answer is sent once more.
     assert!(stops.len() >= 2, "{stops:?}");
+}
+
+#[test]
+fn a_frame_in_which_a_stop_ends_the_flight_is_broken_off_and_those_behind_not_reached() {
+    let mut broken_off = 0;
+    for ms in (900..1_300).step_by(20) {
+        let flight = virtual_flight(map(), bench(5), &FaultScript::default());
+        let flown = Flown::new(format!("a stop at {ms} ms"), map(), flight, |_, flight| {
+            if flight.now() >= Nanos::from_millis(ms) {
+                flight.controls().demand(Demand::Stop);
+            }
+        });
+        flown.check();
+        let of = |state: FrameState| flown.end.totals[usize::from(state.code())];
+        // One more may lie in the ramp.
+        assert!(
+            of(FrameState::Missed) + of(FrameState::Aborted) <= 3,
+            "{flown}"
+        );
+        assert!(of(FrameState::NotReached) >= 12, "{flown}");
+        broken_off += of(FrameState::Aborted);
+    }
+    assert!(broken_off >= 10, "{broken_off} of 20");
 }

@@ -154,6 +154,7 @@ struct DiskState {
     bytes: Vec<u8>,
     room: Option<usize>,
     operations: usize,
+    syncs: usize,
     failing: Option<usize>,
 }
 
@@ -181,6 +182,7 @@ impl SpoolFile for Disk {
     }
 
     fn sync(&mut self) -> io::Result<()> {
+        self.0.borrow_mut().syncs += 1;
         self.0.borrow_mut().count()
     }
 
@@ -558,4 +560,14 @@ fn each_record_is_as_long_as_the_table_of_the_format_says() {
         rest = &rest[4 + 1 + length + 4..];
     }
     assert_eq!(seen, 0b11_1111, "every kind is there");
+}
+
+#[test]
+fn each_flush_hands_its_bytes_to_the_disk_itself() {
+    let disk = Disk::default();
+    let products = some_products();
+    spool(&disk, "note", &products).expect("a disk that works");
+    // The header, each third product, and the end.
+    let flushes = 1 + products.len().div_ceil(3) + 1;
+    assert!(disk.0.borrow().syncs >= flushes, "{:?}", disk.0.borrow());
 }

@@ -153,3 +153,34 @@ fn the_fast_axis_is_the_one_that_is_followed() {
         .collect();
     assert_eq!(aims, (0..48).map(Some).collect::<Vec<_>>());
 }
+
+#[test]
+fn a_frame_whose_reading_leaves_too_late_is_late() {
+    let mut late = 0;
+    for ms in 25..60 {
+        let plan = FlightPlan {
+            trigger: Trigger::Periodic(Nanos::from_millis(32)),
+            ..plan(4, 12)
+        };
+        let script = format!("at 1.4s do delay-reply {ms} acquisition");
+        let faults: FaultScript = script.parse().expect("a script");
+        let mut flight = virtual_flight(plan, bench(5), &faults);
+        let (log, end) = fly(&mut flight, |_, _| {});
+        let of = |state: FrameState| end.totals[usize::from(state.code())];
+        assert_eq!(
+            of(FrameState::Ok) + of(FrameState::Late) + of(FrameState::Missed),
+            48
+        );
+        late += of(FrameState::Late);
+        for frame in log.frames {
+            // A quarter of the period may pass.
+            let is_late = frame.late > Nanos::from_millis(8);
+            assert_eq!(
+                frame.state == FrameState::Late,
+                is_late && frame.count > 0,
+                "{ms} ms"
+            );
+        }
+    }
+    assert!(late > 0, "some are");
+}

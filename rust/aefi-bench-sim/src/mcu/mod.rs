@@ -22,7 +22,8 @@ pub struct Chips {
     pub converter: Converter,
     /// The AD9106.
     pub synthesizer: Synthesizer,
-    selected: u16,
+    /// None after it was forgotten.
+    selected: Option<u16>,
 }
 
 /// The sequence that the host writes without a configuration, address and value
@@ -63,18 +64,25 @@ impl Chips {
         Self {
             converter: Converter::new(settings),
             synthesizer: Synthesizer::new(settings.synthesizer_clock_hz),
-            selected: 0,
+            selected: Some(0),
         }
     }
 
     /// Selects the register that the next write goes to.
     pub fn select(&mut self, address: u16) {
-        self.selected = address;
+        self.selected = Some(address);
+    }
+
+    /// Forgets which register is selected.
+    pub fn forget_selection(&mut self) {
+        self.selected = None;
     }
 
     /// Writes the selected register; numbers rule which chip it is (§1.2).
     pub fn write_selected(&mut self, value: u16) {
-        self.write(self.selected, value);
+        if let Some(address) = self.selected {
+            self.write(address, value);
+        }
     }
 
     /// Writes `value` to the register `address`.
