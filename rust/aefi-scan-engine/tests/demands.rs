@@ -301,7 +301,7 @@ fn a_frame_in_which_a_stop_ends_the_flight_is_broken_off_and_those_behind_not_re
         });
         flown.check();
         let of = |state: FrameState| flown.end.totals[usize::from(state.code())];
-        // One more may lie in the ramp.
+        // The ramp passes three.
         assert!(
             of(FrameState::Missed) + of(FrameState::Aborted) <= 3,
             "{flown}"
