@@ -71,6 +71,11 @@ impl Stage {
 
     /// Serves until nothing is ordered; `before` is called before each event.
     fn serve(&mut self, mut before: impl FnMut(u64, &MoveOrders)) {
+        self.serve_in_time(|event, _, orders| before(event, orders));
+    }
+
+    /// The same, and `before` is told the time.
+    fn serve_in_time(&mut self, mut before: impl FnMut(u64, Nanos, &MoveOrders)) {
         assert!(self.orders.begin(), "nobody else serves");
         let config = setup(plan(1, 2), &bench(5)).stage;
         let of_axis = AxisSetup {
@@ -90,7 +95,7 @@ impl Stage {
                 break;
             }
             self.now = self.now.max(next);
-            before(self.events, &self.orders);
+            before(self.events, self.now, &self.orders);
             self.events += 1;
             let around: &dyn Fn(&mut dyn FnMut()) = &|work| work();
             talk.step(self.now, &mut self.bench, &mut |()| {}, around);
@@ -539,4 +544,19 @@ fn a_move_with_a_changed_digit_stays_near_its_way() {
         arrived > 0 && stopped > 0,
         "{arrived} arrived, {stopped} stopped"
     );
+}
+
+#[test]
+fn a_stop_goes_before_the_resynchronisation_of_a_link_that_lost_its_replies() {
+    let mut stage = Stage::with_faults("at 0.5s do lose-replies stage");
+    stage.order(Axis::Y, to(START + 6000));
+    stage.serve_in_time(|_, now, orders| {
+        if now >= Nanos::from_millis(550) {
+            orders.stop(Demand::Stop);
+        }
+    });
+    let stops = stage.bench.truth().stops().to_vec();
+    assert!(stops.len() >= 2, "{stops:?}");
+    // The request under way is waited for, 100 ms and its wire time; none follows it.
+    assert!(stops[0].at < Nanos::from_millis(620), "{stops:?}");
 }
