@@ -83,7 +83,9 @@ def test_zone_as_near_to_the_edge_as_suggested_is_flown(bench):
 
 def test_controller_of_another_kind_moves_nothing(make_bench):
     bench = make_bench(script="at 0s do wrong-identity")
-    with pytest.raises(DeviceUnavailableError, match='"2ED07", configured is "4EX00"'):
+    with pytest.raises(
+        DeviceUnavailableError, match='"2ED07", but the bench file names "4EX00"'
+    ):
         bench.fly()
     assert not bench.log().moved
 

@@ -152,7 +152,7 @@ pub enum Cause {
         error: ProtocolError,
     },
     /// Another device answers than the one configured.
-    #[error("{device} answers as {found:?}, configured is {expected:?}")]
+    #[error("{device} answers as {found:?}, but the bench file names {expected:?}")]
     Identity {
         /// The device.
         device: &'static str,
@@ -170,7 +170,7 @@ pub enum Cause {
         fault: &'static str,
     },
     /// A setting was not taken over.
-    #[error("{command} reads back {found}, asked was {asked}")]
+    #[error("the controller answers {command} with {found}, although {asked} was set")]
     Setting {
         /// The command that reads the setting.
         command: String,
@@ -180,7 +180,7 @@ pub enum Cause {
         found: i64,
     },
     /// An axis rests where it was not sent.
-    #[error("axis {axis} rests at {found} steps, sent was {target}")]
+    #[error("axis {axis} rests at {found} steps, although it was sent to {target} steps")]
     Stalled {
         /// The axis' letter.
         axis: char,
@@ -190,7 +190,10 @@ pub enum Cause {
         found: i64,
     },
     /// An axis reports a position that it cannot have reached.
-    #[error("axis {axis} reports {found} steps; from {last} steps it can have moved {reach} steps")]
+    #[error(
+        "axis {axis} reports {found} steps, but from {last} steps it can have moved {reach} steps \
+         at most: the controller was switched off, or its counter was set"
+    )]
     PositionJump {
         /// The axis' letter.
         axis: char,
