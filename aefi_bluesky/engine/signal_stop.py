@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Generator, Sequence
 
@@ -26,7 +27,7 @@ def _leave_to_the_parent() -> None:
     _listening.clear()
 
 
-if hasattr(os, "register_at_fork"):  # Windows has no fork
+if sys.platform != "win32":  # where there is no fork
     os.register_at_fork(after_in_child=_leave_to_the_parent)
 
 
