@@ -12,6 +12,7 @@
 //! link. A fault of a reply hits the first reply from its moment on. Without a
 //! link it is the one the fault belongs to, else the stage.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
 use aefi_scan_engine::{Link, Nanos};
@@ -79,6 +80,17 @@ pub enum Moment {
     After(Nanos),
     /// With the command of this number on the link, counted from 1.
     Command(u64),
+}
+
+impl Moment {
+    /// Returns whether it has come `at` a time of a bench that began at `start`, with
+    /// the command of this number.
+    fn has_come(self, start: Nanos, at: Nanos, command: u64) -> bool {
+        match self {
+            Self::After(span) => start + span <= at,
+            Self::Command(count) => count <= command,
+        }
+    }
 }
 
 /// One line of a script.
@@ -162,14 +174,14 @@ fn moment(word: &str) -> Option<Moment> {
 
 fn fault(name: &str, ms: Option<i64>) -> Option<Fault> {
     let span = |default| Nanos::from_millis(ms.unwrap_or(default).max(0));
-    let number = u32::try_from(ms.unwrap_or(0)).ok()?;
+    let number = || u32::try_from(ms.unwrap_or(0)).ok();
     let fault = match name {
-        "flip-digit" => return Some(Fault::FlipDigit(number)),
+        "flip-digit" => return Some(Fault::FlipDigit(number()?)),
         "double-late" => {
             let us = ms.unwrap_or(1500).max(0);
             return Some(Fault::DoubleLate(Nanos::from_micros(us)));
         }
-        "flip-request" => return Some(Fault::FlipRequest(number)),
+        "flip-request" => return Some(Fault::FlipRequest(number()?)),
         "hand-jog" => return Some(Fault::HandJog(ms.unwrap_or(735))),
         "lose-replies" => Fault::LoseReplies,
         "lose-request" => Fault::LoseRequest,
@@ -273,21 +285,21 @@ impl LinkFaults {
     }
 
     /// Returns what arrives of the request that is written at `at`: it ends with `end`.
-    pub(crate) fn damaged(&mut self, at: Nanos, request: &[u8], end: u8) -> Vec<u8> {
+    pub(crate) fn damaged<'a>(&mut self, at: Nanos, request: &'a [u8], end: u8) -> Cow<'a, [u8]> {
+        if self.waiting.is_empty() {
+            return Cow::Borrowed(request);
+        }
         let mut bytes = request.to_vec();
         let (start, next) = (self.start, self.commands + 1);
         self.waiting.retain(|scripted| {
-            let due = match scripted.moment {
-                Moment::After(span) => start + span <= at,
-                Moment::Command(count) => count <= next,
-            };
+            let due = scripted.moment.has_come(start, at, next);
             let strikes = due && scripted.fault.is_of_a_request() && bytes.last() == Some(&end);
             if strikes {
                 damage(&mut bytes, scripted.fault);
             }
             !strikes
         });
-        bytes
+        Cow::Owned(bytes)
     }
 
     /// Takes the faults of the reply to a command at `at`.
@@ -298,10 +310,7 @@ impl LinkFaults {
         }
         let (start, commands) = (self.start, self.commands);
         self.waiting.retain(|scripted| {
-            let due = match scripted.moment {
-                Moment::After(span) => start + span <= at,
-                Moment::Command(count) => count <= commands,
-            };
+            let due = scripted.moment.has_come(start, at, commands);
             if due && scripted.fault.is_of_a_reply() {
                 faults.add(scripted.fault);
                 return false;
@@ -403,6 +412,19 @@ mod tests {
                 },
             ]
         );
+    }
+
+    #[test]
+    fn a_hand_jogs_both_ways_and_a_delay_is_none_below_zero() {
+        let faults = script("at 1s do hand-jog -20\nat 1s do delay-reply -5").expect("a script");
+        let found: Vec<_> = faults
+            .faults
+            .iter()
+            .map(|scripted| scripted.fault)
+            .collect();
+        let expected = [Fault::HandJog(-20), Fault::DelayReply(Nanos::ZERO)];
+        assert_eq!(found, expected);
+        assert!(script("at 1s do flip-digit -1").is_err());
     }
 
     #[test]

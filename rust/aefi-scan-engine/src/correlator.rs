@@ -433,7 +433,8 @@ impl Correlator {
         self.note_stray(&reading, frame);
         if self.held.len() == HELD {
             // A frame with more readings than that is not waited for.
-            self.held.pop_front().map(Product::Reading).map(&mut *out);
+            let first = self.held.pop_front();
+            out(Product::Reading(first.expect("it is full")));
         }
         self.held.push_back(PlacedReading {
             reading,

@@ -33,7 +33,7 @@ pub use live::LiveTrack;
 /// A step counter stands within half a step of the commanded position.
 const QUANTISATION: f64 = 0.5;
 /// The controller's crystal and the rounding of its pulse rate, with room to spare.
-const SPEED_TOLERANCE: f64 = 1.001;
+pub(crate) const SPEED_TOLERANCE: f64 = 1.001;
 /// A latch known this many times worse than is usual tells little of its instant.
 const WIDE: f64 = 3.0;
 /// How fast the usual width follows: a share of itself a fix, up or down, so that it

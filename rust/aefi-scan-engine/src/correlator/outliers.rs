@@ -21,7 +21,6 @@ const LEAST: usize = 6;
 const THRESHOLD: f64 = 1.0;
 /// The same in medians of the neighbours' own distances, where the latch scatters more.
 const SPREADS: f64 = 4.0;
-
 /// More false ones in a row are none: what they are judged by is.
 const PATIENCE: usize = 3;
 
@@ -53,6 +52,7 @@ impl Outliers {
     pub(super) fn begin(&mut self, moves: bool) {
         self.window.clear();
         self.waiting = 0;
+        self.rejected = 0;
         self.moves = moves;
     }
 

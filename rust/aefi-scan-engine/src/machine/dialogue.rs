@@ -78,7 +78,7 @@ impl Dialogue {
     }
 
     /// Returns why the last exchanges failed.
-    pub(super) fn failure(&mut self, failures: u32) -> Cause {
+    pub(super) fn failure(&self, failures: u32) -> Cause {
         let silence = || self.config.silence(self.asked.to_string(), failures);
         self.doubt.clone().unwrap_or_else(silence)
     }
@@ -86,7 +86,7 @@ impl Dialogue {
     /// Returns whether the controller refuses what was asked, on purpose: a query it
     /// can't refuse, and what it echoes otherwise than it was asked was damaged on its
     /// way. Else `error` is what the exchanges failed for, if they go on failing.
-    pub(super) fn is_refused(&mut self, error: &ProtocolError) -> bool {
+    pub(super) fn judge_refusal(&mut self, error: &ProtocolError) -> bool {
         let is_final = match error {
             ProtocolError::Refused { reply, .. } => self.asked.is_refused_by(reply),
             ProtocolError::Unexpected { .. } => false,
@@ -103,12 +103,18 @@ impl Dialogue {
             (Command::MoveTo(axis, _), ProtocolError::Refused { reply, .. })
                 if reply == "?PULSING" =>
             {
-                Cause::Motion {
-                    axis: axis.letter(),
-                    fault: "motion that nobody here ordered",
-                }
+                unordered_motion(axis)
             }
             _ => misunderstood(error),
+        }
+    }
+
+    /// Returns the cause that a setting is which reads back as `found`.
+    pub(super) fn not_taken_over(&self, asked: u32, found: i64) -> Cause {
+        Cause::Setting {
+            command: self.asked.to_string(),
+            asked: i64::from(asked),
+            found,
         }
     }
 
@@ -186,6 +192,14 @@ impl Dialogue {
             }
         }
         verdict
+    }
+}
+
+/// Returns the cause that the motion of an axis is before this program sent it off.
+pub(super) fn unordered_motion(axis: Axis) -> Cause {
+    Cause::Motion {
+        axis: axis.letter(),
+        fault: "motion that nobody here ordered",
     }
 }
 

@@ -53,7 +53,7 @@ impl Errand {
         }
         match command.accepted(reply) {
             Ok(()) => true,
-            Err(error) if self.dialogue.is_refused(&error) => {
+            Err(error) if self.dialogue.judge_refusal(&error) => {
                 self.outcome = Some(Err(misunderstood(error)));
                 true
             }

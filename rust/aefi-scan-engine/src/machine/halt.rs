@@ -46,7 +46,7 @@ pub(super) struct Halt {
     reason: Reason,
     force: Force,
     step: Step,
-    /// Whether the axes rested before: no stop is urgent.
+    /// Whether the axes rested before: an abort is no stronger stop then.
     was_at_rest: bool,
     /// Whether the last look found the axes where they can be.
     believed: bool,

@@ -6,13 +6,12 @@
 //! meant to be (another hand, a damaged command), or what was believed was false.
 
 use crate::error::Cause;
+use crate::estimator::SPEED_TOLERANCE;
 use crate::units::{Axis, Nanos, Steps};
 
 /// Room for quantisation, the crystal and the ramp's last step of an axis that moves,
 /// in steps.
 const MARGIN: f64 = 3.0;
-/// The controller's crystal and the rounding of its pulse rate, with room to spare.
-const SPEED_TOLERANCE: f64 = 1.001;
 /// A false reply that was believed is off by what its axis can move between two
 /// replies, at most; true replies are so far from it.
 const FALSE_BELIEF: f64 = 100.0;
@@ -121,6 +120,15 @@ impl Intent {
 
     pub(super) fn is_at_target(&self) -> bool {
         self.last.counts == self.target
+    }
+
+    /// Returns why an axis that did not begin to move is given up.
+    pub(super) fn stalled(&self) -> Cause {
+        Cause::Stalled {
+            axis: self.axis.letter(),
+            target: self.target.0,
+            found: self.last.counts.0,
+        }
     }
 
     /// Returns why the axis should not rest where it was seen last.

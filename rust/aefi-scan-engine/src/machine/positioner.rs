@@ -11,7 +11,7 @@ use crate::protocol::{ProtocolError, Request};
 use crate::units::{Axis, Nanos, Steps};
 
 use super::controller::{PATIENCE, RESENDS, REST_BELIEVED, StageConfig, link_lost};
-use super::dialogue::Dialogue;
+use super::dialogue::{Dialogue, unordered_motion};
 use super::halt::Halt;
 use super::intent::Verdict;
 use super::preparation::{expected, preparation};
@@ -279,9 +279,9 @@ impl Positioner {
         if let (Phase::Serving, Command::HighSpeed(axis)) = (&self.phase, command) {
             return self.check_speed(axis, found);
         }
-        let asked = i64::from(expected(&self.setup, command));
-        if found != asked {
-            self.halt_for(not_taken_over(command, asked, found));
+        let asked = expected(&self.setup, command);
+        if found != i64::from(asked) {
+            self.halt_for(self.dialogue.not_taken_over(asked, found));
         }
     }
 
@@ -303,10 +303,7 @@ impl Positioner {
                 task.step = Step::Speed(order);
             }
             None if found == i64::from(asked) => self.arrive(axis),
-            _ => {
-                let command = Command::HighSpeed(axis);
-                self.halt_for(not_taken_over(command, i64::from(asked), found));
-            }
+            _ => self.halt_for(self.dialogue.not_taken_over(asked, found)),
         }
     }
 
@@ -388,9 +385,7 @@ impl Positioner {
         for axis in Axis::BOTH {
             let moves = of(axis).is_moving();
             if matches!(self.phase, Phase::Preparing(_)) && moves {
-                let fault = "motion that nobody here ordered";
-                let axis = axis.letter();
-                return self.halt_for(Cause::Motion { axis, fault });
+                return self.halt_for(unordered_motion(axis));
             }
             if let Some(order) = self.task(axis).step.travels() {
                 self.look_after(axis, order, moves, now);
@@ -474,7 +469,7 @@ impl Positioner {
 
     /// A refusal is final; another form of reply may be the link's fault.
     fn refuse(&mut self, error: &ProtocolError) -> bool {
-        if matches!(self.phase, Phase::Halting(_)) || !self.dialogue.is_refused(error) {
+        if matches!(self.phase, Phase::Halting(_)) || !self.dialogue.judge_refusal(error) {
             return false;
         }
         match self.dialogue.asked {
@@ -487,14 +482,6 @@ impl Positioner {
             _ => self.halt_for(self.dialogue.refusal(error.clone())),
         }
         true
-    }
-}
-
-fn not_taken_over(command: Command, asked: i64, found: i64) -> Cause {
-    Cause::Setting {
-        command: command.to_string(),
-        asked,
-        found,
     }
 }
 

@@ -76,8 +76,6 @@ pub struct StageMachine {
     line_open: bool,
     /// Whether all lines were flown once.
     filling_gaps: bool,
-    /// Where the axes were sent last, X first.
-    targets: [Steps; 2],
     /// The fast axis' high speed register, as it was read back.
     high_speed: u32,
     /// What it was set to and not read back.
@@ -120,7 +118,6 @@ impl StageMachine {
             place: 0,
             line_open: false,
             filling_gaps: false,
-            targets: [Steps::default(); 2],
             next_status: Nanos::ZERO,
             status_turn: false,
             idle_since: None,

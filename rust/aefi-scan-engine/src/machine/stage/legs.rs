@@ -1,7 +1,6 @@
 //! The steps of a move from rest to rest, and what follows its end.
 
 use crate::conversation::Turn;
-use crate::error::Cause;
 use crate::protocol::pmx::Command;
 use crate::records::StageRecord;
 use crate::units::{Axis, Nanos, Steps};
@@ -10,6 +9,7 @@ use super::pulses::Want;
 use super::{Leg, Phase, SHORT_REST, StageMachine};
 use crate::machine::controller::{RESENDS, REST_BELIEVED};
 use crate::machine::halt::Halt;
+use crate::machine::intent::Intent;
 use crate::outcome::{FlightState, Outcome};
 
 impl StageMachine {
@@ -116,7 +116,12 @@ impl StageMachine {
     }
 
     pub(super) fn at_target(&self) -> bool {
-        self.positions() == self.targets
+        self.intents().all(Intent::is_at_target)
+    }
+
+    fn intents(&self) -> impl Iterator<Item = &Intent> {
+        let of = |axis| self.dialogue.intent(axis);
+        Axis::BOTH.into_iter().filter_map(of)
     }
 
     /// The hot query asks for the moving axis only; status and all positions come
@@ -175,27 +180,15 @@ impl StageMachine {
     /// stopped by somebody, who may have had a reason.
     pub(super) fn send_again_or_fail(&mut self) {
         self.idle_since = None;
-        let mut intents = Axis::BOTH
-            .into_iter()
-            .filter_map(|axis| self.dialogue.intent(axis));
-        let halfway = intents.find(|intent| intent.has_moved() && !intent.is_at_target());
-        if let Some(intent) = halfway {
-            self.begin_halt(Halt::fault(intent.cut_short()));
-        } else if self.resends < RESENDS {
+        let missed = |intent: &&Intent| !intent.is_at_target();
+        let moved = |intent: &&Intent| missed(intent) && intent.has_moved();
+        let cut_short = self.intents().find(moved).map(Intent::cut_short);
+        let stalled = self.intents().find(missed).map(Intent::stalled);
+        if cut_short.is_none() && self.resends < RESENDS {
             self.resends += 1;
             self.go_to(Leg::Slow);
-        } else {
-            let positions = self.positions();
-            let axis = if positions[0] == self.targets[0] {
-                Axis::Y
-            } else {
-                Axis::X
-            };
-            self.begin_halt(Halt::fault(Cause::Stalled {
-                axis: axis.letter(),
-                target: self.targets[axis.index()].0,
-                found: positions[axis.index()].0,
-            }));
+        } else if let Some(cause) = cut_short.or(stalled) {
+            self.begin_halt(Halt::fault(cause));
         }
     }
 
@@ -253,7 +246,6 @@ impl StageMachine {
             return;
         };
         let from = self.positions()[axis.index()];
-        self.targets[axis.index()] = target;
         let speed = if axis == self.plan.fast {
             self.leg_speed()
         } else {

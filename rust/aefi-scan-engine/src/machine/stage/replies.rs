@@ -110,7 +110,6 @@ impl StageMachine {
             let fix = self.dialogue.config.fix(*axis, *counts, reply);
             self.report(StageRecord::Fix(Fix { flags, ..fix }), records);
             if verdict == Verdict::Believed && matches!(self.phase, Phase::Preparing(_)) {
-                self.targets[axis.index()] = *counts;
                 let register = f64::from(self.plan.positioning_speed);
                 self.dialogue.rests(*axis, *counts, reply, register);
             }
@@ -146,12 +145,8 @@ impl StageMachine {
             self.high_speed_set = None;
             self.go_to(Leg::Speed);
         } else {
-            let command = self.dialogue.asked.to_string();
-            self.begin_halt(Halt::fault(Cause::Setting {
-                command,
-                asked: i64::from(asked),
-                found,
-            }));
+            let cause = self.dialogue.not_taken_over(asked, found);
+            self.begin_halt(Halt::fault(cause));
         }
     }
 
@@ -189,7 +184,7 @@ impl StageMachine {
 
     /// A refusal is final; another form of reply may be the link's fault.
     pub(super) fn refuse(&mut self, error: &ProtocolError) -> bool {
-        if matches!(self.phase, Phase::Halting(_)) || !self.dialogue.is_refused(error) {
+        if matches!(self.phase, Phase::Halting(_)) || !self.dialogue.judge_refusal(error) {
             return false;
         }
         let was_heard_before =

@@ -67,10 +67,10 @@ impl StageMachine {
         };
         if halt.is_at_rest() {
             let halt = halt.clone();
-            self.targets = self.positions();
+            let positions = self.positions();
             let register = f64::from(self.plan.positioning_speed);
             for axis in Axis::BOTH {
-                let counts = self.targets[axis.index()];
+                let counts = positions[axis.index()];
                 self.dialogue.rests(axis, counts, reply, register);
             }
             self.rest(&halt, records);
