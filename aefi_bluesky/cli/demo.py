@@ -16,6 +16,7 @@ import matplotlib as mpl
 
 from aefi_bluesky.application.in_memory import InMemoryStudyRepository
 from aefi_bluesky.cli import report as reporting
+from aefi_bluesky.cli.options import tiled_option
 from aefi_bluesky.domain.results.scan_results import CHANNELS
 from aefi_bluesky.domain.spec.fly_spec import (
     Excitation,
@@ -79,12 +80,7 @@ def demo_spec(*, standard: bool) -> FlyScanSpec:
     type=click.Path(path_type=Path),
     help="Folder for the data and the picture.",
 )
-@click.option(
-    "--tiled",
-    "tiled_uri",
-    envvar="AEFI_TILED_URI",
-    help="Address of a Tiled server that already runs; its key is in TILED_API_KEY.",
-)
+@tiled_option
 def demo(
     standard: bool,
     virtual: bool,

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from aefi_bluesky.cli.options import bench_option
 from aefi_bluesky.domain.bench.description import BenchDescription
 from aefi_bluesky.domain.feasibility.report import FeasibilityReport, Violation
 from aefi_bluesky.domain.feasibility.speed_advisor import ReadingNoise, cost_of_speed
@@ -30,11 +31,7 @@ from aefi_bluesky.session.spec_files import read_spec
 
 @click.command()
 @click.argument("spec", type=click.Path(path_type=Path, allow_dash=True))
-@click.option(
-    "--bench",
-    default="simulated",
-    help="Path of a bench file, or name of a shipped bench.",
-)
+@bench_option("simulated")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
     "--from",

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from aefi_bluesky.cli.options import bench_option
 from aefi_bluesky.session.folders import SessionFolders
 
 _BENCH_OPTIONS = (
@@ -28,7 +29,7 @@ _BENCH_OPTIONS = (
         is_flag=True,
         help="Use the simulated bench without the simulated object.",
     ),
-    click.option("--bench", help="Path of a bench file, or name of a shipped bench."),
+    bench_option(),
 )
 
 _OPTIONS = (

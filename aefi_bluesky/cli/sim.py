@@ -10,17 +10,14 @@ from typing import TextIO
 
 import click
 
+from aefi_bluesky.cli.options import bench_option
 from aefi_bluesky.session.configuration import load_bench
 from aefi_bluesky.session.simulated import SimulationSettings, bench_server
 from aefi_bluesky.storage.tiled.server_process import end_with_parent
 
 
 @click.command()
-@click.option(
-    "--bench",
-    default="simulated",
-    help="Path of a bench file, or name of a shipped bench.",
-)
+@bench_option("simulated")
 @click.option("--seed", default=0, help="Seed of noise, jitter and tick phase.")
 @click.option(
     "--baud",

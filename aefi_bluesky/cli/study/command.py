@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from aefi_bluesky.cli.options import bench_option, tiled_option
 from aefi_bluesky.cli.session_options import bench_options, require_simulated
 from aefi_bluesky.cli.study import store, tables
 from aefi_bluesky.domain.errors import AefiError
@@ -150,9 +151,7 @@ def create(
 
 @study.command()
 @_of_study
-@click.option(
-    "--bench", default="aefi", help="Path of a bench file, or name of a shipped bench."
-)
+@bench_option("aefi")
 def configure(study_id: str, folder: Path, bench: str) -> None:
     """Make a bench the snapshot of STUDY: its scans are flown on no other bench."""
     service = store.planning(folder, bench=bench)
@@ -230,12 +229,7 @@ def cancel(study_id: str, folder: Path, scan_id: str, cause: str) -> None:
 @_of_study
 @click.option("--all", "every", is_flag=True, help="Fly all pending scans, in order.")
 @bench_options
-@click.option(
-    "--tiled",
-    "tiled_uri",
-    envvar="AEFI_TILED_URI",
-    help="Address of a Tiled server that already runs; its key is in TILED_API_KEY.",
-)
+@tiled_option
 def run(
     study_id: str,
     folder: Path,
