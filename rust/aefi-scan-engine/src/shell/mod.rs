@@ -177,12 +177,14 @@ impl FlightEnd {
     #[must_use]
     pub fn is_position_suspect(&self) -> bool {
         let cut_short = self.stops.aborts + self.stops.drives_off > 0;
-        let by_cause = matches!(
-            self.outcome.cause,
-            Some(Cause::Unstoppable { .. } | Cause::Panicked { thread: STAGE })
-        );
-        let cause = self.outcome.cause.as_ref();
-        cut_short || by_cause || cause.is_some_and(Cause::is_foreign_motion)
+        let by_cause = |cause: &Cause| {
+            let is_lost = matches!(
+                cause,
+                Cause::Unstoppable { .. } | Cause::Panicked { thread: STAGE }
+            );
+            is_lost || cause.is_foreign_motion()
+        };
+        cut_short || self.outcome.cause.as_ref().is_some_and(by_cause)
     }
 
     fn recorded(&self) -> RecordedEnd {
