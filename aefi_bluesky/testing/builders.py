@@ -95,6 +95,16 @@ def a_plan(bench: BenchDescription | None = None, **overrides: Any) -> FlightPla
     return planned
 
 
+def a_long_plan(bench: BenchDescription | None = None) -> FlightPlan:
+    """Return a plan whose flight does not end before somebody waits for it.
+
+    In virtual time too: it has more fixes than may wait for their observer, who gets
+    them in `ScanInFlight.wait`, and virtual time waits with them.
+    """
+    zone = Zone(x_min_mm=535.0, x_max_mm=735.0, y_min_mm=510.0, y_max_mm=710.0)
+    return a_plan(bench, zone=zone, n_x=81, n_y=81)
+
+
 def a_study(study_id: str = "study-1", *, scans: tuple[str, ...] = ()) -> Study:
     """Return a configured study with reference scans so called, without events."""
     study = Study(StudyId(study_id), an_object(), "an operator")

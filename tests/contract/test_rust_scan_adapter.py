@@ -3,7 +3,7 @@
 import pytest
 
 from aefi_bluesky.domain.flight.plan import FlightPlan
-from aefi_bluesky.testing.builders import a_bench, a_plan
+from aefi_bluesky.testing.builders import a_bench, a_long_plan
 from aefi_bluesky.testing.contracts.scan_port import ScanPortContract
 
 pytest.importorskip(
@@ -38,7 +38,7 @@ LINKS = EngineLinks(
 class TestRustScanAdapter(ScanPortContract):
     @pytest.fixture
     def flight_plan(self) -> FlightPlan:
-        return a_plan(n_x=21)
+        return a_long_plan()
 
     @pytest.fixture
     def scan_port(self) -> RustScanAdapter:

@@ -11,20 +11,17 @@ import pytest
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
 
 FLIGHT = """
-from aefi_bluesky.domain.spec.fly_spec import Zone
 from aefi_bluesky.engine import RustScanAdapter, VirtualConnection
 from aefi_bluesky.session.configuration import load_bench
 from aefi_bluesky.session.simulated import SimulationSettings, simulated_bench
-from aefi_bluesky.testing.builders import a_plan
+from aefi_bluesky.testing.builders import a_long_plan
 from aefi_bluesky.views.recorder import Recorder
 
 configuration = load_bench("simulated")
 bench = simulated_bench(configuration, SimulationSettings(seed=1))
 connection = VirtualConnection(configuration.links(), bench)
 port = RustScanAdapter(configuration.description(), connection)
-zone = Zone(x_min_mm=535.0, x_max_mm=735.0, y_min_mm=510.0, y_max_mm=710.0)
-plan = a_plan(zone=zone, n_x=81, n_y=81)
-flight = port.start_scan(plan, Recorder())
+flight = port.start_scan(a_long_plan(), Recorder())
 flight.pause()
 """
 

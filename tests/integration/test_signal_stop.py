@@ -8,12 +8,11 @@ import pytest
 from bluesky.utils import SigintHandler
 
 from aefi_bluesky.domain.results.scan_results import ScanState
-from aefi_bluesky.domain.spec.fly_spec import Zone
 from aefi_bluesky.engine import RustScanAdapter, VirtualConnection
 from aefi_bluesky.session.configuration import load_bench
 from aefi_bluesky.session.signals import StopMotion, StopOnTermination, ending_signals
 from aefi_bluesky.session.simulated import SimulationSettings, simulated_bench
-from aefi_bluesky.testing.builders import a_plan
+from aefi_bluesky.testing.builders import a_long_plan
 from aefi_bluesky.views.recorder import Recorder
 
 NUMBER = signal.SIGUSR1
@@ -37,12 +36,6 @@ def port():
 
 
 @pytest.fixture
-def long_plan():
-    zone = Zone(x_min_mm=535.0, x_max_mm=735.0, y_min_mm=510.0, y_max_mm=710.0)
-    return a_plan(zone=zone, n_x=81, n_y=81)
-
-
-@pytest.fixture
 def earlier():
     """A socket that got the numbers before; its other end reads them."""
     reader, writer = socket.socketpair()
@@ -55,9 +48,9 @@ def earlier():
     writer.close()
 
 
-def test_signal_pauses_the_flight_and_a_resume_flies_all_frames(port, long_plan, heard):
+def test_signal_pauses_the_flight_and_a_resume_flies_all_frames(port, heard):
     told = threading.Event()
-    flight = port.start_scan(long_plan, Recorder())
+    flight = port.start_scan(a_long_plan(), Recorder())
     with port.stopped_by_signals([NUMBER], then=told.set):
         signal.raise_signal(NUMBER)
         assert told.wait(5.0)
@@ -105,9 +98,7 @@ def test_outside_of_the_main_thread_nothing_is_set(port, earlier):
     assert earlier.recv(1) == bytes([NUMBER])
 
 
-def test_flight_that_somebody_waits_for_is_ended_by_a_handled_signal(
-    port, long_plan, monkeypatch
-):
+def test_flight_that_somebody_waits_for_is_ended_by_a_handled_signal(port, monkeypatch):
     monkeypatch.setattr(
         "aefi_bluesky.engine.rust_scan_adapter.ENDING_SIGNALS", [NUMBER]
     )
@@ -116,7 +107,7 @@ def test_flight_that_somebody_waits_for_is_ended_by_a_handled_signal(
         def flight_started(self, plan):
             signal.raise_signal(NUMBER)
 
-    results = port.execute_scan(long_plan, Interrupting())
+    results = port.execute_scan(a_long_plan(), Interrupting())
     assert results.state is ScanState.STOPPED
     assert results.cause == "stop requested"
 

@@ -1,9 +1,9 @@
 """What every `ScanExecutor` promises, and every `ScanPort` beside it.
 
 A subclass named ``Test...`` gives the fixtures ``scan_port`` (a fresh port, its bench
-ready) and ``flight_plan`` (a plan of at least ten lines, so that a pause right after
-the start comes before its end), the ``bench`` that it was planned for, and whether it
-``records_runs``.
+ready) and ``flight_plan`` (a plan whose flight does not end before somebody waits for
+it, so that a pause right after the start comes in time; see `a_long_plan`), the
+``bench`` that it was planned for, and whether it ``records_runs``.
 """
 
 # ruff: noqa: S101  (a test suite: its asserts are meant)
