@@ -35,6 +35,11 @@ from aefi_bluesky.storage.tiled.server_process import end_with_parent
     help="Time from a request to the reply of the stage, in us.",
 )
 @click.option(
+    "--stage-jitter-us",
+    default=0,
+    help="Upper bound of a random addition to that time, in us.",
+)
+@click.option(
     "--stage-tick-us",
     default=0,
     help="Latency tick of the stage's serial adapter, in us; 0 for none.",
@@ -72,6 +77,7 @@ def sim(
     baud: int | None,
     acquisition_baud: int | None,
     stage_turnaround_us: int | None,
+    stage_jitter_us: int,
     stage_tick_us: int,
     tick_us: int,
     lag_s: float | None,
@@ -97,6 +103,7 @@ def sim(
         stage_baud=baud,
         acquisition_baud=acquisition_baud,
         stage_turnaround_us=stage_turnaround_us,
+        stage_jitter_us=stage_jitter_us,
         stage_tick_us=stage_tick_us,
         tick_us=tick_us,
         lag_s=lag_s,

@@ -247,6 +247,7 @@ class HealthStream(_Stream, Readable[Any]):
             lost[f"lost_{kind}"] = count
             lost[f"lost_{kind}_first"] = first
             lost[f"lost_{kind}_last"] = last
+        latch_fraction, latch_error = results.latch
         return {
             "state": results.state.value,
             "cause": results.cause,
@@ -260,6 +261,8 @@ class HealthStream(_Stream, Readable[Any]):
             **{f"sent_{kind}": count for kind, count in results.stops_sent.items()},
             **{f"link_{kind}": count for kind, count in results.anomalies.items()},
             **{f"{name}_s": span for name, span in results.times_s.items()},
+            "latch_fraction": latch_fraction,
+            "latch_error": latch_error,
             "realtime_refused": results.realtime_refused,
             **{f"realtime_{name}": told for name, told in results.realtime.items()},
             **self._log().budget_s(),

@@ -680,6 +680,14 @@ class FlightEnd:
         """
 
     @property
+    def latch(self) -> tuple[float, float] | None:
+        """Where in its turnaround the stage controller latched its counters.
+
+        A fraction, 0 for its beginning and 1 for its end, and the standard error of
+        it; None if the flight did not tell.
+        """
+
+    @property
     def spool_error(self) -> str | None:
         """Why the spool ended before the flight; None if it did not."""
 
@@ -757,6 +765,8 @@ class SimulatedBench:
         False takes all wire time away: not physical.
     stage_turnaround_us
         Time of the stage controller from request to reply, in us.
+    stage_jitter_us
+        Upper bound of a random addition to that time, in us.
     stage_tick_us
         Latency tick of the stage's adapter, in us: replies reach the host at its
         multiples only; 0 for none.
@@ -792,6 +802,7 @@ class SimulatedBench:
         baud_code: int = 1,
         paced: bool = True,
         stage_turnaround_us: int = 1000,
+        stage_jitter_us: int = 0,
         stage_tick_us: int = 0,
         acquisition_baud: int = 1500000,
         tick_us: int = 16000,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import signal
 import threading
 import time
@@ -372,6 +373,7 @@ class RustScanInFlight:
                 "stray_bytes": end.stray_bytes,
             },
             times_s={name: span * 1e-9 for name, span in end.times_ns.items()},
+            latch=end.latch or (math.nan, math.nan),
             realtime={name: told for name, _asked, told, _in_vain in end.realtime},
             realtime_refused="; ".join(
                 f"{name} {asked}: {told}"

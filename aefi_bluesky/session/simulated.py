@@ -36,6 +36,8 @@ class SimulationSettings:
     stage_turnaround_us
         Time of the controller from request to reply, in us; that of the bench file
         if None.
+    stage_jitter_us
+        Upper bound of a random addition to that time, in us.
     stage_tick_us, tick_us
         Latency ticks of the stage's and the acquisition's adapter, in us: replies
         reach the host at their multiples only; 0 for none.
@@ -56,6 +58,7 @@ class SimulationSettings:
     stage_baud: int | None = None
     acquisition_baud: int | None = None
     stage_turnaround_us: int | None = None
+    stage_jitter_us: int = 0
     stage_tick_us: int = 0
     tick_us: int = 16_000
     keep_conversions: bool = True
@@ -108,6 +111,7 @@ class SimulationSettings:
             "--baud": self.stage_baud,
             "--acquisition-baud": self.acquisition_baud,
             "--stage-turnaround-us": self.stage_turnaround_us,
+            "--stage-jitter-us": self.stage_jitter_us,
             "--stage-tick-us": self.stage_tick_us,
             "--tick-us": self.tick_us,
             "--lag-s": self.lag_s,
@@ -140,6 +144,7 @@ def simulated_bench(
             baud_code=BAUD_CODES[bench.stage.baud],
             paced=settings.paced,
             stage_turnaround_us=round(bench.stage.turnaround_ms * 1000),
+            stage_jitter_us=settings.stage_jitter_us,
             stage_tick_us=settings.stage_tick_us,
             acquisition_baud=bench.acquisition.baud,
             tick_us=settings.tick_us,

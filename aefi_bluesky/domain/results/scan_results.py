@@ -194,6 +194,9 @@ class ScanResults:
     times_s
         Quantiles of each link's round trips and periods, and the time it was busy,
         by name, in seconds.
+    latch
+        Where in its turnaround the stage controller latches its counters, 0 for its
+        beginning and 1 for its end, and the standard error of that; NaN if not known.
     realtime
         What became of each setting that the system is asked for, by its name:
         ``applied``, ``not asked``, or why not.
@@ -216,5 +219,6 @@ class ScanResults:
     stops_sent: Mapping[str, int] = field(default_factory=dict[str, int])
     anomalies: Mapping[str, int] = field(default_factory=dict[str, int])
     times_s: Mapping[str, float] = field(default_factory=dict[str, float])
+    latch: tuple[float, float] = (math.nan, math.nan)
     realtime: Mapping[str, str] = field(default_factory=dict[str, str])
     realtime_refused: str = ""

@@ -38,7 +38,7 @@ fn faults(script: &str) -> PyResult<FaultScript> {
 impl SimulatedBench {
     #[new]
     #[pyo3(signature = (*, seed=0, baud_code=1, paced=true, stage_turnaround_us=1000,
-                        stage_tick_us=0, acquisition_baud=1_500_000, tick_us=16000,
+                        stage_jitter_us=0, stage_tick_us=0, acquisition_baud=1_500_000, tick_us=16000,
                         start_steps=(0.0, 0.0), lag_s=0.010, noise_v=60e-6, has_object=true,
                         keep_conversions=true, encoder_pulses_per_count=0.0, script=""))]
     #[allow(clippy::too_many_arguments)]
@@ -47,6 +47,7 @@ impl SimulatedBench {
         baud_code: u8,
         paced: bool,
         stage_turnaround_us: i64,
+        stage_jitter_us: i64,
         stage_tick_us: i64,
         acquisition_baud: u32,
         tick_us: i64,
@@ -58,11 +59,11 @@ impl SimulatedBench {
         encoder_pulses_per_count: f64,
         script: &str,
     ) -> PyResult<Self> {
-        let pacing = |turnaround_us, tick_us| {
+        let pacing = |turnaround_us, jitter_us, tick_us| {
             if paced {
                 Pacing::Paced {
                     turnaround: Nanos::from_micros(turnaround_us),
-                    jitter: Nanos::ZERO,
+                    jitter: Nanos::from_micros(jitter_us),
                     latency_tick: Nanos::from_micros(tick_us),
                 }
             } else {
@@ -74,7 +75,7 @@ impl SimulatedBench {
             ..BenchSettings::default()
         };
         settings.stage.baud_code = baud_code;
-        settings.stage.pacing = pacing(stage_turnaround_us, stage_tick_us);
+        settings.stage.pacing = pacing(stage_turnaround_us, stage_jitter_us, stage_tick_us);
         settings.stage.start_steps[..2].copy_from_slice(&[start_steps.0, start_steps.1]);
         if encoder_pulses_per_count > 0.0 {
             settings.stage.encoder = Encoder::Wired {
@@ -82,7 +83,7 @@ impl SimulatedBench {
             };
         }
         settings.acquisition.baud = acquisition_baud;
-        settings.acquisition.pacing = pacing(0, tick_us);
+        settings.acquisition.pacing = pacing(0, 0, tick_us);
         settings.acquisition.keep_conversions = keep_conversions;
         settings.field.lag_s = lag_s;
         settings.field.noise_v = noise_v;

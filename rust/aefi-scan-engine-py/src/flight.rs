@@ -108,6 +108,7 @@ pub struct FlightEnd {
     stray_bytes: u64,
     times_ns: BTreeMap<String, i64>,
     lost: Vec<(u64, u64, u64)>,
+    latch: Option<(f64, f64)>,
     spool_error: Option<String>,
     spool_records: u64,
     realtime: Vec<(String, String, String, bool)>,
@@ -172,6 +173,7 @@ impl FlightEnd {
                 .chain(quantiles("reading_late", &end.lateness))
                 .collect(),
             lost: end.unseen.map(span).to_vec(),
+            latch: end.latch.map(|found| (found.value, found.error)),
             spool_error: end.spool.error.as_ref().map(ToString::to_string),
             spool_records: end.spool.records,
             realtime: end.realtime.iter().map(setting).collect(),

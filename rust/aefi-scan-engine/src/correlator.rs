@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::controls::Controls;
-use crate::estimator::{AxisTrack, LiveTrack, Located};
+use crate::estimator::{AxisTrack, LatchFinder, LatchFraction, LiveTrack, Located};
 use crate::flight_plan::FlightPlan;
 use crate::health::{Histogram, Summary};
 use crate::ledger::{FrameState, Ledger};
@@ -102,6 +102,7 @@ pub struct Correlator {
     tracks: [AxisTrack; 2],
     live: [Option<LiveTrack>; 2],
     outliers: [Outliers; 2],
+    latch: LatchFinder,
     clock: LineClock,
     pending: VecDeque<Reading>,
     /// Placed readings in the order of time: the first one's frame is not decided.
@@ -136,6 +137,7 @@ impl Correlator {
             tracks: Default::default(),
             live: [None; 2],
             outliers: Default::default(),
+            latch: LatchFinder::default(),
             clock: LineClock::new(now),
             pending: VecDeque::with_capacity(PENDING),
             held: VecDeque::with_capacity(HELD),
@@ -155,6 +157,12 @@ impl Correlator {
     #[must_use]
     pub fn lateness(&self) -> Summary {
         self.lateness.summary()
+    }
+
+    /// Returns where in the controller's turnaround counters are latched, if that is known.
+    #[must_use]
+    pub fn latch(&self) -> Option<LatchFraction> {
+        self.latch.fraction()
     }
 
     /// Returns the ledger.
@@ -183,8 +191,12 @@ impl Correlator {
                 self.tracks[axis.index()].take_motion(at, from, speed);
                 self.outliers[axis.index()].begin(speed > 0.0);
             }
-            StageRecord::StopSent { at } => self.events.push_back(LineEvent::Stopping { at }),
+            StageRecord::StopSent { at } => {
+                self.clock.stop();
+                self.events.push_back(LineEvent::Stopping { at });
+            }
             StageRecord::LineBegan { line, place, at } => {
+                self.latch.end_line();
                 self.clock.begin(self.plan.lines[line], place, at);
                 self.events.push_back(LineEvent::Began { line, place, at });
             }
@@ -252,10 +264,24 @@ impl Correlator {
             }
             if fix.axis == self.plan.fast {
                 self.clock.take_fix(&fix);
+                self.learn_latch(&fix);
             }
             self.show(&fix);
         }
         out(Product::Fix(fix));
+    }
+
+    /// Fixes at constant speed tell where in the turnaround they were latched.
+    fn learn_latch(&mut self, fix: &Fix) {
+        if fix.flags != 0 || !self.clock.is_at_speed(fix) {
+            return;
+        }
+        self.latch.take_fix(fix);
+        if let Some(fraction) = self.latch.fraction() {
+            self.tracks
+                .iter_mut()
+                .for_each(|track| track.set_latch(&fraction));
+        }
     }
 
     /// Axes that came to rest are where the last fixes saw them.

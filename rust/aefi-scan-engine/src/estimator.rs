@@ -21,6 +21,7 @@
 //! where the axis uses up its speed, the fix whose counter was about to turn bounds
 //! all the others, and the interval gets narrower than a step.
 
+mod latch;
 mod live;
 
 use std::collections::VecDeque;
@@ -28,6 +29,7 @@ use std::collections::VecDeque;
 use crate::records::{Estimate, Fix};
 use crate::units::{Nanos, Steps};
 
+pub use latch::{LatchFinder, LatchFraction};
 pub use live::LiveTrack;
 
 /// A step counter stands within half a step of the commanded position.
@@ -62,8 +64,9 @@ struct Point {
 }
 
 impl Point {
-    fn middle(&self) -> f64 {
-        (self.earliest.0 + (self.latest.0 - self.earliest.0) / 2) as f64
+    /// The likeliest instant of the latch, `share` of its span after the earliest one.
+    fn instant(&self, share: f64) -> f64 {
+        self.earliest.0 as f64 + share * (self.latest.0 - self.earliest.0) as f64
     }
 }
 
@@ -120,6 +123,8 @@ pub struct AxisTrack {
     speed: f64,
     /// The usual width of a latch's span, in ns; zero before the first.
     usual_width: f64,
+    /// The likeliest part of that span after which the latch is.
+    latch: f64,
 }
 
 impl Default for AxisTrack {
@@ -128,6 +133,7 @@ impl Default for AxisTrack {
             points: VecDeque::with_capacity(CAPACITY),
             speed: 0.0,
             usual_width: 0.0,
+            latch: 0.5,
         }
     }
 }
@@ -149,6 +155,12 @@ impl AxisTrack {
         let towards = (width - self.usual_width).signum();
         self.usual_width *= 1.0 + WIDTH_RATE * towards;
         is_wide
+    }
+
+    /// Takes notice of where in its span a latch is likeliest: estimates move, intervals
+    /// don't.
+    pub fn set_latch(&mut self, fraction: &LatchFraction) {
+        self.latch = fraction.used();
     }
 
     /// Takes notice that the axis rested at `from` until `at` and may from then on
@@ -284,10 +296,10 @@ impl AxisTrack {
         (low.max(-lows.bound(moves)), high.min(highs.bound(moves)))
     }
 
-    /// Linear between the middles of the fixes around `time` whose latch is known as
-    /// well as is usual, or else of those that are there.
+    /// Linear between the likeliest instants of the fixes around `time` whose latch is
+    /// known as well as is usual, or else of those that are there.
     fn interpolate(&self, i: usize, j: usize, time: f64) -> f64 {
-        let right = (i + 1..=j).find(|at| self.points[*at].middle() >= time);
+        let right = (i + 1..=j).find(|at| self.points[*at].instant(self.latch) >= time);
         let Some(right) = right else {
             return self.points[j].counts;
         };
@@ -297,11 +309,12 @@ impl AxisTrack {
         let left = (near..right).rev().find(is_good).unwrap_or(right - 1);
         let right = (right..=far).find(is_good).unwrap_or(right);
         let (left, right) = (self.points[left], self.points[right]);
-        let span = right.middle() - left.middle();
+        let [since, until] = [left, right].map(|point| point.instant(self.latch));
+        let span = until - since;
         if span <= 0.0 {
             return right.counts;
         }
-        let share = (time - left.middle()) / span;
+        let share = (time - since) / span;
         left.counts + share * (right.counts - left.counts)
     }
 }

@@ -29,6 +29,7 @@ pub(super) struct LineClock {
     began: Nanos,
     entered: Option<Nanos>,
     left: Option<Nanos>,
+    stopped: bool,
     fixes: u32,
     last: Option<(Nanos, f64)>,
     last_sent: Option<Nanos>,
@@ -45,6 +46,7 @@ impl LineClock {
             began: now,
             entered: None,
             left: None,
+            stopped: false,
             fixes: 0,
             last: None,
             last_sent: None,
@@ -59,6 +61,20 @@ impl LineClock {
             began: at,
             ..Self::new(self.turnaround_from)
         };
+    }
+
+    /// Takes notice that the axis was stopped.
+    pub(super) fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    /// Returns whether the line's axis is at constant speed where `fix` saw it.
+    pub(super) fn is_at_speed(&self, fix: &Fix) -> bool {
+        let at = fix.counts.0 as f64;
+        self.line.is_some_and(|line| {
+            let entered = line.is_past(at, line.edge(self.place));
+            entered && !line.is_past(at, line.window_stop) && !self.stopped
+        })
     }
 
     /// Takes a fix of the line's axis.

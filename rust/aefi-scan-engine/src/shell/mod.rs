@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::controls::{Controls, Demand};
 use crate::conversation::LinkHealth;
 use crate::error::Cause;
+use crate::estimator::LatchFraction;
 use crate::flight_plan::FlightPlan;
 use crate::health::Summary;
 use crate::machine::controller::StageConfig;
@@ -163,6 +164,8 @@ pub struct FlightEnd {
     pub detector_link: LinkHealth,
     /// How late readings were that were due at an instant.
     pub lateness: Summary,
+    /// Where in its turnaround the controller latched its counters, if that is known.
+    pub latch: Option<LatchFraction>,
     /// Records that the correlator never saw: stage, detector.
     pub unseen: [Loss; 2],
     /// What became of the spool; nothing if there was none.
@@ -298,6 +301,7 @@ impl Flight {
             stage_link: LinkHealth::default(),
             detector_link: LinkHealth::default(),
             lateness: Summary::default(),
+            latch: None,
             unseen: [Loss::default(); 2],
             spool: SpoolOutcome::default(),
             realtime: Vec::new(),

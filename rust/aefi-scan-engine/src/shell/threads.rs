@@ -174,6 +174,7 @@ impl Runner {
             stage_link,
             detector_link,
             lateness: desk.correlator.lateness(),
+            latch: desk.correlator.latch(),
             unseen,
             spool: SpoolOutcome::default(),
             realtime,

@@ -221,6 +221,7 @@ impl<B: VirtualBench> VirtualFlight<B> {
             stage_link: self.stage.talk.health(),
             detector_link: self.detector.talk.health(),
             lateness: self.correlator.lateness(),
+            latch: self.correlator.latch(),
             unseen: [Loss::default(); 2],
             spool: SpoolOutcome::default(),
             realtime: self
