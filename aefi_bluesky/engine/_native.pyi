@@ -60,7 +60,8 @@ class StageLink:
         A counter is latched at least this long before its reply begins, in us: what
         is known of the controller's own delay; 0 if nothing is.
     status_period_ms
-        Period of status and full position queries in flight, in ms.
+        Period of full position queries in flight, in ms; status is asked half as
+        often, and when an axis that was sent off stands still.
     host_watch_ms
         The controller reports a host that is silent for so long (``TOC``), in ms;
         0 leaves its watch alone.
@@ -109,7 +110,7 @@ class StageLink:
 
     @property
     def status_period_ms(self) -> int:
-        """Period of status queries in flight, in ms."""
+        """Period of full position queries in flight, in ms."""
 
     @property
     def host_watch_ms(self) -> int:

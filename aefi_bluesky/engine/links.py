@@ -63,7 +63,8 @@ class EngineLinks:
         A counter is latched at least this long before its reply begins, in us: what
         is known of the controller's own delay; 0 if nothing is.
     status_period_ms
-        Period of status and full position queries in flight, in ms.
+        Period of full position queries in flight, in ms; status is asked half as
+        often, and when an axis that was sent off stands still.
     host_watch_ms
         The controller reports a host that is silent for so long (``TOC``), in ms;
         0 leaves its watch alone.

@@ -29,7 +29,7 @@ LINKS = EngineLinks(
     stage_allowance_ms=100,
     acquisition_allowance_ms=150,
     stage_reply_delay_us=0,
-    status_period_ms=250,
+    status_period_ms=500,
     host_watch_ms=0,
     conversion_ns=1_000_000,
 )

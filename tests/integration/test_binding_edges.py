@@ -22,7 +22,7 @@ def link():
         address=0,
         reply_allowance_ms=100,
         reply_delay_us=0,
-        status_period_ms=250,
+        status_period_ms=500,
         host_watch_ms=0,
     )
     os.close(controller)

@@ -96,7 +96,7 @@ def test_other_ports_leave_the_rest_as_it_is():
     assert moved.description() == bench.description()
 
 
-@pytest.mark.parametrize(("baud", "period_ms"), [(115200, 250), (9600, 1061)])
+@pytest.mark.parametrize(("baud", "period_ms"), [(115200, 500), (9600, 1061)])
 def test_status_queries_leave_the_line_to_the_fixes(tmp_path, baud, period_ms):
     bench = load_bench(written(tmp_path, "baud = 115200", f"baud = {baud}"))
     assert bench.links().status_period_ms == period_ms
@@ -107,8 +107,8 @@ def test_setting_up_the_stage_takes_its_exchanges_and_their_bytes(tmp_path):
     exchanges_s, bytes_s = 23 * 0.001, (287 + 4 * 11) * 10 / 115200
     setup_s = load_bench("simulated").description().link.setup_s
     assert setup_s == pytest.approx(exchanges_s + bytes_s)
-    watched = "status_period_ms = 250\nhost_watch_ms = 5000"
-    bench = load_bench(written(tmp_path, "status_period_ms = 250", watched))
+    watched = "status_period_ms = 500\nhost_watch_ms = 5000"
+    bench = load_bench(written(tmp_path, "status_period_ms = 500", watched))
     added_s = bench.description().link.setup_s - setup_s
     assert added_s == pytest.approx(2 * 0.001 + 27 * 10 / 115200)
 

@@ -70,9 +70,10 @@ def test_line_that_is_repeated_takes_its_move_and_its_exchanges():
     commands_s = 2 * (0.023 + 0.020) + 0.035 + 0.010
     # The last half step takes half a millisecond, and the query comes meanwhile.
     notice_s = -0.0005 + (0.010 + 0.020 - 0.006) + 0.035
+    look_s = 0.020 + 0.010
     each_s = added / (twice.n_lines - line.n_lines)
     assert each_s == pytest.approx(
-        commands_s + move_s + notice_s, abs=MM_PER_STEP / speed
+        commands_s + move_s + notice_s + look_s, abs=MM_PER_STEP / speed
     )
 
 

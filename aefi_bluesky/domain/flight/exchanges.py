@@ -49,7 +49,7 @@ POSITION = Exchange(6, 6)
 """``@00PY`` and ``12345``: asked while a line is flown."""
 
 POSITIONS = Exchange(6, 16)
-"""``@00PP`` and ``12345:12345:0:0``: asked on the way to a line."""
+"""``@00PP`` and ``12345:12345:0:0``: asked on the way to a line, and at its end."""
 
 STATUS = Exchange(7, 20)
 """``@00MST`` and ``0:0:0:0:0:0:0:36:0``: asked at the target, until it is idle."""

@@ -63,13 +63,16 @@ def turnarounds_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
 
 
 def line_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
-    """Return the time of a line from rest to rest, in s; stations are whole steps."""
+    """Return the time of a line from rest to rest, in s; stations are whole steps.
+
+    At its end all positions are asked once more.
+    """
     fast, kind = spec.effective_fast_axis, spec.trigger.kind
     step, fix_s = bench.axis(fast).mm_per_step, POSITION.duration_s(bench.link)
     low, high = spec.zone.along(fast)
     outside = spec.pitch_mm(fast) / 2 + approach_mm(spec, bench)
     steps = round((high + outside) / step) - round((low - outside) / step)
-    return ARMING.get(kind, 0) * fix_s + _leg_s(
+    flown_s = _leg_s(
         [steps * step],
         spec.speed_mm_per_s,
         fast,
@@ -77,6 +80,8 @@ def line_s(spec: FlyScanSpec, bench: BenchDescription) -> float:
         query=POSITION,
         disarming_s=DISARMING.get(kind, 0) * fix_s,
     )
+    look_s = POSITIONS.duration_s(bench.link)
+    return ARMING.get(kind, 0) * fix_s + flown_s + look_s
 
 
 def speeds_s(spec: FlyScanSpec, bench: BenchDescription) -> float:

@@ -19,7 +19,7 @@ fn config() -> StageConfig {
         byte_time: Nanos::ZERO,
         reply_delay: Nanos::ZERO,
         allowance: Nanos::from_millis(100),
-        status_period: Nanos::from_millis(250),
+        status_period: Nanos::from_millis(500),
         host_watch_ms: 0,
     }
 }

@@ -135,7 +135,7 @@ fn overhear(input: &[u8]) -> Vec<i64> {
         address: 0,
         byte_time: Nanos::ZERO,
         allowance: Nanos::from_millis(100),
-        status_period: Nanos::from_millis(250),
+        status_period: Nanos::from_millis(500),
         reply_delay: Nanos::ZERO,
         host_watch_ms: 0,
     };

@@ -21,6 +21,8 @@ const LEAST: usize = 6;
 const THRESHOLD: f64 = 1.0;
 /// The same in medians of the neighbours' own distances, where the latch scatters more.
 const SPREADS: f64 = 4.0;
+/// What the rounding to a step is off by, at most, in steps.
+const QUANTISATION: f64 = 0.5;
 /// More false ones in a row are none: what they are judged by is.
 const PATIENCE: usize = 3;
 
@@ -115,7 +117,8 @@ impl Outliers {
         for (rest, (since, counts)) in rests.iter_mut().zip(points) {
             *rest = counts - slope * since;
         }
-        // Where those behind are off as far, to the same side, the way has changed.
+        // Where those behind are off as far, to the same side, the way has changed, or
+        // the roundings before were all to the other side.
         let behind = &mut [0.0; BEHIND][..count.saturating_sub(at).min(BEHIND)];
         behind.copy_from_slice(&rests[at..at + behind.len()]);
         // The median is that at this fix's instant, where its own counter is zero.
@@ -131,7 +134,7 @@ impl Outliers {
         let agreeing = rests.iter().filter(|rest| **rest <= THRESHOLD).count();
         let threshold = THRESHOLD.max(SPREADS * median(rests)) + self.vagueness(at) * slope.abs();
         let is_off = line.abs() > threshold;
-        let is_followed = followed * -line > 0.0 && followed.abs() >= line.abs();
+        let is_followed = followed * -line > 0.0 && followed.abs() >= line.abs() - QUANTISATION;
         3 * agreeing >= 2 * count && is_off && !is_followed
     }
 

@@ -31,7 +31,8 @@ pub struct StageConfig {
     /// A counter is latched at least this long before its reply begins: what is
     /// known of the controller's own delay; zero if nothing is.
     pub reply_delay: Nanos,
-    /// Period of status and full position queries in flight.
+    /// Period of full position queries in flight. Status is asked half as often, and when
+    /// an axis that was sent off stands still.
     pub status_period: Nanos,
     /// The controller reports a host that is silent for so many ms, and its
     /// stand-alone program, if it has one, may act on it; zero leaves its watch alone.

@@ -4,6 +4,7 @@ mod legs;
 mod pulses;
 mod replies;
 mod rest;
+mod watch;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use super::dialogue::Dialogue;
 use super::halt::Halt;
 use super::preparation::{AxisSetup, preparation};
 use pulses::Pulses;
+use watch::Watch;
 
 /// How often a paused stage is asked where it is.
 const PAUSED_PERIOD: Nanos = Nanos::from_millis(200);
@@ -58,6 +60,8 @@ enum Leg {
     Fast,
     Travel,
     Settle,
+    /// The resting axis is looked at once more: no line is closed before.
+    Look,
 }
 
 /// The stage's logic in one flight.
@@ -80,8 +84,9 @@ pub struct StageMachine {
     high_speed: u32,
     /// What it was set to and not read back.
     high_speed_set: Option<u32>,
-    next_status: Nanos,
-    status_turn: bool,
+    watch: Watch,
+    /// When a paused stage is asked next where it is.
+    next_look: Nanos,
     idle_since: Option<Nanos>,
     resends: u32,
     exchanges: u32,
@@ -101,6 +106,7 @@ impl StageMachine {
     #[must_use]
     pub fn new(plan: Arc<FlightPlan>, config: StageConfig, controls: Arc<Controls>) -> Self {
         let pulses = pulses::pulses(&plan, &config, &controls);
+        let watch = Watch::new(config.status_period);
         Self {
             script: preparation(
                 &AxisSetup::of_plan(&plan),
@@ -118,8 +124,8 @@ impl StageMachine {
             place: 0,
             line_open: false,
             filling_gaps: false,
-            next_status: Nanos::ZERO,
-            status_turn: false,
+            watch,
+            next_look: Nanos::ZERO,
             idle_since: None,
             resends: 0,
             exchanges: 0,

@@ -87,7 +87,7 @@ pub fn setup(plan: FlightPlan, settings: &BenchSettings) -> FlightSetup {
             byte_time: Nanos(10_000_000_000 / baud),
             allowance: Nanos::from_millis(100),
             reply_delay: Nanos::ZERO,
-            status_period: Nanos::from_millis(250),
+            status_period: Nanos::from_millis(500),
             host_watch_ms: 0,
         },
         detector: DetectorConfig {

@@ -31,6 +31,7 @@ impl StageMachine {
                 let command = self.pulses.settle();
                 self.ask(command.unwrap_or(Command::Status))
             }
+            (Leg::Look, _) => self.ask(Command::Positions),
             (Leg::Arm, _) => self.next_in_arming(now),
             (_, Some(command)) => self.ask(command),
             (_, None) => {
@@ -64,7 +65,7 @@ impl StageMachine {
             Leg::ReadSpeed => self.high_speed_set.map(|_| Command::HighSpeed(fast)),
             Leg::Slow => self.move_command(slow, self.current_line().slow),
             Leg::Fast => self.move_command(fast, self.leg_target()),
-            Leg::Arm | Leg::Travel | Leg::Settle => None,
+            Leg::Arm | Leg::Travel | Leg::Settle | Leg::Look => None,
         }
     }
 
@@ -93,7 +94,8 @@ impl StageMachine {
             Leg::Slow => Leg::Arm,
             Leg::Arm => Leg::Fast,
             Leg::Fast => Leg::Travel,
-            Leg::Travel | Leg::Settle => Leg::Settle,
+            Leg::Travel => Leg::Settle,
+            Leg::Settle | Leg::Look => Leg::Look,
         };
         match &mut self.phase {
             Phase::Positioning(leg) | Phase::Flying(leg) => *leg = following(*leg),
@@ -124,8 +126,8 @@ impl StageMachine {
         Axis::BOTH.into_iter().filter_map(of)
     }
 
-    /// The hot query asks for the moving axis only; status and all positions come
-    /// in turn, a few times a second.
+    /// The hot query asks for the moving axis only; status and all positions come now
+    /// and then.
     pub(super) fn next_in_travel(&mut self, now: Nanos) -> Turn {
         if self.at_target() {
             self.next_leg();
@@ -140,14 +142,8 @@ impl StageMachine {
                 Want::Nothing => {}
             }
         }
-        if is_free && now >= self.next_status {
-            self.next_status = now + Nanos(self.dialogue.config.status_period.0 / 2);
-            self.status_turn = !self.status_turn;
-            return self.ask(if self.status_turn {
-                Command::Status
-            } else {
-                Command::Positions
-            });
+        if is_free && let Some(command) = self.watch.due(now, self.positions()) {
+            return self.ask(command);
         }
         self.ask(match self.phase {
             Phase::Flying(_) => Command::Position(self.plan.fast),
@@ -165,8 +161,11 @@ impl StageMachine {
         if moving {
             self.idle_since = None;
         } else if self.at_target() {
-            if leg == Leg::Settle {
-                self.arrive(now, records);
+            match (leg, &self.phase) {
+                (Leg::Settle, Phase::Flying(_)) => self.next_leg(),
+                // On the way to a line both axes are looked at all the time.
+                (Leg::Settle, _) => self.arrive(now, records),
+                _ => {}
             }
         } else {
             let since = *self.idle_since.get_or_insert(now);
@@ -252,6 +251,7 @@ impl StageMachine {
             self.plan.positioning_speed
         };
         self.dialogue.moves(axis, target, at, f64::from(speed));
+        self.watch.begin(at);
         if self.resends == 0 {
             let motion = StageRecord::Motion {
                 axis,

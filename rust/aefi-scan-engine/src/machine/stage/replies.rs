@@ -92,6 +92,13 @@ impl StageMachine {
             self.after_positions(reply, records);
             return true;
         }
+        if believed && self.phase == Phase::Flying(Leg::Look) {
+            if self.at_target() {
+                self.arrive(reply.received, records);
+            } else {
+                self.go_to(Leg::Travel);
+            }
+        }
         believed
     }
 

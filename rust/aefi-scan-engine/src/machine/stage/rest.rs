@@ -14,11 +14,11 @@ use crate::machine::halt::Halt;
 impl StageMachine {
     pub(super) fn next_in_pause(&mut self, now: Nanos) -> Turn {
         match self.controls.demanded() {
-            Demand::Pause if now >= self.next_status => {
-                self.next_status = now + PAUSED_PERIOD;
+            Demand::Pause if now >= self.next_look => {
+                self.next_look = now + PAUSED_PERIOD;
                 self.ask(Command::Positions)
             }
-            Demand::Pause => Turn::Rest(self.next_status),
+            Demand::Pause => Turn::Rest(self.next_look),
             Demand::Fly => self.next_in_resume(now),
             // The stage rests: what ends the flight is only said once more, so that
             // the end leaves through a reply like every other.
@@ -105,7 +105,7 @@ impl StageMachine {
         if let Some(outcome) = halt.outcome(self.controls.demanded()) {
             self.conclude(outcome, halt.is_believed(), records);
         } else {
-            self.next_status = halt.now() + PAUSED_PERIOD;
+            self.next_look = halt.now() + PAUSED_PERIOD;
             self.enter(Phase::Paused);
         }
     }
