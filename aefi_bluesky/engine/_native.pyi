@@ -125,11 +125,12 @@ class StageLink:
             If the port can't be opened, or another device or none answers.
         """
 
-    def poll(self, duration_s: float) -> dict[str, int]:
+    def poll(self, duration_s: float, spin_us: int = 0) -> dict[str, int]:
         """Ask for the position of x, back to back, on the caller's thread.
 
         The way of each exchange is that of a flight; nothing moves. Other Python
-        threads run meanwhile; a signal is heard when the time is over.
+        threads run meanwhile; a signal is heard when the time is over. `spin_us` is
+        as in `Realtime`.
 
         Returns
         -------
@@ -223,6 +224,9 @@ class Realtime:
         Keep all memory of the process in RAM.
     low_latency
         Let the serial adapters hand on each reply within 1 ms.
+    spin_us
+        How long before and after its usual time a reply of the stage is waited for
+        awake, in us.
     """
 
     def __new__(
@@ -232,6 +236,7 @@ class Realtime:
         fifo_priority: int | None,
         lock_memory: bool,
         low_latency: bool,
+        spin_us: int,
     ) -> Realtime: ...
     @property
     def timer_slack(self) -> bool:
@@ -248,6 +253,10 @@ class Realtime:
     @property
     def low_latency(self) -> bool:
         """Whether the adapters are to hurry."""
+
+    @property
+    def spin_us(self) -> int:
+        """How long the stage's thread waits awake, in us."""
 
 @final
 class StageMoves:
@@ -666,11 +675,12 @@ class FlightEnd:
 
     @property
     def times_ns(self) -> dict[str, int]:
-        """Round trips and periods of each link and its busy time, in ns.
+        """Round trips, periods and own part of each link and its busy time, in ns.
 
-        Keys are ``stage_`` or ``detector_`` and ``round_trip_`` or ``period_`` and
-        ``p50``, ``p99``, ``p999`` or ``max`` (quantiles right within 1/16), and
-        ``stage_busy``, ``detector_busy``: the sum of all round trips.
+        Keys are ``stage_`` or ``detector_``, ``round_trip_``, ``period_`` or ``own_``
+        (from a reply to the next request: what this program takes) and ``p50``,
+        ``p99``, ``p999`` or ``max`` (quantiles right within 1/16), and ``stage_busy``,
+        ``detector_busy``: the sum of all round trips.
         """
 
     @property

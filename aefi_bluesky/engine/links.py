@@ -26,12 +26,16 @@ class RealtimeSettings:
         Keep all memory of the process in RAM.
     low_latency
         Let the serial adapters hand on each reply within 1 ms.
+    spin_us
+        The stage's thread waits awake for a reply that is expected so soon, and so much
+        longer, in us, but at most for half of an exchange; 0 if it always sleeps.
     """
 
     timer_slack: bool = True
     fifo_priority: int | None = None
     lock_memory: bool = False
     low_latency: bool = True
+    spin_us: int = 0
 
     def native(self) -> _native.Realtime:
         """Return the same in the engine's words."""
@@ -40,6 +44,7 @@ class RealtimeSettings:
             fifo_priority=self.fifo_priority,
             lock_memory=self.lock_memory,
             low_latency=self.low_latency,
+            spin_us=self.spin_us,
         )
 
 
@@ -208,7 +213,8 @@ class SerialConnection:
 
     def poll_stage(self, duration_s: float) -> dict[str, int]:
         """See `Connection`."""
-        return self._links.native_stage().poll(duration_s)
+        spin_us = self._links.realtime.spin_us
+        return self._links.native_stage().poll(duration_s, spin_us)
 
     def stage_moves(self, speeds: AxisSpeeds) -> _native.StageMoves:
         """See `Connection`."""

@@ -143,6 +143,7 @@ class RealtimeTable(_Table):
     fifo_priority: int | None = None
     lock_memory: bool = Field(default=False, strict=True)
     low_latency: bool = Field(default=True, strict=True)
+    spin_us: int = Field(default=0, ge=0, le=1000)
 
     @pydantic.field_validator("fifo_priority")
     @classmethod

@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -68,11 +69,15 @@ def package(name: str) -> Callable[[], str]:
     return missing
 
 
-def poll_engine(bench: RunningBench, seconds: float) -> Figures:
+AWAKE_US = 100
+"""How long the engine waits awake around the usual time of a reply, where it does."""
+
+
+def poll_engine(bench: RunningBench, seconds: float, spin_us: int = 0) -> Figures:
     """Poll by the link thread and the conversation of a flight."""
     stage = bench.links.native_stage()
     before = time.thread_time_ns()
-    found = stage.poll(seconds)
+    found = stage.poll(seconds, spin_us)
     cpu_ns = time.thread_time_ns() - before
     if found["stage_fixes"] < 2:
         raise DeviceTimeoutError(
@@ -85,6 +90,7 @@ def poll_engine(bench: RunningBench, seconds: float) -> Figures:
         "p99_us": found["stage_round_trip_p99"] / 1e3,
         "max_us": found["stage_round_trip_max"] / 1e3,
         "cpu_us": cpu_ns / found["stage_fixes"] / 1e3,
+        "own_p50_us": found["stage_own_p50"] / 1e3,
     }
 
 
@@ -126,6 +132,7 @@ def poll_paused(bench: RunningBench, seconds: float) -> Figures:
 
 CLIENTS = (
     Client("engine", poll_engine),
+    Client("engine, awake", partial(poll_engine, spin_us=AWAKE_US)),
     Client("os.read/os.write", poll_bare),
     Client("pyserial", poll_pyserial, package("serial")),
     Client("pylablib serial", poll_pylablib, package("pylablib")),

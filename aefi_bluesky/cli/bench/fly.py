@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,6 +13,7 @@ from aefi_bluesky.cli.bench.benches import (
     POSITION_QUERY,
     Benches,
     RunningBench,
+    fly_virtually,
     planned,
     shuttle,
 )
@@ -23,35 +25,45 @@ from aefi_bluesky.cli.bench.clients import (
     ask,
     ask_serial,
     package,
+    poll_bare,
     raw_port,
     serial_port,
     timed,
 )
 from aefi_bluesky.cli.bench.effort import Effort
-from aefi_bluesky.cli.bench.report import Report
+from aefi_bluesky.cli.bench.load import IDLE
+from aefi_bluesky.cli.bench.report import Report, Target
+from aefi_bluesky.cli.bench.rounds import Ratio, Row, find
 from aefi_bluesky.cli.bench.rtt import LIMIT_REASON
 from aefi_bluesky.cli.bench.side_by_side import (
     add_line_limit,
     rate_targets,
     side_by_side,
 )
+from aefi_bluesky.session.simulated import SimulationSettings
 from aefi_bluesky.views.recorder import Recorder
 
 SPEED_MM_PER_S = 32.7
+VIRTUAL = "engine, virtual time"
+BARE = "bare query loop"
+_LONG_MM = 600.0
 _WAY_FROM_REST_S = 0.6
 """Both ramps of a line, which count as much as its window."""
 
 ABOUT = (
     "Positions and readings a second. The engine really flies (two lines, both links "
-    "at once); its status and full position queries take 2 % of the line at 115200 "
-    "Bd, 5 % at 9600 Bd. 'Two threads' does the same in Python, with one thread and "
-    "one bare loop for each link. The legacy loop asks for X, then for Y, then for "
-    "the detector, on one thread. The Python loops ask a stage at rest."
+    "at once); its status and full position queries take 0.5 % of the line at 115200 "
+    "Bd, 2.5 % at 9600 Bd. In virtual time it flies lines of "
+    f"{_LONG_MM:g} mm, and each exchange costs the host 20 us, which is assumed. The "
+    "bare query loop asks for X only. 'Two threads' asks both devices in Python, with "
+    "one thread and one bare loop for each link. The legacy loop asks for X, then for "
+    "Y, then for the detector, on one thread. The Python loops ask a stage at rest. "
+    "The own part is the engine's time from a reply to its next request."
 )
 
 _LIMIT_REASON = (
-    "status and full position queries take 2 % of the line at 115200 Bd, 5 % at 9600 "
-    f"and a tick each where an adapter has ticks; and {LIMIT_REASON}"
+    "status and full position queries take 0.5 % of the line at 115200 Bd, 2.5 % at "
+    f"9600 and a tick each where an adapter has ticks; and {LIMIT_REASON}"
 )
 
 
@@ -62,7 +74,24 @@ def measure(benches: Benches, effort: Effort) -> Report:
     )
     add_line_limit(rows, "fixes_hz")
     targets = rate_targets(rows, "fixes_hz", "fixes in flight", _LIMIT_REASON)
-    return Report("fly", ABOUT, rows, targets)
+    return Report("fly", ABOUT, rows, [*targets, *_fix_targets(rows)])
+
+
+def _fix_targets(rows: Sequence[Row]) -> list[Target]:
+    """Return the targets of fixes in flight at 115200 Bd, on an idle machine."""
+    at = {"link": "115200", "load": IDLE}
+    found = [find(rows, client=name, **at) for name in ("engine", VIRTUAL, BARE)]
+    engine, virtual, bare = found
+    targets: list[Target] = []
+    if virtual:
+        share = virtual.values["of_limit"]
+        name = "fixes in flight / line limit, 115200, virtual time"
+        targets.append(Target(name, share, 0.985, True))
+    if engine and bare:
+        ratio = Ratio.of(engine.values["fixes_hz"], bare.values["fixes_hz"])
+        name = "fixes in flight / bare query loop, 115200, idle"
+        targets.append(Target(name, ratio.spread, 1.0, True))
+    return targets
 
 
 def fly(bench: RunningBench, seconds: float) -> Figures:
@@ -70,7 +99,24 @@ def fly(bench: RunningBench, seconds: float) -> Figures:
     length_mm = max(seconds - _WAY_FROM_REST_S, 0.3) * SPEED_MM_PER_S
     recorder = Recorder()
     plan = planned(bench.description, shuttle(length_mm, SPEED_MM_PER_S))
-    bench.adapter().execute_scan(plan, recorder)
+    results = bench.adapter().execute_scan(plan, recorder)
+    own_us = results.times_s["stage_own_p50"] * 1e6
+    return {**_figures(recorder), "own_p50_us": own_us}
+
+
+def fly_virtual(bench: RunningBench, _seconds: float) -> Figures:
+    """Fly on the same link in virtual time, where no host is late."""
+    return virtual_figures(bench.settings)
+
+
+def virtual_figures(settings: SimulationSettings) -> Figures:
+    """Fly two long lines on a bench with such a link, in virtual time."""
+    recorder = Recorder()
+    fly_virtually(settings, shuttle(_LONG_MM, SPEED_MM_PER_S), recorder)
+    return _figures(recorder)
+
+
+def _figures(recorder: Recorder) -> Figures:
     lines, readings = recorder.columns("lines"), recorder.columns("readings")
     in_line = [
         np.count_nonzero((readings["t_end"] >= begin) & (readings["t_end"] < end))
@@ -82,6 +128,12 @@ def fly(bench: RunningBench, seconds: float) -> Figures:
         "readings_hz": sum(in_line) / duration_s,
         "period_p99_ms": float(np.max(lines["period_p99"])),
     }
+
+
+def bare_loop(bench: RunningBench, seconds: float) -> Figures:
+    """Ask the stage alone, at rest, by one bare loop."""
+    fixes = poll_bare(bench, seconds)
+    return {"fixes_hz": fixes["rate_hz"]}
 
 
 def two_threads(bench: RunningBench, seconds: float) -> Figures:
@@ -129,6 +181,8 @@ def legacy_paused(bench: RunningBench, seconds: float) -> Figures:
 
 FLYERS = (
     Client("engine", fly),
+    Client(VIRTUAL, fly_virtual),
+    Client(BARE, bare_loop),
     Client("two threads", two_threads),
     Client("legacy loop", legacy, package("serial")),
     Client("legacy + 10 ms", legacy_paused, package("serial")),

@@ -22,7 +22,9 @@ ABOUT = (
     "and nothing else: no device answers so fast. The line limit is calculated: ten "
     "bits a byte, the simulated turnaround, the adapter's tick. The engine's p50 and "
     "p99 come from a histogram, exact to 1/16; the CPU time is that of the asking "
-    "thread."
+    "thread. The own part is the engine's time from a reply to its next request. "
+    "'Awake' does not sleep within 0.1 ms of a reply's usual time (``spin_us`` of the "
+    "bench file)."
 )
 
 LIMIT_REASON = (
@@ -32,8 +34,8 @@ LIMIT_REASON = (
 )
 
 CPU_REASON = (
-    "the engine asks the system whether the port is ready before each read and write, "
-    "since it must not wait for ever; the bare loop just blocks."
+    "the engine asks the system whether the port is ready before each read, since it "
+    "must not wait for ever; the bare loop just blocks."
 )
 
 

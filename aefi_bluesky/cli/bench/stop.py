@@ -42,15 +42,17 @@ _LENGTH_MM = 500.0
 ABOUT = (
     "From the request (a pause of the flight) to the last byte of STOP at the "
     f"simulated controller; right after it one C call holds the interpreter for "
-    f"{HOLD_S * 1e3:.0f} ms. On the 115200 Bd line this time includes the exchange "
-    "under way and the wire time of STOP. 'Python thread' is a bare loop that looks "
+    f"{HOLD_S * 1e3:.0f} ms. Where there is a line, STOP waits for the exchange under "
+    "way, half of one on average, and its own eight bytes take their time (115200 Bd: "
+    "1.0 and 0.69 ms); the goal for the median is this and 0.3 ms for the host. "
+    "'Python thread' is a bare loop that looks "
     "at an event between two exchanges."
 )
 
-_LINE_REASON = (
-    "STOP waits for the exchange under way, and its own bytes take time: {:.2f} ms "
-    "on average that belong to the line."
-)
+_HOST_MS = 0.3
+"""What the host may take beside its line, in the median; 0.5 where there is no line."""
+
+_LINE_REASON = "{:.2f} ms on average belong to the line, and "
 _HOST_REASON = (
     "neither the link thread nor the simulated bench, which notes the time of "
     "arrival, has real-time priority: on a shared core both wait for their turn."
@@ -66,10 +68,13 @@ def measure(benches: Benches, effort: Effort) -> Report:
     for row in idle_engine(rows):
         link, found = row.labels["link"], row.values
         share_ms = line_share_ms(link)
-        line = _LINE_REASON.format(share_ms) if share_ms else _HOST_REASON
+        reason = _HOST_REASON
+        if share_ms:
+            reason = _LINE_REASON.format(share_ms) + reason
+        goal_ms = round(share_ms + _HOST_MS, 1) if share_ms else 0.5
         name = "stop to bytes {}, {}".format
         targets += [
-            Target(name("p50", link), found["p50_ms"], 0.5, False, "ms", line),
+            Target(name("p50", link), found["p50_ms"], goal_ms, False, "ms", reason),
             Target(name("p99", link), found["p99_ms"], 10.0, False, "ms", _HOST_REASON),
         ]
     return Report("stop", ABOUT, rows, targets)

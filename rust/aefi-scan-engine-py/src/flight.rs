@@ -12,7 +12,7 @@ use engine::realtime::SettingReport;
 use engine::ring::Loss;
 use engine::shell::{self, FlightSetup};
 use engine::spool::SpoolTarget;
-use engine::{Demand, EngineError, FlightState, FrameState};
+use engine::{Demand, EngineError, FlightState, FrameState, Nanos};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -27,23 +27,26 @@ pub struct Realtime {
     fifo_priority: Option<u8>,
     lock_memory: bool,
     low_latency: bool,
+    spin_us: i64,
 }
 
 #[pymethods]
 impl Realtime {
     #[new]
-    #[pyo3(signature = (*, timer_slack, fifo_priority, lock_memory, low_latency))]
+    #[pyo3(signature = (*, timer_slack, fifo_priority, lock_memory, low_latency, spin_us))]
     fn new(
         timer_slack: bool,
         fifo_priority: Option<u8>,
         lock_memory: bool,
         low_latency: bool,
+        spin_us: i64,
     ) -> Self {
         Self {
             timer_slack,
             fifo_priority,
             lock_memory,
             low_latency,
+            spin_us,
         }
     }
 }
@@ -55,6 +58,7 @@ impl Realtime {
             fifo_priority: self.fifo_priority,
             lock_memory: self.lock_memory,
             low_latency: self.low_latency,
+            spin: Nanos::from_micros(self.spin_us),
         }
     }
 }
@@ -119,6 +123,7 @@ pub fn link_times(link: &str, health: &LinkHealth) -> impl Iterator<Item = (Stri
     quantiles(format!("{link}_round_trip"), &health.round_trip)
         .into_iter()
         .chain(quantiles(format!("{link}_period"), &health.period))
+        .chain(quantiles(format!("{link}_own"), &health.own))
         .chain([busy])
 }
 

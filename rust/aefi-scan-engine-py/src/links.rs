@@ -78,15 +78,26 @@ impl StageLink {
         py.detach(|| {
             let errand = Errand::clear_errors(self.config());
             let byte_time = self.byte_time();
-            let (errand, _) =
-                shell::threads::run_to_end(errand, byte_time, self.open()?, MonotonicClock);
+            let (errand, _) = shell::threads::run_to_end(
+                errand,
+                byte_time,
+                self.open()?,
+                MonotonicClock,
+                Nanos::ZERO,
+            );
             Ok(errand.into_outcome()?)
         })
         .map_err(|error: EngineError| errors::to_python(py, &error))
     }
 
     /// Asks for the position of x, back to back, for a while.
-    fn poll(&self, py: Python<'_>, duration_s: f64) -> PyResult<BTreeMap<String, i64>> {
+    #[pyo3(signature = (duration_s, spin_us=0))]
+    fn poll(
+        &self,
+        py: Python<'_>,
+        duration_s: f64,
+        spin_us: i64,
+    ) -> PyResult<BTreeMap<String, i64>> {
         let polling = self.polling(duration_s)?;
         let asked = py.detach(|| {
             let port = self.open()?;
@@ -95,6 +106,7 @@ impl StageLink {
                 self.byte_time(),
                 port,
                 MonotonicClock,
+                Nanos::from_micros(spin_us),
             ))
         });
         let (polling, health) =

@@ -10,7 +10,7 @@ use engine::shell::moves::{StageAccess, StageMoves as EngineMoves};
 use engine::shell::{threads, virtual_time};
 use engine::transport::Transport;
 use engine::transport::serial::SerialTransport;
-use engine::{Demand, EngineError, Link, OpenError, Steps};
+use engine::{Demand, EngineError, Link, Nanos, OpenError, Steps};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -45,8 +45,13 @@ impl StageAccess for PortAccess {
             self.port = Some(self.link.open()?);
         }
         let port = self.port.as_mut().expect("opened just now");
-        let (machine, _) =
-            threads::run_to_end(machine, self.link.byte_time(), port, MonotonicClock);
+        let (machine, _) = threads::run_to_end(
+            machine,
+            self.link.byte_time(),
+            port,
+            MonotonicClock,
+            Nanos::ZERO,
+        );
         Ok(machine)
     }
 

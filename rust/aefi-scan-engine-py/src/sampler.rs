@@ -9,7 +9,7 @@ use engine::protocol::mcu::Averaging;
 use engine::records::Reading;
 use engine::shell::{threads, virtual_time};
 use engine::transport::serial::SerialTransport;
-use engine::{EngineError, Link};
+use engine::{EngineError, Link, Nanos};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -95,7 +95,7 @@ impl Sampler {
                 *port = Some(self.link.open()?);
             }
             let open = port.as_mut().expect("opened just now");
-            threads::run_to_end(sampling, byte_time, open, MonotonicClock).0
+            threads::run_to_end(sampling, byte_time, open, MonotonicClock, Nanos::ZERO).0
         };
         let readings = sampled.into_readings();
         if readings.is_err() {

@@ -5,9 +5,13 @@
 //! a later request. So a resynchronising request follows, whose reply cannot be
 //! mistaken, and all that comes before that reply is discarded.
 
+mod rhythm;
+
 use crate::health::{Histogram, Summary};
 use crate::protocol::Request;
 use crate::units::Nanos;
+
+use rhythm::Rhythm;
 
 /// What a device's logic wants next.
 #[derive(Debug, Clone, Copy)]
@@ -105,6 +109,8 @@ pub struct LinkHealth {
     pub round_trip: Summary,
     /// From a request to the next one.
     pub period: Summary,
+    /// From a reply to the next request: what the host itself takes.
+    pub own: Summary,
     /// Sum of all round trips: the time spent waiting for the link.
     pub busy: Nanos,
 }
@@ -126,7 +132,12 @@ pub struct Conversation<L> {
     health: LinkHealth,
     round_trip: Histogram,
     period: Histogram,
+    own: Histogram,
+    rhythm: Rhythm,
     last_sent: Option<Nanos>,
+    /// When the reply to the last request was complete; nothing once the next is out, or
+    /// if the logic rested between.
+    last_received: Option<Nanos>,
 }
 
 impl<L: DeviceLogic> Conversation<L> {
@@ -143,7 +154,10 @@ impl<L: DeviceLogic> Conversation<L> {
             health: LinkHealth::default(),
             round_trip: Histogram::default(),
             period: Histogram::default(),
+            own: Histogram::default(),
+            rhythm: Rhythm::default(),
             last_sent: None,
+            last_received: None,
         }
     }
 
@@ -163,6 +177,7 @@ impl<L: DeviceLogic> Conversation<L> {
         LinkHealth {
             round_trip: self.round_trip.summary(),
             period: self.period.summary(),
+            own: self.own.summary(),
             ..self.health
         }
     }
@@ -190,8 +205,21 @@ impl<L: DeviceLogic> Conversation<L> {
         }
         match self.logic.next(now, records) {
             Turn::Ask(request) => self.ask(request, false),
-            Turn::Rest(until) => Output::Wait(until),
+            Turn::Rest(until) => {
+                self.last_received = None;
+                Output::Wait(until)
+            }
             Turn::Over => Output::Over,
+        }
+    }
+
+    /// Returns the span in which the reply under way is likely to be complete: up to
+    /// `around` before and after the usual time of a request that is repeated.
+    #[must_use]
+    pub fn expected(&self, around: Nanos) -> Option<[Nanos; 2]> {
+        match self.state {
+            State::Waiting { sent, .. } => self.rhythm.expected(sent, around),
+            _ => None,
         }
     }
 
@@ -209,6 +237,10 @@ impl<L: DeviceLogic> Conversation<L> {
         if let Some(last) = self.last_sent.replace(sent) {
             self.period.record(sent - last);
         }
+        if let Some(received) = self.last_received.take() {
+            self.own.record(sent - received);
+        }
+        self.rhythm.ask(&request);
         self.state = if resync {
             State::Resyncing { request, sent }
         } else {
@@ -272,6 +304,8 @@ impl<L: DeviceLogic> Conversation<L> {
         }
         self.state = State::Idle;
         self.round_trip.record(received - sent);
+        self.rhythm.took(received - sent);
+        self.last_received = Some(received);
         self.health.busy = self.health.busy + (received - sent);
         let reply = Reply {
             sent,

@@ -2,10 +2,13 @@
 //!
 //! Nothing here is fatal and nothing silent: each setting ends as a
 //! [`SettingReport`] that the flight's owner sees. A link's thread sleeps in the
-//! system between two exchanges (poll, read) and never spins: under `SCHED_FIFO` a
-//! spinning thread is frozen for 50 ms a second by the kernel's throttling.
+//! system while it waits for a reply (poll, read). It is awake for a part of each
+//! exchange only: under `SCHED_FIFO` a thread that never sleeps is frozen for 50 ms a
+//! second by the kernel's throttling.
 
 use std::fmt;
+
+use crate::units::Nanos;
 
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -18,6 +21,9 @@ pub struct Realtime {
     pub lock_memory: bool,
     /// Let the serial adapters hand on each reply at once.
     pub low_latency: bool,
+    /// The stage's thread waits awake for a reply that is expected so soon, and so much
+    /// longer; zero if it always sleeps. Nothing is asked of the system for it.
+    pub spin: Nanos,
 }
 
 /// What became of a setting.
@@ -350,6 +356,7 @@ mod tests {
         fifo_priority: Some(50),
         lock_memory: true,
         low_latency: true,
+        spin: Nanos::ZERO,
     };
 
     fn told(reports: &[SettingReport]) -> Vec<(String, String)> {

@@ -24,6 +24,15 @@ pub trait Transport: Send {
     /// If the link is gone.
     fn read(&mut self, into: &mut [u8], patience: Nanos) -> io::Result<usize>;
 
+    /// Puts what has come into `into` without waiting, and returns how much that was.
+    ///
+    /// # Errors
+    ///
+    /// If the link is gone.
+    fn read_now(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.read(into, Nanos::ZERO)
+    }
+
     /// Lets what carries the bytes hand each reply on at once, and tells whether it
     /// does.
     fn hurry(&mut self) -> SettingOutcome {
@@ -39,6 +48,10 @@ impl<T: Transport + ?Sized> Transport for &mut T {
 
     fn read(&mut self, into: &mut [u8], patience: Nanos) -> io::Result<usize> {
         (**self).read(into, patience)
+    }
+
+    fn read_now(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        (**self).read_now(into)
     }
 
     fn hurry(&mut self) -> SettingOutcome {

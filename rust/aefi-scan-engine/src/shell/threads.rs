@@ -68,6 +68,7 @@ where
             transport: stage,
             clock: clock.clone(),
             controls: Arc::clone(&controls),
+            spin: realtime.spin,
             records: StageSink {
                 records: stage_in,
                 news,
@@ -88,6 +89,7 @@ where
             transport: detector,
             clock: clock.clone(),
             controls: Arc::clone(&controls),
+            spin: Nanos::ZERO,
             records: detector_in,
         },
         machine,
@@ -185,7 +187,8 @@ impl Runner {
     }
 }
 
-/// Runs a device's logic over its open link, on the caller's thread, to its end.
+/// Runs a device's logic over its open link, on the caller's thread, to its end; `spin`
+/// is as in [`Realtime`].
 ///
 /// The records go the way of a flight's, into a ring, where nobody takes them out.
 pub fn run_to_end<L: DeviceLogic, T: Transport, C: Clock>(
@@ -193,12 +196,14 @@ pub fn run_to_end<L: DeviceLogic, T: Transport, C: Clock>(
     byte_time: Nanos,
     transport: T,
     clock: C,
+    spin: Nanos,
 ) -> (L, LinkHealth) {
     let (records, _unread) = ring(RECORDS);
     let mut link = LinkThread {
         transport,
         clock,
         controls: Arc::new(Controls::default()),
+        spin,
         records,
     };
     link.run(logic, byte_time)
@@ -252,6 +257,8 @@ struct LinkThread<T, C, R> {
     transport: T,
     clock: C,
     controls: Arc<Controls>,
+    /// See [`Realtime::spin`].
+    spin: Nanos,
     records: R,
 }
 
@@ -278,25 +285,53 @@ impl<T: Transport, C: Clock, R> LinkThread<T, C, R> {
                         self.lose(&mut talk, &error);
                     }
                 }
-                Output::Wait(until) => self.listen(&mut talk, until - now),
+                Output::Wait(until) => self.listen(&mut talk, now, until),
                 Output::Over => return talk.into_parts(),
             }
         }
     }
 
-    fn listen<L>(&mut self, talk: &mut Conversation<L>, patience: Nanos)
+    fn listen<L>(&mut self, talk: &mut Conversation<L>, now: Nanos, until: Nanos)
     where
         L: DeviceLogic,
         R: Sink<L::Record>,
     {
         let mut bytes = [0; 256];
-        match self.transport.read(&mut bytes, patience.min(LONGEST_WAIT)) {
+        let until = until.min(now + LONGEST_WAIT);
+        let read = match talk.expected(self.spin) {
+            Some(span) => self.read_awake(&mut bytes, now, until, span),
+            None => self.transport.read(&mut bytes, until - now),
+        };
+        match read {
             Ok(count) => {
                 let at = self.clock.now();
                 talk.received(at, &bytes[..count], &mut |record| self.records.take(record));
             }
             Err(error) => self.lose(talk, &error),
         }
+    }
+
+    /// Sleeps, but not in the span in which the reply is expected: to be woken takes as
+    /// long as the engine's own part of some exchanges.
+    fn read_awake(
+        &mut self,
+        into: &mut [u8],
+        now: Nanos,
+        until: Nanos,
+        [from, to]: [Nanos; 2],
+    ) -> io::Result<usize> {
+        if now < from {
+            return self.transport.read(into, from.min(until) - now);
+        }
+        while self.clock.now() < to.min(until) {
+            let count = self.transport.read_now(into)?;
+            if count > 0 {
+                return Ok(count);
+            }
+            std::hint::spin_loop();
+        }
+        let now = self.clock.now();
+        self.transport.read(into, (until - now).max(Nanos::ZERO))
     }
 
     fn lose<L>(&mut self, talk: &mut Conversation<L>, error: &io::Error)

@@ -10,6 +10,9 @@ use crate::error::OpenError;
 use crate::realtime::{self, SettingOutcome};
 use crate::units::Nanos;
 
+/// How long a port may take no bytes.
+const WRITE_PATIENCE: Duration = Duration::from_secs(1);
+
 /// How a port is to be opened; eight data bits, no parity, one stop bit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SerialSettings {
@@ -45,10 +48,11 @@ impl SerialTransport {
     /// If the port is missing, held by somebody else, or no serial port.
     pub fn open(settings: &SerialSettings) -> Result<Self, OpenError> {
         let port = serialport::new(&settings.port, settings.baud)
-            .timeout(Duration::from_secs(1))
+            .timeout(WRITE_PATIENCE)
             .open_native()
             .map_err(|cause| OpenError::from_serial(&settings.port, &cause))?;
         port.clear(serialport::ClearBuffer::All)
+            .and_then(|()| never_block(&port))
             .map_err(|cause| OpenError::from_serial(&settings.port, &cause))?;
         Ok(Self {
             name: settings.port.clone(),
@@ -86,22 +90,83 @@ fn let_go(port: &mut NativePort) {
 #[cfg(windows)]
 fn let_go(_port: &mut NativePort) {}
 
+/// Lets reads and writes return at once where there is nothing to be had or no room.
+#[cfg(unix)]
+fn never_block(port: &NativePort) -> serialport::Result<()> {
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+    use std::os::fd::AsRawFd;
+    fcntl(port.as_raw_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(io::Error::from)?;
+    Ok(())
+}
+
+#[cfg(windows)]
+fn never_block(_port: &NativePort) -> serialport::Result<()> {
+    Ok(())
+}
+
+/// Writes what there is room for, without asking before.
+#[cfg(unix)]
+fn write_now(port: &mut NativePort, bytes: &[u8]) -> io::Result<usize> {
+    use std::os::fd::AsRawFd;
+    let written = nix::unistd::write(port.as_raw_fd(), bytes).map_err(io::Error::from);
+    or_nothing(written)
+}
+
+#[cfg(windows)]
+fn write_now(_port: &mut NativePort, _bytes: &[u8]) -> io::Result<usize> {
+    Ok(0)
+}
+
+#[cfg(unix)]
+fn read_now(port: &mut NativePort, into: &mut [u8]) -> io::Result<usize> {
+    use std::os::fd::AsRawFd;
+    let read = nix::unistd::read(port.as_raw_fd(), into).map_err(io::Error::from);
+    or_nothing(or_gone(read))
+}
+
+#[cfg(windows)]
+fn read_now(port: &mut NativePort, into: &mut [u8]) -> io::Result<usize> {
+    port.set_timeout(Duration::ZERO)?;
+    or_nothing(or_gone(port.read(into)))
+}
+
+/// An end of file is the end of the link.
+fn or_gone(read: io::Result<usize>) -> io::Result<usize> {
+    match read {
+        Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+        other => other,
+    }
+}
+
+/// Nothing to be had, by now or for a signal's sake, is no error.
+fn or_nothing(moved: io::Result<usize>) -> io::Result<usize> {
+    use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
+    match moved {
+        Err(error) if matches!(error.kind(), TimedOut | WouldBlock | Interrupted) => Ok(0),
+        other => other,
+    }
+}
+
 impl Transport for SerialTransport {
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.port()?.write_all(bytes)
+        let port = self.port()?;
+        let written = write_now(port, bytes)?;
+        if written == bytes.len() {
+            return Ok(());
+        }
+        port.set_timeout(WRITE_PATIENCE)?;
+        port.write_all(&bytes[written..])
     }
 
     fn read(&mut self, into: &mut [u8], patience: Nanos) -> io::Result<usize> {
         let patience = Duration::from_nanos(patience.0.max(0) as u64);
         let port = self.port()?;
         port.set_timeout(patience)?;
-        match port.read(into) {
-            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(count) => Ok(count),
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(0),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
-            Err(error) => Err(error),
-        }
+        or_nothing(or_gone(port.read(into)))
+    }
+
+    fn read_now(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        read_now(self.port()?, into)
     }
 
     fn hurry(&mut self) -> SettingOutcome {
