@@ -49,6 +49,14 @@ from aefi_bluesky.storage.tiled.server_process import end_with_parent
     default=16_000,
     help="Latency tick of the acquisition's USB adapter, in us; 0 for none.",
 )
+@click.option(
+    "--stage-echoes", is_flag=True, help="Let the stage's adapter send requests back."
+)
+@click.option(
+    "--boot-ms",
+    default=0,
+    help="Time that the microcontroller needs after its port was opened, in ms.",
+)
 @click.option("--lag-s", type=float, help="Time constant of the lock-in, in s.")
 @click.option("--noise-v", type=float, help="Noise of a reading, in V.")
 @click.option("--no-object", is_flag=True, help="Simulate no object.")
@@ -80,6 +88,8 @@ def sim(
     stage_jitter_us: int,
     stage_tick_us: int,
     tick_us: int,
+    stage_echoes: bool,
+    boot_ms: int,
     lag_s: float | None,
     noise_v: float | None,
     no_object: bool,
@@ -105,7 +115,9 @@ def sim(
         stage_turnaround_us=stage_turnaround_us,
         stage_jitter_us=stage_jitter_us,
         stage_tick_us=stage_tick_us,
+        stage_echoes=stage_echoes,
         tick_us=tick_us,
+        boot_ms=boot_ms,
         lag_s=lag_s,
         noise_v=noise_v,
         has_object=not no_object,

@@ -2,6 +2,7 @@
 
 from aefi_bluesky.engine.links import (
     EngineLinks,
+    PortOpening,
     RealtimeSettings,
     SerialConnection,
     VirtualConnection,
@@ -13,6 +14,7 @@ __all__ = [
     "SPOOL_SUFFIX",
     "EngineLinks",
     "NoRuns",
+    "PortOpening",
     "RealtimeSettings",
     "RustScanAdapter",
     "SerialConnection",

@@ -23,6 +23,7 @@ __all__ = [
     "Flight",
     "FlightEnd",
     "FlightPlan",
+    "PortOpening",
     "Realtime",
     "Sampler",
     "SignalLine",
@@ -36,6 +37,34 @@ __all__ = [
 
 _Table: TypeAlias = dict[str, npt.NDArray[Any]]
 _Registers: TypeAlias = list[tuple[int, int]]
+
+@final
+class PortOpening:
+    """What happens when a port is opened.
+
+    Parameters
+    ----------
+    dtr, rts
+        Levels of the lines "data terminal ready" and "request to send"; None leaves
+        them to the system, which raises them.
+    delay_ms
+        How long nothing is asked then, in ms.
+    """
+
+    def __new__(
+        cls, *, dtr: bool | None = None, rts: bool | None = None, delay_ms: int = 0
+    ) -> PortOpening: ...
+    @property
+    def dtr(self) -> bool | None:
+        """Level of "data terminal ready"."""
+
+    @property
+    def rts(self) -> bool | None:
+        """Level of "request to send"."""
+
+    @property
+    def delay_ms(self) -> int:
+        """How long nothing is asked, in ms."""
 
 @final
 class StageLink:
@@ -65,6 +94,8 @@ class StageLink:
     host_watch_ms
         The controller reports a host that is silent for so long (``TOC``), in ms;
         0 leaves its watch alone.
+    opening
+        What happens when the port is opened; nothing by default.
     """
 
     def __new__(
@@ -79,7 +110,12 @@ class StageLink:
         reply_delay_us: int,
         status_period_ms: int,
         host_watch_ms: int,
+        opening: PortOpening = ...,
     ) -> StageLink: ...
+    @property
+    def opening(self) -> PortOpening:
+        """What happens when the port is opened."""
+
     @property
     def port(self) -> str:
         """Name of the serial port."""
@@ -179,6 +215,8 @@ class DetectorLink:
         Time from request to reply beyond wire time and conversions, at most, in ms.
     conversion_ns
         Period of one conversion, in ns.
+    opening
+        What happens when the port is opened; nothing by default.
     """
 
     def __new__(
@@ -189,7 +227,12 @@ class DetectorLink:
         paced: bool,
         reply_allowance_ms: int,
         conversion_ns: int,
+        opening: PortOpening = ...,
     ) -> DetectorLink: ...
+    @property
+    def opening(self) -> PortOpening:
+        """What happens when the port is opened."""
+
     @property
     def port(self) -> str:
         """Name of the serial port."""
@@ -670,6 +713,10 @@ class FlightEnd:
         """Replies that their protocol does not allow, on both links."""
 
     @property
+    def echoed_bytes(self) -> int:
+        """Bytes of requests that an adapter sent back, of the stage's link."""
+
+    @property
     def stray_bytes(self) -> int:
         """Bytes received that belong to no request, on both links."""
 
@@ -781,10 +828,15 @@ class SimulatedBench:
     stage_tick_us
         Latency tick of the stage's adapter, in us: replies reach the host at its
         multiples only; 0 for none.
+    stage_echoes
+        Whether the stage's adapter sends requests back.
     acquisition_baud
         Rate of the acquisition's line, in Bd.
     tick_us
         Latency tick of the acquisition's USB adapter, in us; 0 for none.
+    boot_ms
+        How long the microcontroller hears nothing after its port was opened, in ms;
+        on ptys only.
     start_steps
         Where both axes rest at first, x before y, in steps; 0 by default.
     lag_s
@@ -815,8 +867,10 @@ class SimulatedBench:
         stage_turnaround_us: int = 1000,
         stage_jitter_us: int = 0,
         stage_tick_us: int = 0,
+        stage_echoes: bool = False,
         acquisition_baud: int = 1500000,
         tick_us: int = 16000,
+        boot_ms: int = 0,
         start_steps: tuple[float, float] = ...,
         lag_s: float = 0.010,
         noise_v: float = 60e-6,

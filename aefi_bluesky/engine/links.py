@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from aefi_bluesky.engine import _native
-from aefi_bluesky.engine.port_holders import holders_named
 from aefi_bluesky.engine.spool import new_spool
 
 
@@ -46,6 +44,28 @@ class RealtimeSettings:
             low_latency=self.low_latency,
             spin_us=self.spin_us,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class PortOpening:
+    """What happens when a port is opened: some boards start anew by it.
+
+    Parameters
+    ----------
+    dtr, rts
+        Levels of the lines "data terminal ready" and "request to send"; None leaves
+        them to the system, which raises them.
+    delay_ms
+        How long nothing is asked then, in ms.
+    """
+
+    dtr: bool | None = None
+    rts: bool | None = None
+    delay_ms: int = 0
+
+    def native(self) -> _native.PortOpening:
+        """Return the same in the engine's words."""
+        return _native.PortOpening(dtr=self.dtr, rts=self.rts, delay_ms=self.delay_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +112,8 @@ class EngineLinks:
     host_watch_ms: int
     conversion_ns: int
     realtime: RealtimeSettings = RealtimeSettings()
+    stage_opening: PortOpening = PortOpening()
+    acquisition_opening: PortOpening = PortOpening()
 
     @property
     def stage_byte_s(self) -> float:
@@ -110,6 +132,7 @@ class EngineLinks:
             reply_delay_us=self.stage_reply_delay_us,
             status_period_ms=self.status_period_ms,
             host_watch_ms=self.host_watch_ms,
+            opening=self.stage_opening.native(),
         )
 
     def native_detector(self) -> _native.DetectorLink:
@@ -120,6 +143,7 @@ class EngineLinks:
             paced=self.paced,
             reply_allowance_ms=self.acquisition_allowance_ms,
             conversion_ns=self.conversion_ns,
+            opening=self.acquisition_opening.native(),
         )
 
 
@@ -188,23 +212,18 @@ class SerialConnection:
         """See `Connection`."""
         stage, detector = self._links.native_stage(), self._links.native_detector()
         spool = new_spool(self._spool_folder)
-        with self._holders_named():
-            return _native.Flight.start(
-                plan,
-                stage,
-                detector,
-                realtime=self._links.realtime.native(),
-                spool=spool,
-                spool_note=note,
-            )
+        return _native.Flight.start(
+            plan,
+            stage,
+            detector,
+            realtime=self._links.realtime.native(),
+            spool=spool,
+            spool_note=note,
+        )
 
     def clear_errors(self) -> None:
         """See `Connection`."""
-        with self._holders_named():
-            self._links.native_stage().clear_errors()
-
-    def _holders_named(self) -> AbstractContextManager[None]:
-        return holders_named((self._links.stage_port, self._links.acquisition_port))
+        self._links.native_stage().clear_errors()
 
     @property
     def stage_byte_s(self) -> float:

@@ -371,6 +371,7 @@ class RustScanInFlight:
                 "timeouts": end.timeouts,
                 "misunderstood": end.misunderstood,
                 "stray_bytes": end.stray_bytes,
+                "echoed_bytes": end.echoed_bytes,
             },
             times_s={name: span * 1e-9 for name, span in end.times_ns.items()},
             latch=end.latch or (math.nan, math.nan),

@@ -22,7 +22,7 @@ from aefi_bluesky.domain.bench.description import (
 from aefi_bluesky.domain.errors import ConfigurationError
 from aefi_bluesky.domain.flight.exchanges import POSITION, POSITIONS, STATUS
 from aefi_bluesky.domain.flight.load import STATUS_SHARE
-from aefi_bluesky.engine import EngineLinks, RealtimeSettings
+from aefi_bluesky.engine import EngineLinks, PortOpening, RealtimeSettings
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 PositiveInt = Annotated[int, Field(gt=0)]
@@ -67,10 +67,22 @@ class AxisTable(_Table):
     um_per_step: Positive
 
 
-class StageTable(_Table):
-    """``[stage]``: the controller, its line and how it moves."""
+class _PortTable(_Table):
+    """A serial port; what happens when it is opened is in `PortOpening`."""
 
     port: str
+    dtr: bool | None = Field(default=None, strict=True)
+    rts: bool | None = Field(default=None, strict=True)
+    open_delay_ms: int = Field(default=0, ge=0, le=60_000)
+
+    def opening(self) -> PortOpening:
+        """Return what happens when the port is opened."""
+        return PortOpening(dtr=self.dtr, rts=self.rts, delay_ms=self.open_delay_ms)
+
+
+class StageTable(_PortTable):
+    """``[stage]``: the controller, its line and how it moves."""
+
     device_name: str = Field(pattern=r"^4EX\d\d$")
     baud: int
     turnaround_ms: float = Field(ge=0, le=100)
@@ -109,10 +121,9 @@ class StageTable(_Table):
         return baud
 
 
-class AcquisitionTable(_Table):
+class AcquisitionTable(_PortTable):
     """``[acquisition]``: the microcontroller, its line and the converter."""
 
-    port: str
     baud: PositiveInt
     reply_allowance_ms: PositiveInt
     reading_rate_hz: Positive
@@ -279,6 +290,8 @@ class BenchConfiguration(_Table):
             host_watch_ms=self.stage.host_watch_ms,
             conversion_ns=round(1e9 / self.acquisition.conversion_rate_hz),
             realtime=RealtimeSettings(**self.realtime.model_dump()),
+            stage_opening=self.stage.opening(),
+            acquisition_opening=self.acquisition.opening(),
         )
 
     def _status_period_ms(self) -> int:

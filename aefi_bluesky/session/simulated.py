@@ -41,6 +41,11 @@ class SimulationSettings:
     stage_tick_us, tick_us
         Latency ticks of the stage's and the acquisition's adapter, in us: replies
         reach the host at their multiples only; 0 for none.
+    stage_echoes
+        Whether the stage's adapter sends requests back, as some RS-485 ones do.
+    boot_ms
+        How long the microcontroller hears nothing after its port was opened, in ms; on
+        ptys only.
     keep_conversions
         False leaves the conversions out of the truth, which they make grow.
     lag_s
@@ -60,7 +65,9 @@ class SimulationSettings:
     stage_turnaround_us: int | None = None
     stage_jitter_us: int = 0
     stage_tick_us: int = 0
+    stage_echoes: bool = False
     tick_us: int = 16_000
+    boot_ms: int = 0
     keep_conversions: bool = True
     lag_s: float | None = None
     noise_v: float | None = None
@@ -114,6 +121,7 @@ class SimulationSettings:
             "--stage-jitter-us": self.stage_jitter_us,
             "--stage-tick-us": self.stage_tick_us,
             "--tick-us": self.tick_us,
+            "--boot-ms": self.boot_ms,
             "--lag-s": self.lag_s,
             "--noise-v": self.noise_v,
         }
@@ -123,7 +131,11 @@ class SimulationSettings:
             if value is not None
             for word in (name, str(value))
         ]
-        flags = {"--unpaced": not self.paced, "--no-object": not self.has_object}
+        flags = {
+            "--unpaced": not self.paced,
+            "--no-object": not self.has_object,
+            "--stage-echoes": self.stage_echoes,
+        }
         return [*words, *(flag for flag, is_set in flags.items() if is_set)]
 
 
@@ -146,8 +158,10 @@ def simulated_bench(
             stage_turnaround_us=round(bench.stage.turnaround_ms * 1000),
             stage_jitter_us=settings.stage_jitter_us,
             stage_tick_us=settings.stage_tick_us,
+            stage_echoes=settings.stage_echoes,
             acquisition_baud=bench.acquisition.baud,
             tick_us=settings.tick_us,
+            boot_ms=settings.boot_ms,
             keep_conversions=settings.keep_conversions,
             **settings.field(),
             start_steps=_middle_steps(bench.description()),

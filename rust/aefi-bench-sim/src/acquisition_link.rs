@@ -66,6 +66,7 @@ pub(crate) struct AcquisitionLink {
     drift_phases: Voltages,
     random: Random,
     outbox: VecDeque<Outgoing>,
+    boots_until: Nanos,
     busy_until: Nanos,
     replied_until: Nanos,
 }
@@ -94,12 +95,16 @@ impl AcquisitionLink {
             drift_phases: [0; 6].map(|_| TAU * random.uniform()),
             random,
             outbox: VecDeque::new(),
+            boots_until: start,
             busy_until: start,
             replied_until: Nanos(i64::MIN),
         }
     }
 
     pub(crate) fn write(&mut self, now: Nanos, bytes: &[u8], ways: Ways) {
+        if now < self.boots_until {
+            return; // Nobody listens yet.
+        }
         let bytes = &self.faults.damaged(now, bytes, END);
         let (start, _) = self.line.send(now, bytes.len());
         for (index, byte) in bytes.iter().enumerate() {
@@ -108,6 +113,17 @@ impl AcquisitionLink {
                 self.suffer(arrived);
                 self.execute(arrived.max(self.busy_until), command, ways);
             }
+        }
+    }
+
+    /// Starts anew, where an opened port does that.
+    pub(crate) fn boot(&mut self, at: Nanos) {
+        if self.settings.boot > Nanos::ZERO {
+            self.boots_until = at + self.settings.boot;
+            self.chips = Chips::new(&self.settings);
+            self.drives.push((at, self.chips.synthesizer.drive()));
+            self.parser = Parser::default();
+            self.outbox.clear();
         }
     }
 

@@ -48,7 +48,12 @@ impl SimulatedBench {
         let line = Line::new(chosen.pacing, chosen.baud, random(ACQUISITION_LINE))
             .with_ticks(chosen.tick_phase, chosen.lost_tick_share);
         let of = |link| LinkFaults::new(faults, link, start);
-        let stage = StageLink::new(controller, stage_line, of(Link::Stage));
+        let stage = StageLink::new(
+            controller,
+            stage_line,
+            of(Link::Stage),
+            settings.stage.echoes,
+        );
         let acquisition = AcquisitionLink::new(
             chosen,
             &settings.field,
@@ -97,6 +102,12 @@ impl SimulatedBench {
     pub fn power_cycle_stage(&mut self, at: Nanos) {
         self.stage.power_cycle(at);
         self.plan_acquisition_again();
+    }
+
+    /// A client has opened the microcontroller's port.
+    pub fn open_acquisition(&mut self, now: Nanos) {
+        self.settle(now);
+        self.acquisition.boot(now);
     }
 
     /// Lets everything happen that is due until `now`.

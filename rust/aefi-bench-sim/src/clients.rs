@@ -10,8 +10,18 @@ pub(crate) use self::linux::Clients;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use self::elsewhere::Clients;
 
+/// What happened to a port.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Changes {
+    /// Whether a client has opened it.
+    pub(crate) one_came: bool,
+    /// Whether the last client has closed it, and none has come since.
+    pub(crate) last_left: bool,
+}
+
 #[cfg(target_os = "linux")]
 mod linux {
+    use super::Changes;
     use std::io;
     use std::mem::MaybeUninit;
     use std::os::fd::OwnedFd;
@@ -41,26 +51,31 @@ mod linux {
             Some(&self.inotify)
         }
 
-        /// Returns whether the last client has left and none has come since.
-        pub(crate) fn last_one_left(&mut self) -> bool {
+        /// Returns who came and went since the last call.
+        pub(crate) fn changes(&mut self) -> Changes {
             let mut buffer = [MaybeUninit::uninit(); 1024];
             let mut events = Reader::new(&self.inotify, &mut buffer);
-            let mut left = false;
+            let (mut came, mut left) = (false, false);
             while let Ok(event) = events.next() {
                 if event.events().contains(ReadFlags::OPEN) {
                     self.count += 1;
+                    came = true;
                 } else {
                     self.count = self.count.saturating_sub(1);
                     left = true;
                 }
             }
-            left && self.count == 0
+            Changes {
+                one_came: came,
+                last_left: left && self.count == 0,
+            }
         }
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 mod elsewhere {
+    use super::Changes;
     use std::io;
     use std::os::fd::OwnedFd;
     use std::path::Path;
@@ -78,8 +93,8 @@ mod elsewhere {
             None
         }
 
-        pub(crate) fn last_one_left(&mut self) -> bool {
-            false
+        pub(crate) fn changes(&mut self) -> Changes {
+            Changes::default()
         }
     }
 }

@@ -112,12 +112,17 @@ mod unix {
         }
 
         /// A port that its last client has closed forgets what that did to it:
-        /// unread replies, modes, exclusive use.
-        fn forget_clients(&mut self) -> io::Result<()> {
+        /// unread replies, modes, exclusive use. What is behind it may start anew when
+        /// it is opened.
+        fn follow_clients(&mut self, bench: &mut SimulatedBench) -> io::Result<()> {
             let Some(ends) = &mut self.ends else {
                 return Ok(());
             };
-            if ends.clients.last_one_left() {
+            let changes = ends.clients.changes();
+            if changes.one_came && self.link == Link::Acquisition {
+                bench.open_acquisition(monotonic_now());
+            }
+            if changes.last_left {
                 self.unsent.clear();
                 tcflush(&ends.slave, QueueSelector::IFlush)?;
                 ioctl_tiocnxcl(&ends.slave)?;
@@ -236,7 +241,7 @@ mod unix {
             let until = due.unwrap_or(Nanos::NEVER) - SPIN;
             self.sleep(until.min(log_due).min(monotonic_now() + NAP))?;
             for port in &mut self.ports {
-                port.forget_clients()?;
+                port.follow_clients(&mut self.bench)?;
                 port.receive(&mut self.bench)?;
             }
             let now = self.spin_to_due();

@@ -113,6 +113,9 @@ pub struct StageSettings {
     pub clock_rate: f64,
     /// How requests are framed.
     pub framing: Framing,
+    /// Whether the host reads its own requests too, as with an RS-485 adapter whose
+    /// receiver stays on.
+    pub echoes: bool,
     /// Delays of the line.
     pub pacing: Pacing,
 }
@@ -139,6 +142,7 @@ impl Default for StageSettings {
             status_lag: Nanos::ZERO,
             clock_rate: 1.0,
             framing: Framing::Addressed,
+            echoes: false,
             pacing: Pacing::Paced {
                 turnaround: Nanos::from_millis(1),
                 jitter: Nanos::ZERO,
@@ -210,6 +214,9 @@ pub struct AcquisitionSettings {
     /// Whether an acquisition makes the microcontroller forget the selected register:
     /// the next write goes nowhere. Not documented.
     pub forgets_selection: bool,
+    /// How long the microcontroller hears nothing after its port was opened, when all its
+    /// registers are as at power-on: some boards start anew then. Zero for none.
+    pub boot: Nanos,
 }
 
 impl Default for AcquisitionSettings {
@@ -229,6 +236,7 @@ impl Default for AcquisitionSettings {
             lost_tick_share: 0.0,
             keep_conversions: true,
             forgets_selection: false,
+            boot: Nanos::ZERO,
         }
     }
 }

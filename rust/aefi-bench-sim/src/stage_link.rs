@@ -21,12 +21,20 @@ pub(crate) struct StageLink {
     outbox: VecDeque<Delivery>,
     /// What comes a second time.
     copies: VecDeque<Delivery>,
+    /// What the host wrote, on its way back to it.
+    echo: Option<VecDeque<Delivery>>,
     replied_until: Nanos,
 }
 
 impl StageLink {
-    pub(crate) fn new(controller: Controller, line: Line, faults: LinkFaults) -> Self {
+    pub(crate) fn new(
+        controller: Controller,
+        line: Line,
+        faults: LinkFaults,
+        echoes: bool,
+    ) -> Self {
         Self {
+            echo: echoes.then(VecDeque::new),
             controller,
             faults,
             collisions: 0,
@@ -41,6 +49,9 @@ impl StageLink {
         let bytes = &self.faults.damaged(now, bytes, END);
         let (start, end) = self.line.send(now, bytes.len());
         self.collide(start, end);
+        if let Some(echo) = &mut self.echo {
+            echo.push_back(self.line.deliver(start, 0, bytes.to_vec()));
+        }
         for (index, byte) in bytes.iter().enumerate() {
             let at = self.line.arrival(start, index);
             self.suffer(at);
@@ -137,7 +148,8 @@ impl StageLink {
     }
 
     pub(crate) fn next_arrival(&self) -> Option<Nanos> {
-        let fronts = [self.outbox.front(), self.copies.front()];
+        let echo = self.echo.as_ref().and_then(VecDeque::front);
+        let fronts = [echo, self.outbox.front(), self.copies.front()];
         fronts
             .into_iter()
             .flatten()
@@ -146,6 +158,9 @@ impl StageLink {
     }
 
     pub(crate) fn read(&mut self, now: Nanos, into: &mut Vec<u8>) {
+        if let Some(echo) = &mut self.echo {
+            take_readable(echo, now, into);
+        }
         take_readable(&mut self.outbox, now, into);
         take_readable(&mut self.copies, now, into);
     }

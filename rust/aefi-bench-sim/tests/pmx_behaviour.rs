@@ -281,3 +281,12 @@ fn a_power_cycle_forgets_counters_and_speeds_but_not_the_place() {
     );
     assert!((stage.position(Axis::X) - 1000.0).abs() < 1e-9);
 }
+
+#[test]
+fn a_refusal_has_the_bytes_of_its_command_whatever_they_are() {
+    let mut stage = Stage::new(&StageSettings::default());
+    let mut replies = b"@00P\xe9\r"
+        .iter()
+        .filter_map(|byte| stage.controller.receive(Nanos::ZERO, *byte));
+    assert_eq!(replies.next(), Some(b"?P\xe9\r".to_vec()));
+}

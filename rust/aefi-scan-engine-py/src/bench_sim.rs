@@ -38,10 +38,10 @@ fn faults(script: &str) -> PyResult<FaultScript> {
 impl SimulatedBench {
     #[new]
     #[pyo3(signature = (*, seed=0, baud_code=1, paced=true, stage_turnaround_us=1000,
-                        stage_jitter_us=0, stage_tick_us=0, acquisition_baud=1_500_000, tick_us=16000,
+                        stage_jitter_us=0, stage_tick_us=0, stage_echoes=false, acquisition_baud=1_500_000, tick_us=16000, boot_ms=0,
                         start_steps=(0.0, 0.0), lag_s=0.010, noise_v=60e-6, has_object=true,
                         keep_conversions=true, encoder_pulses_per_count=0.0, script=""))]
-    #[allow(clippy::too_many_arguments)]
+    #[allow(clippy::too_many_arguments, clippy::fn_params_excessive_bools)] // Keywords.
     fn new(
         seed: u64,
         baud_code: u8,
@@ -49,8 +49,10 @@ impl SimulatedBench {
         stage_turnaround_us: i64,
         stage_jitter_us: i64,
         stage_tick_us: i64,
+        stage_echoes: bool,
         acquisition_baud: u32,
         tick_us: i64,
+        boot_ms: i64,
         start_steps: (f64, f64),
         lag_s: f64,
         noise_v: f64,
@@ -82,7 +84,9 @@ impl SimulatedBench {
                 pulses_per_count: encoder_pulses_per_count,
             };
         }
+        settings.stage.echoes = stage_echoes;
         settings.acquisition.baud = acquisition_baud;
+        settings.acquisition.boot = Nanos::from_millis(boot_ms);
         settings.acquisition.pacing = pacing(0, 0, tick_us);
         settings.acquisition.keep_conversions = keep_conversions;
         settings.field.lag_s = lag_s;

@@ -110,6 +110,7 @@ pub struct FlightEnd {
     timeouts: u64,
     misunderstood: u64,
     stray_bytes: u64,
+    echoed_bytes: u64,
     times_ns: BTreeMap<String, i64>,
     lost: Vec<(u64, u64, u64)>,
     latch: Option<(f64, f64)>,
@@ -173,6 +174,7 @@ impl FlightEnd {
             timeouts: links.iter().map(|link| link.timeouts).sum(),
             misunderstood: links.iter().map(|link| link.misunderstood).sum(),
             stray_bytes: links.iter().map(|link| link.stray_bytes).sum(),
+            echoed_bytes: links.iter().map(|link| link.echoed_bytes).sum(),
             times_ns: link_times("stage", &end.stage_link)
                 .chain(link_times("detector", &end.detector_link))
                 .chain(quantiles("reading_late", &end.lateness))

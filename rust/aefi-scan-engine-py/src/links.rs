@@ -8,7 +8,7 @@ use engine::conversation::LinkHealth;
 use engine::machine::errand::Errand;
 use engine::machine::poll::Polling;
 use engine::shell;
-use engine::transport::serial::{SerialSettings, SerialTransport};
+use engine::transport::serial::{Opening, SerialSettings, SerialTransport};
 use engine::{EngineError, Link, Nanos};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -29,6 +29,33 @@ fn byte_time(baud: u32, paced: bool) -> Nanos {
     })
 }
 
+#[pyclass(frozen, get_all, from_py_object)]
+#[derive(Clone, Default)]
+pub struct PortOpening {
+    dtr: Option<bool>,
+    rts: Option<bool>,
+    delay_ms: i64,
+}
+
+#[pymethods]
+impl PortOpening {
+    #[new]
+    #[pyo3(signature = (*, dtr=None, rts=None, delay_ms=0))]
+    fn new(dtr: Option<bool>, rts: Option<bool>, delay_ms: i64) -> Self {
+        Self { dtr, rts, delay_ms }
+    }
+}
+
+impl PortOpening {
+    fn engine(&self) -> Opening {
+        Opening {
+            dtr: self.dtr,
+            rts: self.rts,
+            delay: Nanos::from_millis(self.delay_ms),
+        }
+    }
+}
+
 #[pyclass(frozen, get_all)]
 #[derive(Clone)]
 pub struct StageLink {
@@ -41,13 +68,15 @@ pub struct StageLink {
     reply_delay_us: i64,
     status_period_ms: i64,
     host_watch_ms: u32,
+    opening: PortOpening,
 }
 
 #[pymethods]
 impl StageLink {
     #[new]
     #[pyo3(signature = (*, port, baud, paced, name, address, reply_allowance_ms,
-                        reply_delay_us, status_period_ms, host_watch_ms))]
+                        reply_delay_us, status_period_ms, host_watch_ms,
+                        opening=PortOpening::default()))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         port: String,
@@ -59,6 +88,7 @@ impl StageLink {
         reply_delay_us: i64,
         status_period_ms: i64,
         host_watch_ms: u32,
+        opening: PortOpening,
     ) -> Self {
         Self {
             port,
@@ -70,6 +100,7 @@ impl StageLink {
             reply_delay_us,
             status_period_ms,
             host_watch_ms,
+            opening,
         }
     }
 
@@ -197,6 +228,7 @@ impl StageLink {
         Ok(SerialTransport::open(&SerialSettings {
             port: self.port.clone(),
             baud: self.baud,
+            opening: self.opening.engine(),
         })?)
     }
 }
@@ -209,18 +241,21 @@ pub struct DetectorLink {
     paced: bool,
     reply_allowance_ms: i64,
     conversion_ns: i64,
+    opening: PortOpening,
 }
 
 #[pymethods]
 impl DetectorLink {
     #[new]
-    #[pyo3(signature = (*, port, baud, paced, reply_allowance_ms, conversion_ns))]
+    #[pyo3(signature = (*, port, baud, paced, reply_allowance_ms, conversion_ns,
+                        opening=PortOpening::default()))]
     fn new(
         port: String,
         baud: u32,
         paced: bool,
         reply_allowance_ms: i64,
         conversion_ns: i64,
+        opening: PortOpening,
     ) -> Self {
         Self {
             port,
@@ -228,6 +263,7 @@ impl DetectorLink {
             paced,
             reply_allowance_ms,
             conversion_ns,
+            opening,
         }
     }
 }
@@ -249,6 +285,7 @@ impl DetectorLink {
         Ok(SerialTransport::open(&SerialSettings {
             port: self.port.clone(),
             baud: self.baud,
+            opening: self.opening.engine(),
         })?)
     }
 }

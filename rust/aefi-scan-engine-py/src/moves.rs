@@ -90,7 +90,8 @@ impl StageAccess for VirtualAccess {
 
 pub fn busy() -> EngineError {
     let port = "of the simulated bench".to_owned();
-    OpenError::Busy { port }.into()
+    let holders = Vec::new();
+    OpenError::Busy { port, holders }.into()
 }
 
 #[pyclass(frozen)]

@@ -45,6 +45,10 @@ pub trait DeviceLogic {
     /// The byte that ends a line of this device.
     const TERMINATOR: u8;
 
+    /// The byte that begins requests and no reply, if there is one: a line that begins
+    /// with it is an echo of the adapter's.
+    const REQUEST_MARK: Option<u8> = None;
+
     /// Returns what to do at `now`.
     fn next(&mut self, now: Nanos, records: &mut dyn FnMut(Self::Record)) -> Turn;
 
@@ -105,6 +109,8 @@ pub struct LinkHealth {
     pub misunderstood: u64,
     /// Bytes that belonged to no request.
     pub stray_bytes: u64,
+    /// Bytes of requests that came back.
+    pub echoed_bytes: u64,
     /// From a request to the end of its reply.
     pub round_trip: Summary,
     /// From a request to the next one.
@@ -272,6 +278,19 @@ impl<L: DeviceLogic> Conversation<L> {
         }
     }
 
+    /// A request that comes back is left out, whatever its link makes of it.
+    fn drop_echo(&mut self) {
+        let Some(line) = self.buffer[..self.filled].strip_suffix(&[L::TERMINATOR]) else {
+            return;
+        };
+        let before = line.iter().rposition(|byte| *byte == L::TERMINATOR);
+        let begin = before.map_or(0, |end| end + 1);
+        if L::REQUEST_MARK.is_some() && line.get(begin).copied() == L::REQUEST_MARK {
+            self.health.echoed_bytes += (self.filled - begin) as u64;
+            self.filled = begin;
+        }
+    }
+
     fn keep(&mut self, byte: u8) {
         if self.filled == BUFFER {
             // No reply is that long: what came is noise.
@@ -280,6 +299,7 @@ impl<L: DeviceLogic> Conversation<L> {
         }
         self.buffer[self.filled] = byte;
         self.filled += 1;
+        self.drop_echo();
     }
 
     fn lines(&self) -> usize {

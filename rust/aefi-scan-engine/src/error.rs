@@ -4,6 +4,7 @@ use std::io;
 
 use crate::protocol::ProtocolError;
 use crate::spool::SpoolError;
+use crate::transport::holders::{Holder, holders};
 
 /// Why a port could not be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -15,11 +16,13 @@ pub enum OpenError {
         /// The port asked for.
         port: String,
     },
-    /// Another program holds the port.
-    #[error("port {port} is busy: another program holds it")]
+    /// Somebody has the port open.
+    #[error("port {port} is busy: {}", named(holders))]
     Busy {
         /// The port asked for.
         port: String,
+        /// Who has it, as far as the system tells.
+        holders: Vec<Holder>,
     },
     /// The system refuses the port for another reason.
     #[error("port {port} cannot be opened: {reason}")]
@@ -39,12 +42,35 @@ impl EngineError {
     }
 }
 
+fn named(holders: &[Holder]) -> String {
+    if holders.is_empty() {
+        return "another program holds it".to_owned();
+    }
+    let names: Vec<String> = holders.iter().map(ToString::to_string).collect();
+    format!("it is held by {}", names.join(", "))
+}
+
 impl OpenError {
+    fn busy(port: String) -> Self {
+        let holders = holders(&port);
+        Self::Busy { port, holders }
+    }
+
+    /// Refuses a port that somebody has open, with a lock or without.
+    pub(crate) fn if_held(port: &str) -> Result<(), Self> {
+        let holders = holders(port);
+        if holders.is_empty() {
+            return Ok(());
+        }
+        let port = port.to_owned();
+        Err(Self::Busy { port, holders })
+    }
+
     pub(crate) fn from_io(port: &str, cause: &io::Error) -> Self {
         let port = port.to_owned();
         match cause.kind() {
             io::ErrorKind::NotFound => Self::Missing { port },
-            io::ErrorKind::ResourceBusy | io::ErrorKind::WouldBlock => Self::Busy { port },
+            io::ErrorKind::ResourceBusy | io::ErrorKind::WouldBlock => Self::busy(port),
             _ => Self::Refused {
                 port,
                 reason: cause.to_string(),
@@ -55,7 +81,7 @@ impl OpenError {
     pub(crate) fn from_serial(port: &str, cause: &serialport::Error) -> Self {
         let port = port.to_owned();
         match cause.kind() {
-            serialport::ErrorKind::NoDevice => Self::Busy { port },
+            serialport::ErrorKind::NoDevice => Self::busy(port),
             serialport::ErrorKind::Io(kind) => {
                 Self::from_io(&port, &io::Error::new(kind, cause.description.clone()))
             }

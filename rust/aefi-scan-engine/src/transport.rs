@@ -1,5 +1,6 @@
 //! The bytes of one link, whatever carries them.
 
+pub mod holders;
 pub mod serial;
 
 use std::io;

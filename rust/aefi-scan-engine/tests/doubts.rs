@@ -242,3 +242,18 @@ fn a_stop_that_is_not_obeyed_is_followed_by_an_abort_and_both_are_told() {
         assert_eq!(end.is_position_suspect(), aborts > 0);
     }
 }
+
+#[test]
+fn requests_that_come_back_are_told_from_replies_also_where_those_are_damaged() {
+    let mut settings = bench(5);
+    settings.stage.echoes = true;
+    let faults = "at n60 do lose-reply stage\nat n90 do garble-reply stage\n\
+                  at n120 do cut-reply stage\nat n150 do double-reply stage";
+    let mut flight = virtual_flight(plan(4, 20), settings, &script(faults));
+    let (log, end) = fly(&mut flight, |_, _| {});
+    assert_eq!(end.outcome.state, FlightState::Completed);
+    assert!(outside(&log, flight.bench()).is_empty());
+    let link = end.stage_link;
+    assert!(link.echoed_bytes >= 6 * (link.requests - 10), "{link:?}");
+    assert!(link.timeouts + link.misunderstood <= 8, "{link:?}");
+}

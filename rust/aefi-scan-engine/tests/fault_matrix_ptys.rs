@@ -12,7 +12,7 @@ use aefi_bench_sim::serve::{ServeOptions, Server};
 use aefi_scan_engine::clock::MonotonicClock;
 use aefi_scan_engine::records::Product;
 use aefi_scan_engine::shell::{Flight, FlightEnd, threads};
-use aefi_scan_engine::transport::serial::{SerialSettings, SerialTransport};
+use aefi_scan_engine::transport::serial::{Opening, SerialSettings, SerialTransport};
 use common::draws::Draws;
 use common::faults::{FALSE_BY, FAULTS, check, outcome};
 use common::verdict::Flown;
@@ -26,7 +26,12 @@ const FLIGHT_MS: i64 = 2_000;
 
 fn open(port: &std::path::Path, baud: u32) -> SerialTransport {
     let port = port.to_string_lossy().into_owned();
-    SerialTransport::open(&SerialSettings { port, baud }).expect("the port is free")
+    SerialTransport::open(&SerialSettings {
+        port,
+        baud,
+        opening: Opening::default(),
+    })
+    .expect("the port is free")
 }
 
 fn drain(flight: &mut Flight, log: &mut Log) {

@@ -110,9 +110,10 @@ impl Controller {
     /// byte ends a command for this device.
     pub fn receive(&mut self, at: Nanos, byte: u8) -> Option<Vec<u8>> {
         let command = self.framer.push(byte)?;
-        let mut reply = self.execute(at, &command).into_bytes();
-        reply.push(b'\r');
-        Some(reply)
+        let reply = self.execute(at, &command);
+        // A refusal has the bytes of its command: each was taken for one character.
+        let bytes = reply.chars().map(|char| char as u8);
+        Some(bytes.chain([b'\r']).collect())
     }
 
     /// Carries out a command without frame; returns the reply without CR.

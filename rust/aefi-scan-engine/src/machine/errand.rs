@@ -66,6 +66,7 @@ impl DeviceLogic for Errand {
     type Record = ();
 
     const TERMINATOR: u8 = pmx::TERMINATOR;
+    const REQUEST_MARK: Option<u8> = Some(pmx::REQUEST_MARK);
 
     fn next(&mut self, _now: Nanos, _records: &mut dyn FnMut(())) -> Turn {
         match self.commands.get(self.next) {

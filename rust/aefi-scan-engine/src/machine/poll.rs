@@ -60,6 +60,7 @@ impl DeviceLogic for Polling {
     type Record = Fix;
 
     const TERMINATOR: u8 = pmx::TERMINATOR;
+    const REQUEST_MARK: Option<u8> = Some(pmx::REQUEST_MARK);
 
     fn next(&mut self, now: Nanos, _records: &mut dyn FnMut(Fix)) -> Turn {
         let began = *self.began.get_or_insert(now);

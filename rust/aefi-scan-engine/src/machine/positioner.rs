@@ -489,6 +489,7 @@ impl DeviceLogic for Positioner {
     type Record = ();
 
     const TERMINATOR: u8 = pmx::TERMINATOR;
+    const REQUEST_MARK: Option<u8> = Some(pmx::REQUEST_MARK);
 
     fn next(&mut self, now: Nanos, _records: &mut dyn FnMut(())) -> Turn {
         self.turn(now)

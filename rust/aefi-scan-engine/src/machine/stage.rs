@@ -296,6 +296,7 @@ impl DeviceLogic for StageMachine {
     type Record = StageRecord;
 
     const TERMINATOR: u8 = pmx::TERMINATOR;
+    const REQUEST_MARK: Option<u8> = Some(pmx::REQUEST_MARK);
 
     fn next(&mut self, now: Nanos, _records: &mut dyn FnMut(StageRecord)) -> Turn {
         self.turn(now)

@@ -11,6 +11,9 @@ use crate::units::{Axis, Nanos, Steps};
 /// Ends a reply.
 pub const TERMINATOR: u8 = b'\r';
 
+/// Begins each request, and no reply.
+pub const REQUEST_MARK: u8 = b'@';
+
 /// What the controller can be asked, as far as a map needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {

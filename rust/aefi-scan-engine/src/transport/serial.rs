@@ -20,6 +20,40 @@ pub struct SerialSettings {
     pub port: String,
     /// Bits per second.
     pub baud: u32,
+    /// What else opening does.
+    pub opening: Opening,
+}
+
+/// What happens when a port is opened: some boards start anew by a change of these lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Opening {
+    /// The level of the line "data terminal ready"; nothing leaves it to the system,
+    /// which raises it.
+    pub dtr: Option<bool>,
+    /// The same of "request to send".
+    pub rts: Option<bool>,
+    /// How long nothing is asked, then.
+    pub delay: Nanos,
+}
+
+impl Opening {
+    fn apply(&self, port: &mut NativePort) -> serialport::Result<()> {
+        if let Some(level) = self.dtr {
+            port.write_data_terminal_ready(level)
+                .map_err(|cause| unset("DTR", &cause))?;
+        }
+        if let Some(level) = self.rts {
+            port.write_request_to_send(level)
+                .map_err(|cause| unset("RTS", &cause))?;
+        }
+        std::thread::sleep(Duration::from_nanos(self.delay.0.max(0) as u64));
+        Ok(())
+    }
+}
+
+fn unset(line: &str, cause: &serialport::Error) -> serialport::Error {
+    let told = format!("its line {line} cannot be set: {cause}");
+    serialport::Error::new(serialport::ErrorKind::Unknown, told)
 }
 
 /// An open port, held exclusively until it is dropped by the process that opened it.
@@ -39,7 +73,7 @@ type NativePort = serialport::COMPort;
 impl SerialTransport {
     /// Opens a port exclusively and forgets what was waiting in it.
     ///
-    /// The crate takes both locks on Unix: `flock` keeps out every program that asks
+    /// A port that somebody has open already, if without a lock, is left alone. The crate takes both locks on Unix: `flock` keeps out every program that asks
     /// for it, root's included; `TIOCEXCL` keeps out those that do not ask. Windows
     /// opens no port twice.
     ///
@@ -47,13 +81,16 @@ impl SerialTransport {
     ///
     /// If the port is missing, held by somebody else, or no serial port.
     pub fn open(settings: &SerialSettings) -> Result<Self, OpenError> {
-        let port = serialport::new(&settings.port, settings.baud)
+        OpenError::if_held(&settings.port)?;
+        let refused = |cause| OpenError::from_serial(&settings.port, &cause);
+        let mut port = serialport::new(&settings.port, settings.baud)
             .timeout(WRITE_PATIENCE)
             .open_native()
-            .map_err(|cause| OpenError::from_serial(&settings.port, &cause))?;
+            .map_err(refused)?;
+        settings.opening.apply(&mut port).map_err(refused)?;
         port.clear(serialport::ClearBuffer::All)
             .and_then(|()| never_block(&port))
-            .map_err(|cause| OpenError::from_serial(&settings.port, &cause))?;
+            .map_err(refused)?;
         Ok(Self {
             name: settings.port.clone(),
             port: Some(port),
