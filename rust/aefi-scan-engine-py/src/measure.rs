@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use aefi_scan_engine as engine;
 use engine::clock::{Clock, MonotonicClock};
-use engine::conversation::{Conversation, Output};
+use engine::conversation::{Conversation, Next};
 use engine::machine::poll::Polling;
+use engine::protocol::Request;
 use engine::protocol::pmx::Command;
 use engine::records::Fix;
 use engine::ring::{Producer, ring};
@@ -58,9 +59,11 @@ fn converse(ring: &mut Producer<Fix>) {
     let mut talk = Conversation::new(Polling::new(config(), Axis::X, Nanos::NEVER), Nanos::ZERO);
     for _ in 0..BATCH {
         let mut keep = |fix| ring.push(fix);
-        if let Output::Write(request) = talk.poll(clock.now(), &mut keep) {
+        let write = |_, request: &Request| {
             std::hint::black_box(request.bytes());
-            talk.wrote(clock.now(), &mut keep);
+            Ok(())
+        };
+        if let Next::Wrote(_) = talk.drive(|| clock.now(), write, &mut keep) {
             talk.received(clock.now(), std::hint::black_box(REPLY), &mut keep);
         }
     }

@@ -4,9 +4,10 @@
 use std::hint::black_box;
 
 use aefi_scan_engine::clock::{Clock, MonotonicClock};
-use aefi_scan_engine::conversation::{Conversation, Output};
+use aefi_scan_engine::conversation::{Conversation, Next};
 use aefi_scan_engine::estimator::AxisTrack;
 use aefi_scan_engine::machine::poll::Polling;
+use aefi_scan_engine::protocol::Request;
 use aefi_scan_engine::records::Fix;
 use aefi_scan_engine::ring::ring;
 use aefi_scan_engine::{Axis, Nanos, StageConfig, Steps};
@@ -32,9 +33,11 @@ fn exchange(c: &mut Criterion) {
     c.bench_function("exchange", |b| {
         b.iter(|| {
             let mut keep = |fix| producer.push(fix);
-            if let Output::Write(request) = talk.poll(clock.now(), &mut keep) {
+            let write = |_, request: &Request| {
                 black_box(request.bytes());
-                talk.wrote(clock.now(), &mut keep);
+                Ok(())
+            };
+            if let Next::Wrote(_) = talk.drive(|| clock.now(), write, &mut keep) {
                 talk.received(clock.now(), black_box(b"123456\r"), &mut keep);
             }
             consumer.pop()

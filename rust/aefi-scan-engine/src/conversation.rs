@@ -7,6 +7,8 @@
 
 mod rhythm;
 
+use std::io;
+
 use crate::health::{Histogram, Summary};
 use crate::protocol::Request;
 use crate::units::Nanos;
@@ -74,19 +76,30 @@ pub trait DeviceLogic {
     /// Returns whether `line` is the first line of the reply to [`Self::resync`].
     fn is_resync(&self, line: &[u8]) -> bool;
 
+    /// Takes notice that [`Self::resync`] was answered: between the last request and the
+    /// next, it may have changed what the device remembers of the last one.
+    fn resynced(&mut self) {}
+
     /// Takes notice of a `line` that came before the reply to [`Self::resync`], or
     /// in its stead.
     fn overheard(&mut self, _line: &[u8]) {}
 }
 
-/// What the shell is to do.
-#[derive(Debug, Clone, Copy)]
-pub enum Output {
-    /// Write this and say so with [`Conversation::wrote`] just before.
-    Write(Request),
+/// What the shell is to do after [`Conversation::drive`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// A request was written at this instant: look again for what to do.
+    Wrote(Nanos),
     /// Wait for bytes, a control or this instant.
     Wait(Nanos),
     /// Nothing any more.
+    Over,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Output {
+    Write(Request),
+    Wait(Nanos),
     Over,
 }
 
@@ -188,8 +201,30 @@ impl<L: DeviceLogic> Conversation<L> {
         }
     }
 
-    /// Returns what the shell is to do at `now`.
-    pub fn poll(&mut self, now: Nanos, records: &mut dyn FnMut(L::Record)) -> Output {
+    /// Does what is due by the clock `now`, and returns what comes next. A request is
+    /// recorded with the instant just before `write` puts it on the link; a link that
+    /// does not take it is lost.
+    pub fn drive(
+        &mut self,
+        now: impl Fn() -> Nanos,
+        write: impl FnOnce(Nanos, &Request) -> io::Result<()>,
+        records: &mut dyn FnMut(L::Record),
+    ) -> Next {
+        match self.poll(now(), records) {
+            Output::Write(request) => {
+                let sent = now();
+                self.wrote(sent, records);
+                if let Err(error) = write(sent, &request) {
+                    self.lost(now(), &error.to_string(), records);
+                }
+                Next::Wrote(sent)
+            }
+            Output::Wait(until) => Next::Wait(until),
+            Output::Over => Next::Over,
+        }
+    }
+
+    fn poll(&mut self, now: Nanos, records: &mut dyn FnMut(L::Record)) -> Output {
         match self.state {
             State::Idle => self.begin(now, records),
             State::Asking { request, .. } => Output::Write(request),
@@ -234,8 +269,7 @@ impl<L: DeviceLogic> Conversation<L> {
         Output::Write(request)
     }
 
-    /// Takes notice that the request of [`Output::Write`] is written at `sent`.
-    pub fn wrote(&mut self, sent: Nanos, records: &mut dyn FnMut(L::Record)) {
+    fn wrote(&mut self, sent: Nanos, records: &mut dyn FnMut(L::Record)) {
         let State::Asking { request, resync } = self.state else {
             return;
         };
@@ -366,6 +400,7 @@ impl<L: DeviceLogic> Conversation<L> {
             self.filled = 0;
             self.state = State::Idle;
             self.out_of_step = false;
+            self.logic.resynced();
         }
     }
 

@@ -128,7 +128,7 @@ impl Correlator {
     pub fn new(plan: Arc<FlightPlan>, controls: Arc<Controls>, now: Nanos) -> Self {
         let frames = plan.frames();
         let longest = plan.lines.iter().map(|line| line.frames).max();
-        controls.expect_frames(frames);
+        controls.agreement.expect_frames(frames);
         Self {
             tolerance: plan.trigger.tolerance(&plan),
             lateness: Histogram::default(),
@@ -289,7 +289,7 @@ impl Correlator {
         self.live = [None; 2];
         for axis in Axis::BOTH {
             if let Some(position) = self.tracks[axis.index()].last() {
-                self.controls.set_position(axis, position);
+                self.controls.display.set_position(axis, position);
             }
         }
     }
@@ -300,7 +300,7 @@ impl Correlator {
         let track = self.live[fix.axis.index()].get_or_insert(resting);
         track.take_fix(fix);
         let position = track.position(fix.received);
-        self.controls.set_position(fix.axis, position);
+        self.controls.display.set_position(fix.axis, position);
     }
 
     /// Takes a record of the detector.
@@ -568,6 +568,7 @@ impl Correlator {
         let line = self.plan.lines.get(line);
         self.gap_cursor = line.map_or(frames, |line| line.first_frame + line.frames);
         self.controls
+            .agreement
             .set_resume_frame(epoch, next.unwrap_or(frames));
     }
 
@@ -597,7 +598,9 @@ impl Correlator {
             link: times.link,
             period: times.period,
         }));
-        self.controls.set_done(self.lines_done, self.frames_done);
+        self.controls
+            .display
+            .set_done(self.lines_done, self.frames_done);
     }
 
     fn end_frame(
@@ -611,7 +614,7 @@ impl Correlator {
         if !self.ledger.end(frame, state) {
             return;
         }
-        self.controls.set_ended(frame);
+        self.controls.agreement.set_ended(frame);
         self.frames_done += 1;
         out(Product::Frame(
             self.tallies[at].ended(frame, line, self.pass, state),
@@ -637,11 +640,13 @@ impl Correlator {
             self.flying = None;
             self.hand_out_line(&flying, times, out);
         }
-        self.controls.set_done(self.lines_done, self.frames_done);
+        self.controls
+            .display
+            .set_done(self.lines_done, self.frames_done);
         if kept == line.frames && self.lines_done == self.plan.lines.len() {
             self.offer_gap(epoch);
         } else {
-            self.controls.set_resume_frame(epoch, next);
+            self.controls.agreement.set_resume_frame(epoch, next);
         }
     }
 

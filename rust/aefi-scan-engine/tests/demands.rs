@@ -24,13 +24,13 @@ fn fly_demanding(demand: Demand, events: &[u64]) -> (Flown, Demanded) {
     let what = format!("{demand:?} before {events:?}");
     let flown = Flown::new(what, map(), flight, |event, flight| {
         if events.contains(&event) {
-            flight.controls().demand(demand);
+            flight.controls().demands.demand(demand);
             demanded.at.push(flight.now());
         }
         if flight.is_waiting_for_demand() {
             demanded.pauses += 1;
-            assert_eq!(flight.controls().state(), FlightState::Paused);
-            flight.controls().resume();
+            assert_eq!(flight.controls().display.state(), FlightState::Paused);
+            flight.controls().demands.resume();
         }
     });
     flown.check();
@@ -201,10 +201,10 @@ fn a_pause_is_ended_by_a_stop_or_an_abort() {
             let what = format!("pause before {first}, {demand:?} before {second}");
             let flown = Flown::new(what, map(), flight, |event, flight| {
                 if event == first {
-                    flight.controls().demand(Demand::Pause);
+                    flight.controls().demands.demand(Demand::Pause);
                 }
                 if event >= second {
-                    flight.controls().demand(demand);
+                    flight.controls().demands.demand(demand);
                 }
             });
             flown.check();
@@ -234,7 +234,7 @@ fn a_stage_that_reports_idle_too_early_is_not_taken_to_rest() {
                 let what = format!("{demand:?} at {at:?}, {ignored:?}");
                 let flown = Flown::new(what, map(), flight, |_, flight| {
                     if flight.now() >= at {
-                        flight.controls().demand(demand);
+                        flight.controls().demands.demand(demand);
                     }
                 });
                 flown.check();
@@ -256,11 +256,11 @@ fn a_pause_shows_that_it_is_being_obeyed_and_a_stop_does_not() {
         let what = format!("{demand:?}");
         Flown::new(what, map(), flight, |event, flight| {
             if event == 3_000 {
-                flight.controls().demand(demand);
+                flight.controls().demands.demand(demand);
             }
-            shown.push(flight.controls().state());
+            shown.push(flight.controls().display.state());
             if flight.is_waiting_for_demand() {
-                flight.controls().resume();
+                flight.controls().demands.resume();
             }
         });
         assert_eq!(
@@ -278,7 +278,7 @@ fn a_stop_goes_before_the_resynchronisation_of_a_link_that_lost_its_replies() {
     let flight = virtual_flight(map(), bench(5), &faults);
     let flown = Flown::new("no replies".to_owned(), map(), flight, |_, flight| {
         if flight.now() >= Nanos::from_millis(1_250) {
-            flight.controls().demand(Demand::Stop);
+            flight.controls().demands.demand(Demand::Stop);
         }
     });
     flown.check();
@@ -296,7 +296,7 @@ fn a_frame_in_which_a_stop_ends_the_flight_is_broken_off_and_those_behind_not_re
         let flight = virtual_flight(map(), bench(5), &FaultScript::default());
         let flown = Flown::new(format!("a stop at {ms} ms"), map(), flight, |_, flight| {
             if flight.now() >= Nanos::from_millis(ms) {
-                flight.controls().demand(Demand::Stop);
+                flight.controls().demands.demand(Demand::Stop);
             }
         });
         flown.check();

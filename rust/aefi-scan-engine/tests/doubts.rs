@@ -5,7 +5,7 @@ mod common;
 use aefi_bench_sim::{BenchSettings, FaultScript, Pacing, SimulatedBench};
 use aefi_scan_engine::records::{Fix, PlacedReading};
 use aefi_scan_engine::shell::virtual_time::VirtualFlight;
-use aefi_scan_engine::{Axis, Cause, FlightState, Link, Nanos, VirtualBench};
+use aefi_scan_engine::{Axis, Cause, FlightState, FrameState, Link, Nanos, VirtualBench};
 use common::{Log, bench, fly, outside, plan, setup, virtual_flight};
 
 fn script(text: &str) -> FaultScript {
@@ -195,7 +195,7 @@ fn the_watch_ends_with_the_flight_however_it_ends() {
         let mut flight = watched_flight();
         let (_, end) = fly(&mut flight, |event, flight| {
             if let (2000, Some(demand)) = (event, demand) {
-                flight.controls().demand(demand);
+                flight.controls().demands.demand(demand);
             }
         });
         let mut bench = flight.into_bench();
@@ -215,7 +215,10 @@ fn a_detector_that_dies_in_a_pause_ends_the_flight_before_it_is_resumed() {
     );
     let (log, end) = fly(&mut flight, |event, flight| {
         if event == 3000 {
-            flight.controls().demand(aefi_scan_engine::Demand::Pause);
+            flight
+                .controls()
+                .demands
+                .demand(aefi_scan_engine::Demand::Pause);
         }
     });
     assert_eq!(end.outcome.state, FlightState::Failed);
@@ -233,7 +236,10 @@ fn a_stop_that_is_not_obeyed_is_followed_by_an_abort_and_both_are_told() {
         let mut flight = virtual_flight(plan(1, 100), bench(5), &script(faults));
         let (_, end) = fly(&mut flight, |event, flight| {
             if event == 3000 {
-                flight.controls().demand(aefi_scan_engine::Demand::Stop);
+                flight
+                    .controls()
+                    .demands
+                    .demand(aefi_scan_engine::Demand::Stop);
             }
         });
         assert_eq!(end.outcome.state, FlightState::Stopped);
@@ -256,4 +262,20 @@ fn requests_that_come_back_are_told_from_replies_also_where_those_are_damaged() 
     let link = end.stage_link;
     assert!(link.echoed_bytes >= 6 * (link.requests - 10), "{link:?}");
     assert!(link.timeouts + link.misunderstood <= 8, "{link:?}");
+}
+
+#[test]
+fn a_reading_known_less_well_than_a_frame_is_wide_fills_none() {
+    // 15 ms between two fixes at 1500 steps/s, and frames of 5 steps.
+    let mut narrow = plan(1, 20);
+    narrow.lines[0].frames = 20 * 20;
+    let narrow = narrow.checked().expect("a plan");
+    let mut flight = virtual_flight(narrow, bench(1), &FaultScript::default());
+    let (log, end) = fly(&mut flight, |_, _| {});
+    assert_eq!(end.outcome.state, FlightState::Completed);
+    let wide = |placed: &&PlacedReading| placed.flags & PlacedReading::WIDE != 0;
+    let in_window = log.readings.iter().filter(wide).count();
+    assert!(in_window > 20, "{in_window}");
+    assert!(log.readings.iter().filter(wide).all(|r| r.frame.is_none()));
+    assert_eq!(end.totals[usize::from(FrameState::Ok.code())], 0);
 }

@@ -44,10 +44,10 @@ fn fly_demanding(script: &str, mut demand: impl FnMut(Nanos) -> Option<Demand>) 
     let flight = virtual_flight(plan.clone(), bench(5), &faults);
     Flown::new(script.to_owned(), plan, flight, |_, flight| {
         if let Some(demand) = demand(flight.now()) {
-            flight.controls().demand(demand);
+            flight.controls().demands.demand(demand);
         }
         if flight.is_waiting_for_demand() {
-            flight.controls().resume();
+            flight.controls().demands.resume();
         }
     })
 }

@@ -126,10 +126,10 @@ fn a_stop_or_a_pause_while_gaps_are_filled_keeps_the_ledger_whole() {
             let mut flight = virtual_flight(plan, bench(5), &script);
             let (log, end) = fly(&mut flight, |event, flight| {
                 if event == at {
-                    flight.controls().demand(demand);
+                    flight.controls().demands.demand(demand);
                 }
                 if flight.is_waiting_for_demand() {
-                    flight.controls().resume();
+                    flight.controls().demands.resume();
                 }
             });
             let what = format!("{demand:?} at event {at}: {:?}", end.totals);

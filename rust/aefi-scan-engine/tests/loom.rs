@@ -4,7 +4,7 @@
 //! keeps for itself is reached; they are built upon loom's atomics.
 #![cfg(loom)]
 
-#[path = "../src/controls.rs"]
+#[path = "../src/controls/mod.rs"]
 #[allow(dead_code)]
 mod controls;
 #[path = "../src/ring.rs"]
@@ -39,15 +39,15 @@ fn a_resume_takes_no_stop_back() {
     for demand in [Demand::Stop, Demand::Abort] {
         loom::model(move || {
             let controls = Arc::new(Controls::default());
-            controls.demand(Demand::Pause);
+            controls.demands.demand(Demand::Pause);
             at_once(
                 &controls,
                 |controls| {
-                    controls.resume();
+                    controls.demands.resume();
                 },
-                move |controls| controls.demand(demand),
+                move |controls| controls.demands.demand(demand),
             );
-            assert_eq!(controls.demanded(), demand);
+            assert_eq!(controls.demands.demanded(), demand);
         });
     }
 }
@@ -57,10 +57,10 @@ fn a_pause_after_a_resume_or_before_is_taken_back_or_in_force() {
     loom::model(|| {
         let controls = Arc::new(Controls::default());
         let shared = Arc::clone(&controls);
-        let other = thread::spawn(move || shared.resume());
-        controls.demand(Demand::Pause);
+        let other = thread::spawn(move || shared.demands.resume());
+        controls.demands.demand(Demand::Pause);
         let resumed = other.join().expect("the other thread ends");
-        assert_eq!(controls.demanded() == Demand::Fly, resumed);
+        assert_eq!(controls.demands.demanded() == Demand::Fly, resumed);
     });
 }
 
@@ -70,15 +70,15 @@ fn the_strongest_of_three_demands_wins() {
         let controls = Arc::new(Controls::default());
         let ask = |demand| {
             let shared = Arc::clone(&controls);
-            thread::spawn(move || shared.demand(demand))
+            thread::spawn(move || shared.demands.demand(demand))
         };
         let others = [ask(Demand::Abort), ask(Demand::Stop)];
-        controls.demand(Demand::Pause);
-        controls.resume();
+        controls.demands.demand(Demand::Pause);
+        controls.demands.resume();
         for other in others {
             other.join().expect("the other thread ends");
         }
-        assert_eq!(controls.demanded(), Demand::Abort);
+        assert_eq!(controls.demands.demanded(), Demand::Abort);
     });
 }
 
@@ -91,13 +91,13 @@ fn who_sees_a_demand_sees_what_was_done_before_it() {
         at_once(
             &controls,
             |controls| {
-                if controls.demanded() == Demand::Stop {
+                if controls.demands.demanded() == Demand::Stop {
                     assert_eq!(done.load(Ordering::Relaxed), 1);
                 }
             },
             move |controls| {
                 before.store(1, Ordering::Relaxed);
-                controls.demand(Demand::Stop);
+                controls.demands.demand(Demand::Stop);
             },
         );
     });
@@ -111,23 +111,23 @@ fn a_resume_frame_is_seen_with_its_own_break() {
             &controls,
             |controls| {
                 for (epoch, frame) in [(1, 7), (2, 9)] {
-                    let seen = controls.resume_frame(epoch);
+                    let seen = controls.agreement.resume_frame(epoch);
                     assert!(seen.is_none_or(|seen| seen == frame), "{epoch}: {seen:?}");
                     if seen.is_some() {
                         // What was counted before is seen with it.
-                        assert!(controls.done().1 >= frame);
+                        assert!(controls.display.done().1 >= frame);
                     }
                 }
             },
             |controls| {
                 for (epoch, frame) in [(1, 7), (2, 9)] {
-                    controls.set_done(epoch as usize, frame);
-                    controls.set_resume_frame(epoch, frame);
+                    controls.display.set_done(epoch as usize, frame);
+                    controls.agreement.set_resume_frame(epoch, frame);
                 }
             },
         );
-        assert_eq!(controls.resume_frame(2), Some(9));
-        assert_eq!(controls.resume_frame(1), None);
+        assert_eq!(controls.agreement.resume_frame(2), Some(9));
+        assert_eq!(controls.agreement.resume_frame(1), None);
     });
 }
 
@@ -135,17 +135,17 @@ fn a_resume_frame_is_seen_with_its_own_break() {
 fn who_sees_a_resume_frame_sees_which_frames_have_ended() {
     loom::model(|| {
         let controls = Arc::new(Controls::default());
-        controls.expect_frames(8);
+        controls.agreement.expect_frames(8);
         at_once(
             &controls,
             |controls| {
-                if controls.resume_frame(1).is_some() {
-                    assert!(controls.has_ended(6));
+                if controls.agreement.resume_frame(1).is_some() {
+                    assert!(controls.agreement.has_ended(6));
                 }
             },
             |controls| {
-                controls.set_ended(6);
-                controls.set_resume_frame(1, 7);
+                controls.agreement.set_ended(6);
+                controls.agreement.set_resume_frame(1, 7);
             },
         );
     });
@@ -156,8 +156,11 @@ fn each_break_has_a_number_of_its_own() {
     loom::model(|| {
         let controls = Arc::new(Controls::default());
         let shared = Arc::clone(&controls);
-        let other = thread::spawn(move || shared.next_break());
-        let mut numbers = [controls.next_break(), other.join().expect("it ends")];
+        let other = thread::spawn(move || shared.agreement.next_break());
+        let mut numbers = [
+            controls.agreement.next_break(),
+            other.join().expect("it ends"),
+        ];
         numbers.sort_unstable();
         assert_eq!(numbers, [1, 2]);
     });
@@ -170,22 +173,22 @@ fn a_state_is_published_after_what_came_before() {
         at_once(
             &controls,
             |controls| {
-                if controls.state() == FlightState::Completed {
-                    assert_eq!(controls.done(), (2, 16));
+                if controls.display.state() == FlightState::Completed {
+                    assert_eq!(controls.display.done(), (2, 16));
                 }
-                if controls.is_stage_over() {
-                    assert_eq!(controls.done(), (2, 16));
+                if controls.agreement.is_stage_over() {
+                    assert_eq!(controls.display.done(), (2, 16));
                 }
-                if controls.is_detector_ready() {
-                    assert_ne!(controls.done(), (0, 0));
+                if controls.agreement.is_detector_ready() {
+                    assert_ne!(controls.display.done(), (0, 0));
                 }
             },
             |controls| {
-                controls.set_done(1, 8);
-                controls.set_detector_ready();
-                controls.set_done(2, 16);
-                controls.set_stage_over();
-                controls.set_state(FlightState::Completed);
+                controls.display.set_done(1, 8);
+                controls.agreement.set_detector_ready();
+                controls.display.set_done(2, 16);
+                controls.agreement.set_stage_over();
+                controls.display.set_state(FlightState::Completed);
             },
         );
     });

@@ -247,10 +247,10 @@ fn fly_drowsily(drowsy: &Drowsy, what: &str) -> [Loss; 4] {
         last = now;
         assert!(now < Nanos::from_millis(30_000), "{what}: never ends");
         if pause.take_if(|at| now >= *at).is_some() {
-            controls.demand(Demand::Pause);
+            controls.demands.demand(Demand::Pause);
         }
         if stage.conversation.logic().is_waiting_for_demand() {
-            let _ = controls.resume();
+            let _ = controls.demands.resume();
         }
         if stage.next(&bench) == now {
             stage.step(

@@ -1,6 +1,6 @@
 //! What damaged replies become: never a panic, never a number that was not sent.
 
-use aefi_scan_engine::conversation::{Conversation, Output};
+use aefi_scan_engine::conversation::Conversation;
 use aefi_scan_engine::machine::poll::Polling;
 use aefi_scan_engine::protocol::pmx::Command;
 use aefi_scan_engine::protocol::{integer, mcu};
@@ -128,28 +128,49 @@ fn check_nothing_invented(input: &[u8]) {
     }
 }
 
-/// Asks for one position after the other and hands out what is fed to it as replies.
-fn overhear(input: &[u8]) -> Vec<i64> {
+/// Asks for one position after the other.
+fn polling(byte_time: Nanos) -> Polling {
     let config = StageConfig {
         name: "4EX00".into(),
         address: 0,
-        byte_time: Nanos::ZERO,
+        byte_time,
         allowance: Nanos::from_millis(100),
         status_period: Nanos::from_millis(500),
         reply_delay: Nanos::ZERO,
         host_watch_ms: 0,
     };
-    let polling = Polling::new(config, Axis::X, Nanos::from_millis(1));
-    let mut talk = Conversation::new(polling, Nanos::ZERO);
+    Polling::new(config, Axis::X, Nanos::from_millis(1))
+}
+
+/// Returns the positions understood in what is fed to a conversation as replies.
+fn overhear(input: &[u8]) -> Vec<i64> {
+    let mut talk = Conversation::new(polling(Nanos::ZERO), Nanos::ZERO);
     let mut heard = Vec::new();
     let records = &mut |fix: Fix| heard.push(fix.counts.0);
     for byte in input {
-        if let Output::Write(_) = talk.poll(Nanos::ZERO, records) {
-            talk.wrote(Nanos::ZERO, records);
-        }
+        talk.drive(|| Nanos::ZERO, |_, _| Ok(()), records);
         talk.received(Nanos::ZERO, &[*byte], records);
     }
     heard
+}
+
+/// A reply that is complete so long after its request was written; whether it counts.
+fn counts_after(span: Nanos) -> bool {
+    let byte = Nanos(10_000_000_000 / 115_200);
+    let mut talk = Conversation::new(polling(byte), byte);
+    let mut heard = 0;
+    let records = &mut |_| heard += 1;
+    talk.drive(|| Nanos::ZERO, |_, _| Ok(()), records);
+    talk.received(span, b"27522\r", records);
+    assert_eq!(talk.health().stray_bytes > 0, heard == 0);
+    heard == 1
+}
+
+#[test]
+fn a_reply_faster_than_the_wire_is_a_copy_of_the_one_before() {
+    let wire = Nanos(12 * 10_000_000_000 / 115_200);
+    assert!(counts_after(wire));
+    assert!(!counts_after(wire - Nanos::from_micros(1)));
 }
 
 #[test]

@@ -163,11 +163,11 @@ proptest! {
         let mut pauses = 0;
         let (log, end) = fly(&mut flight, |event, flight| {
             if events.contains(&event) {
-                flight.controls().demand(Demand::Pause);
+                flight.controls().demands.demand(Demand::Pause);
             }
             if flight.is_waiting_for_demand() {
                 pauses += 1;
-                flight.controls().resume();
+                flight.controls().demands.resume();
             }
         });
         prop_assert_eq!(&end.outcome.state, &FlightState::Completed);

@@ -129,10 +129,13 @@ fn a_pause_in_a_line_that_reads_at_positions_loses_and_doubles_nothing() {
         let mut flight = virtual_flight(plan, bench(5), &FaultScript::default());
         let (log, end) = fly(&mut flight, |event, flight| {
             if event == stop_at {
-                flight.controls().demand(aefi_scan_engine::Demand::Pause);
+                flight
+                    .controls()
+                    .demands
+                    .demand(aefi_scan_engine::Demand::Pause);
             }
             if flight.is_waiting_for_demand() {
-                flight.controls().resume();
+                flight.controls().demands.resume();
             }
         });
         let mut frames: Vec<usize> = log.frames.iter().map(|frame| frame.frame).collect();

@@ -191,10 +191,10 @@ fn check_pauses(trigger: Trigger, tolerance: f64, seed: u8) {
             flight,
             |event, flight| {
                 if event == pause_at {
-                    flight.controls().demand(Demand::Pause);
+                    flight.controls().demands.demand(Demand::Pause);
                 }
                 if flight.is_waiting_for_demand() {
-                    flight.controls().resume();
+                    flight.controls().demands.resume();
                 }
             },
         );
@@ -234,7 +234,7 @@ fn a_stop_goes_first_and_leaves_nothing_armed() {
                 |event, flight| {
                     if event == stop_at {
                         asked = flight.now();
-                        flight.controls().demand(Demand::Stop);
+                        flight.controls().demands.demand(Demand::Stop);
                     }
                 },
             );

@@ -96,46 +96,40 @@ impl Outliers {
 
     /// Returns whether the fixes around it agree with each other and not with this one.
     fn is_false(&self, at: usize) -> bool {
+        let Some(around) = self.neighbours(at) else {
+            return false;
+        };
+        let vague = self.vagueness(at) * around.slope.abs();
+        let is_off = around.line.abs() > around.threshold() + vague;
+        is_off && around.agree() && !around.is_followed(at)
+    }
+
+    /// Returns the line through the fixes around one of them, if there are enough.
+    fn neighbours(&self, at: usize) -> Option<Neighbours> {
         let count = (self.window.len() - 1).min(NEIGHBOURS);
         if count < LEAST {
-            return false;
+            return None;
         }
         let origin = self.window[at];
-        let relative = |fix: &Fix| {
-            let since = (fix.middle() - origin.middle()).0 as f64;
-            (since, (fix.counts.0 - origin.counts.0) as f64)
-        };
         let mut points = [(0.0, 0.0); NEIGHBOURS];
         let others = self.window.iter().enumerate().filter(|(n, _)| *n != at);
         for (point, (_, fix)) in points.iter_mut().zip(others) {
-            *point = relative(fix);
+            let since = (fix.middle() - origin.middle()).0 as f64;
+            *point = (since, (fix.counts.0 - origin.counts.0) as f64);
         }
-        let points = &points[..count];
-        let slope = slope(points);
-        let mut rests = [0.0; NEIGHBOURS];
-        let rests = &mut rests[..count];
-        for (rest, (since, counts)) in rests.iter_mut().zip(points) {
-            *rest = counts - slope * since;
+        let slope = slope(&points[..count]);
+        let mut rests = points.map(|(since, counts)| counts - slope * since);
+        let mut sorted = rests;
+        let line = median(&mut sorted[..count]);
+        for rest in &mut rests {
+            *rest -= line;
         }
-        // Where those behind are off as far, to the same side, the way has changed, or
-        // the roundings before were all to the other side.
-        let behind = &mut [0.0; BEHIND][..count.saturating_sub(at).min(BEHIND)];
-        behind.copy_from_slice(&rests[at..at + behind.len()]);
-        // The median is that at this fix's instant, where its own counter is zero.
-        let line = median(rests);
-        let followed = if behind.is_empty() {
-            0.0
-        } else {
-            median(behind) - line
-        };
-        for rest in rests.iter_mut() {
-            *rest = (*rest - line).abs();
-        }
-        let agreeing = rests.iter().filter(|rest| **rest <= THRESHOLD).count();
-        let threshold = THRESHOLD.max(SPREADS * median(rests)) + self.vagueness(at) * slope.abs();
-        let is_off = line.abs() > threshold;
-        let is_followed = followed * -line > 0.0 && followed.abs() >= line.abs() - QUANTISATION;
-        3 * agreeing >= 2 * count && is_off && !is_followed
+        Some(Neighbours {
+            rests,
+            count,
+            slope,
+            line,
+        })
     }
 
     /// Returns how much worse the instant of a latch is known than those around, in ns.
@@ -147,6 +141,46 @@ impl Outliers {
             *place = half(fix);
         }
         (half(&self.window[at]) - median(&mut halves[..count])).max(0.0)
+    }
+}
+
+/// The line through the fixes around one, and how far they are from it, in steps.
+struct Neighbours {
+    rests: [f64; NEIGHBOURS],
+    count: usize,
+    /// In steps/ns.
+    slope: f64,
+    /// Where the line is at that one's instant, from its own counter.
+    line: f64,
+}
+
+impl Neighbours {
+    fn distances(&self) -> [f64; NEIGHBOURS] {
+        self.rests.map(f64::abs)
+    }
+
+    /// Two thirds of them are near the line.
+    fn agree(&self) -> bool {
+        let distances = self.distances();
+        let near = distances[..self.count].iter();
+        3 * near.filter(|distance| **distance <= THRESHOLD).count() >= 2 * self.count
+    }
+
+    fn threshold(&self) -> f64 {
+        let spread = median(&mut self.distances()[..self.count]);
+        THRESHOLD.max(SPREADS * spread)
+    }
+
+    /// Where those behind number `at` are off as far, to the same side, the way has
+    /// changed, or the roundings before were all to the other side.
+    fn is_followed(&self, at: usize) -> bool {
+        let mut rests = self.rests;
+        let behind = &mut rests[at.min(self.count)..self.count.min(at + BEHIND)];
+        if behind.is_empty() {
+            return false;
+        }
+        let followed = median(behind);
+        followed * -self.line > 0.0 && followed.abs() >= self.line.abs() - QUANTISATION
     }
 }
 

@@ -207,25 +207,28 @@ impl DetectorMachine {
         };
     }
 
+    /// Begins a pair of select and write anew as a whole.
     fn rewind(&mut self) {
-        self.phase = match self.phase {
-            Phase::SwitchingOn(script) => Phase::SwitchingOn(script.rewound()),
-            Phase::Muting(script, mute) => Phase::Muting(script.rewound(), mute),
-            Phase::SwitchingOff(mut off) => {
-                off.failed();
-                Phase::SwitchingOff(off)
-            }
-            other => other,
-        };
+        match &mut self.phase {
+            Phase::SwitchingOn(script) | Phase::Muting(script, _) => *script = script.rewound(),
+            Phase::SwitchingOff(off) => off.rewind(),
+            _ => {}
+        }
     }
 
     /// Even a silent device is told to switch off.
     fn give_up(&mut self, cause: Cause) {
-        self.controls.set_detector_fault(cause);
+        self.controls.agreement.set_detector_fault(cause);
         self.phase = match self.phase {
             Phase::SwitchingOff(_) | Phase::Over => self.phase,
             _ => Phase::SwitchingOff(SwitchOff::of_silent_device()),
         };
+    }
+
+    /// All lines were flown, and nobody wants the flight to end at once.
+    fn is_to_lag(&self) -> bool {
+        let controls = &self.controls;
+        controls.agreement.is_flown_to_the_end() && !controls.demands.is_to_end()
     }
 
     /// What a reading that begins at `now` shows is older by the lag.
@@ -244,26 +247,26 @@ impl DeviceLogic for DetectorMachine {
             match self.phase {
                 Phase::SwitchingOn(script) => {
                     let writes = &self.plan.excitation;
-                    if self.controls.is_stage_over() {
+                    if self.controls.agreement.is_stage_over() {
                         self.phase = Phase::SwitchingOff(SwitchOff::default());
                     } else if let Some(request) = script.request(writes, self.config.allowance) {
                         return Turn::Ask(request);
                     } else {
-                        self.controls.set_detector_ready();
+                        self.controls.agreement.set_detector_ready();
                         self.phase = Phase::Measuring;
                     }
                 }
-                Phase::Measuring if self.controls.is_flown_to_the_end() => {
+                Phase::Measuring if self.is_to_lag() => {
                     self.phase = Phase::Lagging(now + self.plan.lag);
                 }
-                Phase::Measuring | Phase::Muting(..) if self.controls.is_stage_over() => {
+                Phase::Measuring | Phase::Muting(..) if self.controls.agreement.is_stage_over() => {
                     self.phase = Phase::SwitchingOff(SwitchOff::default());
                 }
-                Phase::Lagging(until) if now < until && !self.controls.is_to_end() => {
+                Phase::Lagging(until) if now < until && !self.controls.demands.is_to_end() => {
                     return self.next_in_measurement(now, records);
                 }
                 Phase::Lagging(_) => self.phase = Phase::SwitchingOff(SwitchOff::default()),
-                Phase::Measuring if self.controls.is_mute_wanted() != self.muted => {
+                Phase::Measuring if self.controls.agreement.is_mute_wanted() != self.muted => {
                     records(self.horizon(now));
                     self.phase = Phase::Muting(Script::default(), !self.muted);
                 }
@@ -275,7 +278,7 @@ impl DeviceLogic for DetectorMachine {
                         return Turn::Ask(request);
                     }
                     self.muted = mute;
-                    self.controls.set_muted(mute);
+                    self.controls.agreement.set_muted(mute);
                     self.phase = Phase::Measuring;
                 }
                 Phase::SwitchingOff(mut off) => {
@@ -288,7 +291,7 @@ impl DeviceLogic for DetectorMachine {
                     self.is_off = off.is_heard();
                     if !self.is_off {
                         let cause = self.config.silence(self.plan.averaging, off.failures());
-                        self.controls.set_detector_fault(cause);
+                        self.controls.agreement.set_detector_fault(cause);
                     }
                     self.phase = Phase::Over;
                 }
@@ -331,7 +334,10 @@ impl DeviceLogic for DetectorMachine {
 
     fn failed(&mut self, now: Nanos, failures: u32, records: &mut dyn FnMut(DetectorRecord)) {
         records(self.horizon(now));
-        self.rewind();
+        match &mut self.phase {
+            Phase::SwitchingOff(off) => off.failed(),
+            _ => self.rewind(),
+        }
         if failures >= PATIENCE {
             self.give_up(self.config.silence(self.plan.averaging, failures));
         }
@@ -343,7 +349,7 @@ impl DeviceLogic for DetectorMachine {
             device: DEVICE,
             reason: reason.to_owned(),
         };
-        self.controls.set_detector_fault(cause);
+        self.controls.agreement.set_detector_fault(cause);
         self.phase = Phase::Over;
     }
 
@@ -353,5 +359,10 @@ impl DeviceLogic for DetectorMachine {
 
     fn is_resync(&self, line: &[u8]) -> bool {
         confirms_resync(line, self.plan.averaging)
+    }
+
+    /// It is an acquisition, which may cost the selection of a register.
+    fn resynced(&mut self) {
+        self.rewind();
     }
 }

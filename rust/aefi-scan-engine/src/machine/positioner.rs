@@ -472,15 +472,7 @@ impl Positioner {
         if matches!(self.phase, Phase::Halting(_)) || !self.dialogue.judge_refusal(error) {
             return false;
         }
-        match self.dialogue.asked {
-            // It was heard the first time.
-            Command::MoveTo(axis, _) | Command::Home { axis, .. }
-                if self.axes[axis.index()].resends > 0 =>
-            {
-                self.travel(axis);
-            }
-            _ => self.halt_for(self.dialogue.refusal(error.clone())),
-        }
+        self.halt_for(self.dialogue.refusal(error.clone()));
         true
     }
 }

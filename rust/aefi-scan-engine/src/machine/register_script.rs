@@ -105,6 +105,11 @@ impl SwitchOff {
         self.script = self.script.advanced();
     }
 
+    /// Begins the pair of requests under way anew.
+    pub(super) fn rewind(&mut self) {
+        self.script = self.script.rewound();
+    }
+
     pub(super) fn failed(&mut self) {
         let was_blind = self.is_blind();
         self.failures += 1;
@@ -112,7 +117,7 @@ impl SwitchOff {
             self.is_unheard = true;
             self.script = self.script.advanced();
         } else {
-            self.script = self.script.rewound();
+            self.rewind();
         }
     }
 }

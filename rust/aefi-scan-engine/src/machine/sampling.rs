@@ -168,4 +168,12 @@ impl DeviceLogic for Sampling {
     fn is_resync(&self, line: &[u8]) -> bool {
         confirms_resync(line, self.averaging)
     }
+
+    /// It is an acquisition, which may cost the selection of a register.
+    fn resynced(&mut self) {
+        match &mut self.off {
+            Some(off) => off.rewind(),
+            None => self.script = self.script.rewound(),
+        }
+    }
 }

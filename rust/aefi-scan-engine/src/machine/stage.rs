@@ -153,7 +153,8 @@ impl StageMachine {
     /// Returns whether nothing happens before somebody asks for it.
     #[must_use]
     pub fn is_waiting_for_demand(&self) -> bool {
-        let is_paused = self.phase == Phase::Paused && self.controls.demanded() == Demand::Pause;
+        let is_paused =
+            self.phase == Phase::Paused && self.controls.demands.demanded() == Demand::Pause;
         is_paused && self.fault().is_none()
     }
 
@@ -169,7 +170,7 @@ impl StageMachine {
                 self.next_in_leg(now, leg)
             }
             Phase::Halting(halt) => {
-                halt.upgrade(self.controls.demanded());
+                halt.upgrade(self.controls.demands.demanded());
                 if let Some(until) = halt.waits_until(now) {
                     return Turn::Rest(until);
                 }
@@ -218,10 +219,10 @@ impl StageMachine {
         self.resends = 0;
         match phase {
             Phase::Positioning(_) | Phase::Flying(_) => {
-                self.controls.set_state(FlightState::Flying);
-                self.controls.want_mute(self.current_line().muted);
+                self.controls.display.set_state(FlightState::Flying);
+                self.controls.agreement.want_mute(self.current_line().muted);
             }
-            Phase::Paused => self.controls.set_state(FlightState::Paused),
+            Phase::Paused => self.controls.display.set_state(FlightState::Paused),
             _ => {}
         }
         self.phase = phase;
@@ -248,16 +249,16 @@ impl StageMachine {
         self.outcome = Some(Outcome { state, cause });
         self.phase = Phase::Over;
         if state == FlightState::Completed {
-            self.controls.set_flown_to_the_end();
+            self.controls.agreement.set_flown_to_the_end();
         }
-        self.controls.set_stage_over();
+        self.controls.agreement.set_stage_over();
         let rest = at_rest.then_some(self.positions());
         records(StageRecord::Over { rest });
     }
 
     fn begin_halt(&mut self, halt: Halt) {
         if halt.is_pause() {
-            self.controls.set_state(FlightState::Pausing);
+            self.controls.display.set_state(FlightState::Pausing);
         }
         self.enter(Phase::Halting(halt));
     }
@@ -266,7 +267,7 @@ impl StageMachine {
     /// flight rests already; but it will not go on without the detector or the disk,
     /// and that is said at once.
     fn obey(&mut self) {
-        let demand = self.controls.demanded();
+        let demand = self.controls.demands.demanded();
         match self.phase {
             Phase::Preparing(_) | Phase::Positioning(_) | Phase::Flying(_) | Phase::SeekingGaps
                 if demand != Demand::Fly =>
@@ -284,11 +285,7 @@ impl StageMachine {
 
     /// Returns what failed elsewhere.
     fn fault(&self) -> Option<Cause> {
-        let controls = &self.controls;
-        controls
-            .detector_fault()
-            .or(controls.spool_fault())
-            .cloned()
+        self.controls.agreement.fault().cloned()
     }
 }
 
@@ -307,7 +304,7 @@ impl DeviceLogic for StageMachine {
             Phase::Halting(halt) => halt.is_urgent(),
             Phase::Over => true,
             Phase::Paused => false,
-            _ => self.controls.demanded() != Demand::Fly,
+            _ => self.controls.demands.demanded() != Demand::Fly,
         }
     }
 

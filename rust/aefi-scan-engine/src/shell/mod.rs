@@ -114,7 +114,7 @@ impl ProductsIn {
     fn tick(&mut self, clock: &impl Clock, controls: &Controls) {
         let spool = self.spool.as_mut();
         if let Some(Err(error)) = spool.map(|spool| spool.tick(clock.now())) {
-            controls.set_spool_fault(error.into());
+            controls.agreement.set_spool_fault(error.into());
         }
     }
 
@@ -220,14 +220,14 @@ impl Flight {
     /// Demands something of the flight; a weaker demand than one in force changes
     /// nothing. Returns at once.
     pub fn demand(&self, demand: Demand) {
-        self.controls.demand(demand);
+        self.controls.demands.demand(demand);
         self.wake();
     }
 
     /// Takes a pause back and returns whether there was one.
     #[must_use]
     pub fn resume(&self) -> bool {
-        let resumed = self.controls.resume();
+        let resumed = self.controls.demands.resume();
         self.wake();
         resumed
     }
@@ -239,19 +239,19 @@ impl Flight {
     /// Returns where the flight stands.
     #[must_use]
     pub fn state(&self) -> FlightState {
-        self.controls.state()
+        self.controls.display.state()
     }
 
     /// Returns lines flown and frames in a final state.
     #[must_use]
     pub fn done(&self) -> (usize, usize) {
-        self.controls.done()
+        self.controls.display.done()
     }
 
     /// Returns where both axes are by now, X first, in steps; for a display.
     #[must_use]
     pub fn positions(&self) -> [Option<f64>; 2] {
-        Axis::BOTH.map(|axis| self.controls.position(axis))
+        Axis::BOTH.map(|axis| self.controls.display.position(axis))
     }
 
     /// Returns when the flight began, by its own clock.
@@ -263,7 +263,7 @@ impl Flight {
     /// Returns the present by the flight's own clock.
     #[must_use]
     pub fn now(&self) -> Nanos {
-        self.controls.now()
+        self.controls.display.now()
     }
 
     /// Returns the consumer's ends of the rings.
@@ -296,7 +296,7 @@ impl Flight {
             stops: StopsSent::default(),
             totals: crate::ledger::Ledger::new(self.frames).totals(),
             began: self.began,
-            ended: self.controls.now(),
+            ended: self.controls.display.now(),
             excitation_off: false,
             stage_link: LinkHealth::default(),
             detector_link: LinkHealth::default(),

@@ -28,7 +28,7 @@ impl SignalStop {
     /// Returns whether a pause of a flight watched is in force.
     #[must_use]
     pub fn is_holding(&self) -> bool {
-        self.any(|controls| controls.demanded() == Demand::Pause)
+        self.any(|controls| controls.demands.demanded() == Demand::Pause)
     }
 
     /// Starts to act on signals; the end of what is returned ends that.
@@ -43,7 +43,7 @@ impl SignalStop {
     #[cfg(unix)]
     fn demand(&self, demand: Demand) {
         self.any(|controls| {
-            controls.demand(demand);
+            controls.demands.demand(demand);
             false
         });
     }
@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(line.hear(), Some(2));
         assert_eq!(line.hear(), Some(28));
         assert_eq!(line.hear(), Some(15));
-        assert_eq!(controls.demanded(), Demand::Pause);
+        assert_eq!(controls.demands.demanded(), Demand::Pause);
         assert!(stop.is_holding());
     }
 
@@ -245,14 +245,14 @@ mod tests {
         line.close();
         line.close();
         assert_eq!(line.hear(), None);
-        assert_eq!(controls.demanded(), Demand::Fly);
+        assert_eq!(controls.demands.demanded(), Demand::Fly);
     }
 
     #[test]
     fn a_flight_that_is_gone_is_not_kept() {
         let controls = Arc::new(Controls::default());
         let stop = watching(&controls);
-        controls.demand(Demand::Pause);
+        controls.demands.demand(Demand::Pause);
         drop(controls);
         assert!(!stop.is_holding());
     }

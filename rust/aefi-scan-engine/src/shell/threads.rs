@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::controls::{Controls, Demand};
-use crate::conversation::{Conversation, DeviceLogic, LinkHealth, Output};
+use crate::conversation::{Conversation, DeviceLogic, LinkHealth, Next};
 use crate::correlator::Correlator;
 use crate::error::{Cause, EngineError};
 use crate::machine::detector::{DetectorMachine, MotionNews};
@@ -52,7 +52,7 @@ where
 {
     let controls = Arc::new(Controls::default());
     let began = clock.now();
-    controls.set_now(began);
+    controls.display.set_now(began);
     let (output, products) = products(setup, began)?;
     let realtime = setup.realtime;
     let for_process = realtime.for_process(&ThisSystem);
@@ -165,7 +165,7 @@ impl Runner {
         Realtime::take_back(&ThisSystem, &self.for_process);
         realtime.extend(self.for_process);
         let ended = clock.now();
-        self.controls.set_now(ended);
+        self.controls.display.set_now(ended);
         let mut end = FlightEnd {
             outcome,
             stops,
@@ -182,7 +182,7 @@ impl Runner {
             realtime,
         };
         desk.output.close_spool(&mut end);
-        self.controls.set_state(end.outcome.state);
+        self.controls.display.set_state(end.outcome.state);
         end
     }
 }
@@ -275,28 +275,24 @@ impl<T: Transport, C: Clock, R> LinkThread<T, C, R> {
     {
         let mut talk = Conversation::new(logic, byte_time);
         loop {
-            let now = self.clock.now();
-            self.controls.set_now(now);
-            match talk.poll(now, &mut |record| self.records.take(record)) {
-                Output::Write(request) => {
-                    let sent = self.clock.now();
-                    talk.wrote(sent, &mut |record| self.records.take(record));
-                    if let Err(error) = self.transport.write_all(request.bytes()) {
-                        self.lose(&mut talk, &error);
-                    }
-                }
-                Output::Wait(until) => self.listen(&mut talk, now, until),
-                Output::Over => return talk.into_parts(),
+            let (clock, records, transport) = (&self.clock, &mut self.records, &mut self.transport);
+            self.controls.display.set_now(clock.now());
+            let write = |_, request: &Request| transport.write_all(request.bytes());
+            match talk.drive(|| clock.now(), write, &mut |record| records.take(record)) {
+                Next::Wrote(_) => {}
+                Next::Wait(until) => self.listen(&mut talk, until),
+                Next::Over => return talk.into_parts(),
             }
         }
     }
 
-    fn listen<L>(&mut self, talk: &mut Conversation<L>, now: Nanos, until: Nanos)
+    fn listen<L>(&mut self, talk: &mut Conversation<L>, until: Nanos)
     where
         L: DeviceLogic,
         R: Sink<L::Record>,
     {
         let mut bytes = [0; 256];
+        let now = self.clock.now();
         let until = until.min(now + LONGEST_WAIT);
         let read = match talk.expected(self.spin) {
             Some(span) => self.read_awake(&mut bytes, now, until, span),
@@ -398,7 +394,7 @@ impl<T: Transport, C: Clock> DetectorLink<T, C> {
         let flown = catch_unwind(AssertUnwindSafe(|| inner.run(machine, byte_time)));
         let Ok((machine, health)) = flown else {
             let cause = Cause::Panicked { thread: DETECTOR };
-            self.inner.controls.set_detector_fault(cause);
+            self.inner.controls.agreement.set_detector_fault(cause);
             return (false, LinkHealth::default(), settings);
         };
         (machine.is_excitation_off(), health, settings)
@@ -424,8 +420,8 @@ impl OverGuard {
 impl Drop for OverGuard {
     fn drop(&mut self) {
         if self.is_needed {
-            self.controls.demand(Demand::Stop);
-            self.controls.set_stage_over();
+            self.controls.demands.demand(Demand::Stop);
+            self.controls.agreement.set_stage_over();
         }
     }
 }

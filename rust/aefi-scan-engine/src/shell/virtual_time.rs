@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use crate::clock::MonotonicClock;
 use crate::controls::{Controls, Demand};
-use crate::conversation::{Conversation, DeviceLogic, Output};
+use crate::conversation::{Conversation, DeviceLogic, Next};
 use crate::correlator::Correlator;
 use crate::error::EngineError;
 use crate::machine::detector::{DetectorMachine, MotionNews};
 use crate::machine::stage::StageMachine;
 use crate::outcome::{FlightState, Outcome};
+use crate::protocol::Request;
 use crate::realtime::Realtime;
 use crate::records::Product;
 use crate::ring::Loss;
@@ -80,14 +81,15 @@ impl<L: DeviceLogic> VirtualLink<L> {
             self.is_gone = true;
             self.talk.lost(now, "the port is gone", records);
         }
-        match self.talk.poll(now, records) {
-            Output::Write(request) => {
-                self.talk.wrote(now, records);
-                bench.write(self.link, now, request.bytes());
-                self.turn = Some(now + HOST_TIME);
-            }
-            Output::Wait(until) => self.turn = Some(until.max(now + Nanos(1))),
-            Output::Over => self.is_over = true,
+        let link = self.link;
+        let write = |at, request: &Request| {
+            bench.write(link, at, request.bytes());
+            Ok(())
+        };
+        match self.talk.drive(|| now, write, records) {
+            Next::Wrote(at) => self.turn = Some(at + HOST_TIME),
+            Next::Wait(until) => self.turn = Some(until.max(now + Nanos(1))),
+            Next::Over => self.is_over = true,
         }
     }
 }
@@ -112,7 +114,7 @@ impl<B: VirtualBench> VirtualFlight<B> {
     #[must_use]
     pub fn new(setup: &FlightSetup, bench: B, now: Nanos) -> Self {
         let controls = Arc::new(Controls::default());
-        controls.set_now(now);
+        controls.display.set_now(now);
         let stage = StageMachine::new(
             Arc::clone(&setup.plan),
             setup.stage.clone(),
@@ -180,7 +182,7 @@ impl<B: VirtualBench> VirtualFlight<B> {
             return false;
         };
         self.now = self.now.max(next);
-        self.controls.set_now(self.now);
+        self.controls.display.set_now(self.now);
         if stage == Some(next) {
             let (correlator, news) = (&mut self.correlator, &mut self.news);
             self.stage
@@ -210,7 +212,7 @@ impl<B: VirtualBench> VirtualFlight<B> {
             state: FlightState::Failed,
             cause: None,
         });
-        self.controls.set_state(outcome.state);
+        self.controls.display.set_state(outcome.state);
         FlightEnd {
             outcome,
             stops: self.stage.talk.logic().stops(),
@@ -295,14 +297,14 @@ where
                 // Real time: a spool is for the death of the host.
                 output.tick(&MonotonicClock, &shared);
                 let abandoned = output.is_abandoned();
-                let ending = shared.demanded() >= Demand::Stop;
+                let ending = shared.demands.demanded() >= Demand::Stop;
                 let crowded = output.is_crowded() && !abandoned && !ending;
                 if crowded || flight.is_waiting_for_demand() {
                     thread::park_timeout(STANDSTILL);
                     continue;
                 }
                 if abandoned {
-                    shared.demand(Demand::Stop);
+                    shared.demands.demand(Demand::Stop);
                 }
                 if !flight.step(&mut |product| output.push(product)) {
                     break;
@@ -310,7 +312,7 @@ where
             }
             let mut end = flight.finish(&mut |product| output.push(product));
             output.close_spool(&mut end);
-            shared.set_state(end.outcome.state);
+            shared.display.set_state(end.outcome.state);
             done(flight.into_bench(), end.ended);
             end
         })

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use aefi_bench_sim::SimulatedBench;
 use aefi_scan_engine::controls::Controls;
-use aefi_scan_engine::conversation::{Conversation, DeviceLogic, Output};
+use aefi_scan_engine::conversation::{Conversation, DeviceLogic, Next};
 use aefi_scan_engine::machine::detector::{DetectorMachine, MotionNews};
 use aefi_scan_engine::machine::stage::StageMachine;
+use aefi_scan_engine::protocol::Request;
 use aefi_scan_engine::shell::FlightSetup;
 use aefi_scan_engine::{Link, Nanos, VirtualBench};
 
@@ -73,20 +74,21 @@ impl<L: DeviceLogic> Talk<L> {
             self.turn = now + HOST_TIME;
             return;
         }
-        let mut output = Output::Over;
+        let (mut next, mut written) = (Next::Over, None);
         around(&mut || {
-            output = self.conversation.poll(now, records);
-            if matches!(output, Output::Write(_)) {
-                self.conversation.wrote(now, records);
-            }
+            let write = |_, request: &Request| {
+                written = Some(*request);
+                Ok(())
+            };
+            next = self.conversation.drive(|| now, write, records);
         });
-        self.turn = match output {
-            Output::Write(request) => {
-                bench.write(self.link, now, request.bytes());
-                now + HOST_TIME
-            }
-            Output::Wait(until) => until.max(now + Nanos(1)),
-            Output::Over => Nanos::NEVER,
+        if let Some(request) = written {
+            bench.write(self.link, now, request.bytes());
+        }
+        self.turn = match next {
+            Next::Wrote(at) => at + HOST_TIME,
+            Next::Wait(until) => until.max(now + Nanos(1)),
+            Next::Over => Nanos::NEVER,
         };
     }
 }

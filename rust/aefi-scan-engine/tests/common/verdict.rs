@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use aefi_bench_sim::mcu::Drive;
 use aefi_bench_sim::{Axis, SimulatedBench};
-use aefi_scan_engine::records::{Estimate, Fix};
+use aefi_scan_engine::records::{Estimate, Fix, PlacedReading};
 use aefi_scan_engine::shell::FlightEnd;
 use aefi_scan_engine::shell::virtual_time::VirtualFlight;
 use aefi_scan_engine::{Axis as EngineAxis, Cause, FlightPlan, FlightState, FrameState, Nanos};
@@ -133,6 +133,7 @@ impl Flown {
             let edges = [line.edge(at), line.edge(at + 1)];
             let (low, high) = (edges[0].min(edges[1]), edges[0].max(edges[1]));
             for (placed, truth) in numbered {
+                assert_eq!(placed.flags & PlacedReading::WIDE, 0, "{self}: {placed:?}");
                 let place = placed.place[self.plan.fast.index()];
                 let room = place.high - place.low + ROUNDING;
                 let (along, across) = (

@@ -17,7 +17,7 @@ impl StageMachine {
         if let Some(command) = self.script.get(step) {
             return self.ask(*command);
         }
-        if !self.controls.is_detector_ready() {
+        if !self.controls.agreement.is_detector_ready() {
             return Turn::Rest(now + SHORT_REST);
         }
         self.enter(Phase::Positioning(Leg::Speed));
@@ -43,7 +43,7 @@ impl StageMachine {
 
     fn next_in_arming(&mut self, now: Nanos) -> Turn {
         if matches!(self.phase, Phase::Flying(_)) {
-            if !self.controls.is_as_wanted() {
+            if !self.controls.agreement.is_as_wanted() {
                 return Turn::Rest(now + SHORT_REST);
             }
             if let Some(command) = self.pulses.arm(now) {
@@ -233,7 +233,7 @@ impl StageMachine {
 
     /// Asks the correlator, which knows the frames, where to fly next.
     pub(super) fn seek_gaps(&mut self, at: Nanos, records: &mut dyn FnMut(StageRecord)) {
-        let epoch = self.controls.next_break();
+        let epoch = self.controls.agreement.next_break();
         self.filling_gaps = true;
         self.awaited_break = Some(epoch);
         self.enter(Phase::SeekingGaps);

@@ -194,13 +194,7 @@ impl StageMachine {
         if matches!(self.phase, Phase::Halting(_)) || !self.dialogue.judge_refusal(error) {
             return false;
         }
-        let was_heard_before =
-            matches!(self.dialogue.asked, Command::MoveTo(..)) && self.resends > 0;
-        if was_heard_before {
-            self.next_leg();
-        } else {
-            self.begin_halt(Halt::fault(self.dialogue.refusal(error.clone())));
-        }
+        self.begin_halt(Halt::fault(self.dialogue.refusal(error.clone())));
         true
     }
 }

@@ -13,7 +13,7 @@ use crate::machine::halt::Halt;
 
 impl StageMachine {
     pub(super) fn next_in_pause(&mut self, now: Nanos) -> Turn {
-        match self.controls.demanded() {
+        match self.controls.demands.demanded() {
             Demand::Pause if now >= self.next_look => {
                 self.next_look = now + PAUSED_PERIOD;
                 self.ask(Command::Positions)
@@ -23,7 +23,7 @@ impl StageMachine {
             // The stage rests: what ends the flight is only said once more, so that
             // the end leaves through a reply like every other.
             Demand::Stop | Demand::Abort => {
-                self.begin_halt(Halt::demanded_at_rest(self.controls.demanded()));
+                self.begin_halt(Halt::demanded_at_rest(self.controls.demands.demanded()));
                 self.turn(now)
             }
         }
@@ -31,7 +31,7 @@ impl StageMachine {
 
     pub(super) fn next_in_resume(&mut self, now: Nanos) -> Turn {
         if let Some(epoch) = self.awaited_break {
-            let Some(frame) = self.controls.resume_frame(epoch) else {
+            let Some(frame) = self.controls.agreement.resume_frame(epoch) else {
                 let since = *self.awaited_since.get_or_insert(now);
                 if now - since > CORRELATOR_PATIENCE + self.plan.lag {
                     self.awaited_break = None;
@@ -87,7 +87,7 @@ impl StageMachine {
         if !std::mem::take(&mut self.line_open) {
             return;
         }
-        let epoch = self.controls.next_break();
+        let epoch = self.controls.agreement.next_break();
         self.awaited_break = Some(epoch);
         let busy = std::mem::take(&mut self.busy);
         let broken = StageRecord::LineBroken {
@@ -102,7 +102,7 @@ impl StageMachine {
 
     pub(super) fn rest(&mut self, halt: &Halt, records: &mut dyn FnMut(StageRecord)) {
         self.break_line(halt.now(), halt.cause().as_ref(), records);
-        if let Some(outcome) = halt.outcome(self.controls.demanded()) {
+        if let Some(outcome) = halt.outcome(self.controls.demands.demanded()) {
             self.conclude(outcome, halt.is_believed(), records);
         } else {
             self.next_look = halt.now() + PAUSED_PERIOD;

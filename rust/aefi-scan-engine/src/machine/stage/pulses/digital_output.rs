@@ -53,7 +53,8 @@ impl DigitalOutput {
     }
 
     fn needs_none(&self, shot: &Shot) -> bool {
-        shot.aim.is_some_and(|frame| self.controls.has_ended(frame))
+        shot.aim
+            .is_some_and(|frame| self.controls.agreement.has_ended(frame))
     }
 
     fn off(&self) -> Option<Command> {

@@ -107,7 +107,10 @@ impl SyncOutput {
     fn aim(&mut self, now: Nanos) {
         while self.next < self.line.frames {
             let exchanges = if self.step == Step::Placed { 1 } else { 2 };
-            let has_ended = self.controls.has_ended(self.line.first_frame + self.next);
+            let has_ended = self
+                .controls
+                .agreement
+                .has_ended(self.line.first_frame + self.next);
             if !has_ended && self.is_in_time(self.next, now, exchanges) {
                 return;
             }
