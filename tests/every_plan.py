@@ -55,7 +55,7 @@ def _study(bench):
     from aefi_bluesky.testing.builders import a_step_spec, an_object
 
     studies = InMemoryStudyRepository()
-    executor = RunEngineScanExecutor(bench.RE, bench.run_maker)
+    executor = RunEngineScanExecutor(bench.RE, bench.run_maker, bench.port)
     service = StudyService(
         studies,
         executor,

@@ -7,7 +7,13 @@ import logging
 from collections.abc import Callable, Generator, Sequence
 
 from aefi_bluesky.domain.flight.plan import FlightPlan
-from aefi_bluesky.domain.ports import RunRecord, ScanInFlight, ScanObserver, ScanPort
+from aefi_bluesky.domain.ports import (
+    RunRecord,
+    ScanControl,
+    ScanInFlight,
+    ScanObserver,
+    ScanPort,
+)
 from aefi_bluesky.domain.results.scan_results import (
     FixChunk,
     FrameChunk,
@@ -88,6 +94,11 @@ class ObservedScanPort:
     def __init__(self, port: ScanPort, observers: Sequence[ScanObserver]) -> None:
         self._port = port
         self._observers = list(observers)
+
+    @property
+    def control(self) -> ScanControl:
+        """See `ScanExecutor`."""
+        return self._port.control
 
     @contextlib.contextmanager
     def watched_by(self, observer: ScanObserver) -> Generator[None]:

@@ -19,7 +19,9 @@ from aefi_bluesky.domain.feasibility.report import FeasibilityReport
 from aefi_bluesky.domain.flight.plan import FlightPlan
 from aefi_bluesky.domain.flight.planning import plan_flight
 from aefi_bluesky.domain.ports import (
+    HardwareLease,
     RunRecord,
+    ScanControl,
     ScanExecutor,
     ScanObserver,
     StepExecutor,
@@ -62,6 +64,9 @@ class StudyService:
         Get every event after the study was stored; one that raises is logged.
     at_rest
         Carries out measurements at rest. If it is None, such scans are refused.
+    leases
+        Held for each scan, in this order, before the study hears that it begins: a
+        bench that somebody else owns leaves the scan pending.
     """
 
     def __init__(
@@ -72,12 +77,33 @@ class StudyService:
         handlers: Iterable[StudyEventHandler] = (),
         *,
         at_rest: StepExecutor | None = None,
+        leases: Iterable[HardwareLease] = (),
     ) -> None:
         self._repository = repository
         self._scan_port = scan_port
         self._bench = bench
         self._handlers = tuple(handlers)
         self._at_rest = at_rest
+        self._leases = tuple(leases)
+
+    @property
+    def bench(self) -> BenchDescription:
+        """The bench that scans are planned for."""
+        return self._bench
+
+    @property
+    def control(self) -> ScanControl:
+        """Pauses and ends the scan that `execute_next_scan` carries out."""
+        return self._scan_port.control
+
+    def check(self, spec: ScanSpec) -> FlightPlan | StepPlan | FeasibilityReport:
+        """Return the plan of `spec` on this bench, or every reason why there is none.
+
+        Nothing is stored, and nothing moves.
+        """
+        if isinstance(spec, FlyScanSpec):
+            return plan_flight(spec, self._bench)
+        return plan_steps(spec, self._bench)
 
     def study_ids(self) -> tuple[StudyId, ...]:
         """Return the identifiers of all studies, oldest first."""
@@ -191,6 +217,9 @@ class StudyService:
         InfeasibleScanError
             If this bench can't carry the scan out, or it is measured at rest and
             `at_rest` is None. Nothing was started or stored.
+        PortBusyError
+            If somebody else owns the bench, or one of its ports. The scan is still
+            pending.
         ScanPortError
             If the scan failed; it is stored as failed, with the cause.
         """
@@ -230,12 +259,17 @@ class StudyService:
 
         Raises
         ------
-        StudyNotFoundError, StudyRuleError, StudyBusyError, InfeasibleScanError
+        StudyNotFoundError, StudyRuleError, StudyBusyError
             As in `execute_next_scan`; no scan was begun.
+        PortBusyError, InfeasibleScanError
+            As well.
         """
         # Asked before the study is held too: a rule says more than that it is held.
         self.next_scan(study_id)
-        with self._repository.hold(study_id):
+        with contextlib.ExitStack() as held:
+            held.enter_context(self._repository.hold(study_id))
+            for lease in self._leases:
+                held.enter_context(lease.hold(f"study {study_id!r}"))
             begun = self._begin(study_id, flies_only=flies_only)
             try:
                 yield begun
@@ -286,11 +320,7 @@ class StudyService:
         return self._change(study_id, begin)
 
     def _feasible(self, spec: ScanSpec) -> FlightPlan | StepPlan:
-        planned = (
-            plan_flight(spec, self._bench)
-            if isinstance(spec, FlyScanSpec)
-            else plan_steps(spec, self._bench)
-        )
+        planned = self.check(spec)
         if isinstance(planned, FeasibilityReport):
             raise planned.error()
         return planned

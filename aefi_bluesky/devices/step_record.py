@@ -20,7 +20,12 @@ from aefi_bluesky.devices.streams import MapStream
 from aefi_bluesky.domain.errors import IllegalTransitionError
 from aefi_bluesky.domain.ports import StepObserver
 from aefi_bluesky.domain.results.map_image import map_image
-from aefi_bluesky.domain.results.scan_results import FrameState, ScanResults, ScanState
+from aefi_bluesky.domain.results.scan_results import (
+    FrameState,
+    ScanProgress,
+    ScanResults,
+    ScanState,
+)
 from aefi_bluesky.domain.spec.step_spec import StepMapSpec
 from aefi_bluesky.domain.step.planning import StepPlan
 from aefi_bluesky.domain.step.points import StepPoint
@@ -117,6 +122,19 @@ class StepRecord(Device):
     def n_taken(self) -> int:
         """Measurements taken."""
         return len(self._rows)
+
+    def progress(self, state: ScanState) -> ScanProgress:
+        """Return how far the measurements are; `state` is that of their run."""
+        point = self._point
+        t_s = max((row["t"] for row in list(self._rows.values())), default=0.0)
+        return ScanProgress(
+            state=ScanState.PREPARING if point is None else state,
+            lines_done=0 if point is None else point.line,
+            lines_planned=1 + max(point.line for point in self._plan.points()),
+            frames_done=self.n_taken,
+            frames_planned=self._plan.n_measurements,
+            elapsed_s=t_s,
+        )
 
     def results(self, state: ScanState, *, excitation_off: bool) -> ScanResults:
         """Return results as of a flight, where each measurement is a frame.

@@ -130,8 +130,55 @@ class RunRecord:
     uid: str | None = None
 
 
+class ScanControl(Protocol):
+    """The scan that is carried out now, a flight or a measurement at rest.
+
+    All calls come from any thread and return at once; what they ask for follows.
+    """
+
+    def pause(self) -> None:
+        """Come to rest and wait for `resume`, `stop` or `abort`.
+
+        Raises
+        ------
+        IllegalTransitionError
+            If no scan is carried out.
+        """
+        ...
+
+    def resume(self) -> None:
+        """Go on after a pause, with what is not measured yet.
+
+        Raises
+        ------
+        IllegalTransitionError
+            If no scan is paused or pausing.
+        """
+        ...
+
+    def stop(self) -> None:
+        """End the scan with a ramped stop and keep its data; idempotent.
+
+        Nothing happens if no scan is carried out.
+        """
+        ...
+
+    def abort(self) -> None:
+        """End the scan at once, position suspect unless it rested; see `stop`."""
+        ...
+
+    def progress(self) -> ScanProgress | None:
+        """Return how far the scan is, without waiting; None if there is none."""
+        ...
+
+
 class ScanExecutor(Protocol):
     """Flies a plan to its end, which is all that the service needs."""
+
+    @property
+    def control(self) -> ScanControl:
+        """Pauses and ends what is carried out."""
+        ...
 
     def execute_scan(
         self,

@@ -32,6 +32,7 @@ __all__ = [
     "StageLink",
     "StageMoves",
     "read_spool",
+    "require_free",
     "sample_path",
 ]
 
@@ -935,6 +936,15 @@ class BenchServer:
         OSError
             If the bench was served already, or serving fails.
         """
+
+def require_free(port: str) -> None:
+    """Refuse a port that a program has open; on Linux only.
+
+    Raises
+    ------
+    PortBusyError
+        If one has; names it.
+    """
 
 def read_spool(path: str | PathLike[str]) -> dict[str, Any]:
     """Return what a spool holds, of a flight under way, ended or cut off.

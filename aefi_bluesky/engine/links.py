@@ -180,6 +180,16 @@ class Connection(Protocol):
         """Let the stage forget latched limit and alarm errors."""
         ...
 
+    def require_free(self) -> None:
+        """See that no program has a port open.
+
+        Raises
+        ------
+        PortBusyError
+            If one has; names it.
+        """
+        ...
+
     def poll_stage(self, duration_s: float) -> dict[str, int]:
         """Ask for positions back to back for a while; see `StageLink.poll`."""
         ...
@@ -224,6 +234,11 @@ class SerialConnection:
     def clear_errors(self) -> None:
         """See `Connection`."""
         self._links.native_stage().clear_errors()
+
+    def require_free(self) -> None:
+        """See `Connection`."""
+        for port in (self._links.stage_port, self._links.acquisition_port):
+            _native.require_free(port)
 
     @property
     def stage_byte_s(self) -> float:
@@ -284,6 +299,9 @@ class VirtualConnection:
     def clear_errors(self) -> None:
         """See `Connection`."""
         self._links.native_stage().clear_errors_virtual(self._bench)
+
+    def require_free(self) -> None:
+        """See `Connection`; here no other program is."""
 
     @property
     def stage_byte_s(self) -> float:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
 
+from aefi_bluesky.application.flight_control import FlightControl
 from aefi_bluesky.domain.bench.description import BenchDescription
 from aefi_bluesky.domain.errors import IllegalTransitionError, PortBusyError
 from aefi_bluesky.domain.flight.plan import FlightPlan
@@ -68,6 +69,7 @@ class RustScanAdapter:
         self._lock = threading.Lock()
         self._current: RustScanInFlight | None = None
         self._signal_stop = SignalStop()
+        self.control = FlightControl(self._under_way)
         self.stage = RustStage(
             bench, connection, self._outside_flight, self._in_flight_mm
         )
@@ -87,8 +89,11 @@ class RustScanAdapter:
     @property
     def in_flight(self) -> bool:
         """Whether a flight is under way."""
+        return self._under_way() is not None
+
+    def _under_way(self) -> RustScanInFlight | None:
         current = self._current
-        return current is not None and not current.is_over
+        return None if current is None or current.is_over else current
 
     def clear_errors(self) -> None:
         """Let the stage forget latched limit and alarm errors.
@@ -122,8 +127,8 @@ class RustScanAdapter:
             yield
 
     def _in_flight_mm(self) -> tuple[float, float] | None:
-        current = self._current
-        if current is None or current.is_over:
+        current = self._under_way()
+        if current is None:
             return None
         progress = current.progress()
         return progress.x_mm, progress.y_mm
@@ -138,6 +143,21 @@ class RustScanAdapter:
         """
         with self._for_flight("the ports cannot be given back"):
             pass
+
+    @contextlib.contextmanager
+    def hold(self, owner: str) -> Generator[None]:
+        """Let go what moves and readings hold, and see that the ports are free.
+
+        See `HardwareLease`. Whoever flies opens them: that is the last word.
+
+        Raises
+        ------
+        PortBusyError
+            If an axis moves, a flight is under way, or a program has a port open.
+        """
+        self.release()
+        self._connection.require_free()
+        yield
 
     def start_scan(
         self, flight_plan: FlightPlan, observer: ScanObserver

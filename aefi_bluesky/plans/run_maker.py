@@ -9,7 +9,11 @@ from aefi_bluesky.application.observed_port import ObservedScanPort
 from aefi_bluesky.devices import AefiFlyer, StepRecord
 from aefi_bluesky.domain.flight.plan import FlightPlan
 from aefi_bluesky.domain.ports import RunRecord, ScanObserver, StepObserver
-from aefi_bluesky.domain.results.scan_results import ScanResults, ScanState
+from aefi_bluesky.domain.results.scan_results import (
+    ScanProgress,
+    ScanResults,
+    ScanState,
+)
 from aefi_bluesky.domain.spec.fly_spec import FlyScanSpec
 from aefi_bluesky.domain.spec.formats import ScanSpec
 from aefi_bluesky.domain.spec.step_spec import (
@@ -68,6 +72,10 @@ class RunOfScan(Protocol):
         ScanAbortedError
             If it was interrupted before it began.
         """
+        ...
+
+    def progress(self, state: ScanState) -> ScanProgress:
+        """Return how far it is where no flight tells; `state` is that of the run."""
         ...
 
 
@@ -167,6 +175,17 @@ class _Flown(_Run):
     def results(self, *, interrupted: bool = False) -> ScanResults:
         return results_since(self._flyer, self._before)
 
+    def progress(self, state: ScanState) -> ScanProgress:
+        ended = self._flyer.results is not self._before
+        return ScanProgress(
+            state=state if ended else ScanState.PREPARING,
+            lines_done=len(self._plan.lines) if ended else 0,
+            lines_planned=len(self._plan.lines),
+            frames_done=self._plan.n_frames if ended else 0,
+            frames_planned=self._plan.n_frames,
+            elapsed_s=0.0,
+        )
+
 
 class _Measured(_Run):
     def __init__(self, at_rest: AtRest, plan: StepPlan, observer: StepObserver) -> None:
@@ -186,3 +205,6 @@ class _Measured(_Run):
         state = ScanState.STOPPED if interrupted else ScanState.COMPLETED
         is_off = self._at_rest.source.state() == "off"
         return self._record.results(state, excitation_off=is_off)
+
+    def progress(self, state: ScanState) -> ScanProgress:
+        return self._record.progress(state)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bluesky import RunEngine
-from bluesky.utils import RunEngineInterrupted
 
 from aefi_bluesky.application.study_service import StudyService
 from aefi_bluesky.domain.flight.plan import FlightPlan
 from aefi_bluesky.domain.ports import (
+    HardwareLease,
     RunRecord,
     ScanObserver,
     StepObserver,
@@ -18,9 +18,11 @@ from aefi_bluesky.domain.ports import (
 )
 from aefi_bluesky.domain.results.scan_results import ScanResults
 from aefi_bluesky.domain.step.planning import StepPlan
+from aefi_bluesky.engine import RustScanAdapter
 from aefi_bluesky.plans.at_rest import AtRest
 from aefi_bluesky.plans.run_maker import RunMaker, RunOfScan
 from aefi_bluesky.session.composition import Session
+from aefi_bluesky.session.run_control import RunControl
 from aefi_bluesky.storage.local.study_repository import SqliteStudyRepository
 
 
@@ -36,11 +38,15 @@ class RunEngineScanExecutor:
         Runs the plans.
     runs
         Makes runs of scans.
+    port
+        The bench: its motion ends before the RunEngine hears of a stop.
     """
 
-    def __init__(self, engine: RunEngine, runs: RunMaker) -> None:
-        self._engine = engine
+    def __init__(
+        self, engine: RunEngine, runs: RunMaker, port: RustScanAdapter
+    ) -> None:
         self._runs = runs
+        self.control = RunControl(engine, port.control, port.stage.abort)
 
     def execute_scan(
         self,
@@ -64,13 +70,8 @@ class RunEngineScanExecutor:
         return self._carry_out(self._runs.of_steps(plan, observer), run)
 
     def _carry_out(self, made: RunOfScan, run: RunRecord | None) -> ScanResults:
-        try:
-            self._engine(made.plan(run or RunRecord()))
-        except RunEngineInterrupted:
-            # Nobody is here who could resume: the run is closed with its cause.
-            self._engine.abort("interrupted")
-            return made.results(interrupted=True)
-        return made.results()
+        plan = made.plan(run or RunRecord())
+        return made.results(interrupted=self.control.carry_out(made, plan))
 
 
 def run_maker(session: Session) -> RunMaker:
@@ -86,6 +87,7 @@ def study_service(
     repository: StudyRepository | None = None,
     *,
     handlers: Iterable[StudyEventHandler] = (),
+    leases: Iterable[HardwareLease] = (),
 ) -> StudyService:
     """Return the service whose scans are runs of `session`.
 
@@ -97,6 +99,8 @@ def study_service(
         Keeps the studies; that of the session's data folder if None.
     handlers
         Get the studies' events too.
+    leases
+        Held for each scan, before the ports are looked at.
 
     Raises
     ------
@@ -108,13 +112,14 @@ def study_service(
         if repository is None
         else repository
     )
-    executor = RunEngineScanExecutor(session.RE, run_maker(session))
+    executor = RunEngineScanExecutor(session.RE, run_maker(session), session.port)
     service = StudyService(
         studies,
         executor,
         session.bench,
         handlers=handlers,
         at_rest=executor,
+        leases=(*leases, session.port),
     )
     session.users.append(service)
     return service

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from aefi_bluesky.application.flight_control import FlightControl
 from aefi_bluesky.domain.errors import (
     IllegalTransitionError,
     PortBusyError,
@@ -71,11 +72,16 @@ class FakeScanPort:
         self.plans: list[FlightPlan] = []
         self._lock = threading.Lock()
         self._current: FakeScanInFlight | None = None
+        self.control = FlightControl(self._under_way)
 
     @property
     def in_flight(self) -> bool:
         """Whether a flight is under way."""
-        return self._current is not None and not self._current.is_over
+        return self._under_way() is not None
+
+    def _under_way(self) -> FakeScanInFlight | None:
+        current = self._current
+        return None if current is None or current.is_over else current
 
     def start_scan(
         self, flight_plan: FlightPlan, observer: ScanObserver

@@ -11,7 +11,7 @@ from aefi_bluesky.engine import RustScanAdapter, VirtualConnection
 from aefi_bluesky.session.configuration import load_bench
 from aefi_bluesky.session.simulated import SimulationSettings, simulated_bench
 from aefi_bluesky.session.study_runs import RunEngineScanExecutor
-from aefi_bluesky.testing.builders import a_plan, a_spec
+from aefi_bluesky.testing.builders import a_long_plan, a_plan, a_spec
 from aefi_bluesky.testing.contracts.scan_port import ScanExecutorContract
 from aefi_bluesky.testing.fakes import FakeScanPort, RecordingObserver
 
@@ -33,12 +33,16 @@ class TestRunEngineScanExecutor(ScanExecutorContract):
         return a_plan(n_x=21)
 
     @pytest.fixture
+    def long_plan(self) -> FlightPlan:
+        return a_long_plan()
+
+    @pytest.fixture
     def scan_port(self, run_bench) -> RunEngineScanExecutor:
-        return RunEngineScanExecutor(run_bench.RE, run_bench.run_maker)
+        return RunEngineScanExecutor(run_bench.RE, run_bench.run_maker, run_bench.port)
 
 
 def test_the_runs_documents_say_what_they_were_given(run_bench):
-    executor = RunEngineScanExecutor(run_bench.RE, run_bench.run_maker)
+    executor = RunEngineScanExecutor(run_bench.RE, run_bench.run_maker, run_bench.port)
     run = RunRecord({"study": {"id": "ball"}})
     plan = a_plan()
     executor.execute_scan(plan, RecordingObserver(), run)
@@ -60,7 +64,9 @@ def test_a_compiled_plan_flies_the_same_whoever_flies_it(run_bench):
         "engine": RustScanAdapter(
             description, VirtualConnection(BENCH.links(), simulated)
         ),
-        "run engine": RunEngineScanExecutor(run_bench.RE, run_bench.run_maker),
+        "run engine": RunEngineScanExecutor(
+            run_bench.RE, run_bench.run_maker, run_bench.port
+        ),
     }
     frames = {}
     for name, port in ports.items():

@@ -47,7 +47,7 @@ class Campaign:
         self.bench = bench
         self.events = []
         self.repository = SqliteStudyRepository(folder / "studies.sqlite")
-        executor = RunEngineScanExecutor(bench.RE, bench.run_maker)
+        executor = RunEngineScanExecutor(bench.RE, bench.run_maker, bench.port)
         self.service = StudyService(
             self.repository,
             executor,

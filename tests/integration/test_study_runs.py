@@ -37,7 +37,7 @@ def studies():
 
 @pytest.fixture
 def service(bench, studies):
-    executor = RunEngineScanExecutor(bench.RE, bench.run_maker)
+    executor = RunEngineScanExecutor(bench.RE, bench.run_maker, bench.port)
     return StudyService(
         studies,
         executor,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from aefi_bluesky.application.flight_control import FlightControl
 from aefi_bluesky.application.study_service import StudyService
 from aefi_bluesky.domain.errors import DeviceUnavailableError, StorageError
 from aefi_bluesky.domain.flight.plan import FlightPlan
@@ -17,6 +18,8 @@ from aefi_bluesky.storage.local.study_repository import SqliteStudyRepository
 
 class Grounded:
     """A `ScanExecutor` that flies nothing: studies are planned without a bench."""
+
+    control = FlightControl(lambda: None)
 
     def execute_scan(
         self,

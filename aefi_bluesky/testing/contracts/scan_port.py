@@ -1,15 +1,16 @@
 """What every `ScanExecutor` promises, and every `ScanPort` beside it.
 
 A subclass named ``Test...`` gives the fixtures ``scan_port`` (a fresh port, its bench
-ready) and ``flight_plan`` (a plan whose flight does not end before somebody waits for
-it, so that a pause right after the start comes in time; see `a_long_plan`), the
-``bench`` that it was planned for, and whether it ``records_runs``.
+ready) and ``flight_plan`` (for a port, a plan whose flight does not end before somebody
+waits for it, so that a pause right after the start comes in time; see `a_long_plan`),
+the ``bench`` that it was planned for, and whether it ``records_runs``.
 """
 
 # ruff: noqa: S101  (a test suite: its asserts are meant)
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import dataclasses
 import threading
@@ -122,6 +123,11 @@ class ScanExecutorContract:
     records_runs = False
     """Whether each flight is a run with a uid."""
 
+    @pytest.fixture
+    def long_plan(self, flight_plan: FlightPlan) -> FlightPlan:
+        """Return a plan whose flight does not end before it hears of a pause."""
+        return flight_plan
+
     def test_completed_flight_accounts_for_every_frame(
         self, scan_port: ScanExecutor, flight_plan: FlightPlan
     ) -> None:
@@ -217,7 +223,7 @@ class ScanExecutorContract:
         self, scan_port: ScanExecutor, flight_plan: FlightPlan
     ) -> None:
         """Who compiled it knows what he does; frame for frame it is what he planned."""
-        spec = dataclasses.replace(flight_plan.spec, min_readings_per_frame=1_000_000)
+        spec = dataclasses.replace(flight_plan.spec, min_readings_per_frame=1_000)
         assert isinstance(plan_flight(spec, self.bench), FeasibilityReport)
         plan = compile_flight(spec, self.bench)
         observer = RecordingObserver()
@@ -240,6 +246,97 @@ class ScanExecutorContract:
         scan_port.execute_scan(flight_plan, RecordingObserver(), run)
         assert run.metadata == {"study": {"id": "study"}}
         assert (run.uid is not None) is self.records_runs
+
+    # Control
+
+    def test_nothing_is_controlled_where_nothing_is_carried_out(
+        self, scan_port: ScanExecutor, flight_plan: FlightPlan
+    ) -> None:
+        """A pause or a resume is refused; an end has nothing to end."""
+        for _ in range(2):
+            control = scan_port.control
+            assert control.progress() is None
+            with pytest.raises(IllegalTransitionError, match="paused"):
+                control.pause()
+            with pytest.raises(IllegalTransitionError, match="resumed"):
+                control.resume()
+            control.stop()
+            control.abort()
+            results = scan_port.execute_scan(flight_plan, RecordingObserver())
+            assert results.state is ScanState.COMPLETED
+
+    def test_paused_scan_goes_on_with_every_frame_once(
+        self, scan_port: ScanExecutor, long_plan: FlightPlan
+    ) -> None:
+        """Whoever carries the scan out waits for the end of the pause."""
+        observer = _Pausing(scan_port)
+        with _carried_out(scan_port, long_plan, observer) as ended:
+            _wait_for_state(scan_port, ScanState.PAUSED)
+            scan_port.control.resume()
+            results = ended.result(PATIENCE_S)
+        assert results.state is ScanState.COMPLETED
+        _check_ledger(results, long_plan)
+        frames = sorted(observer.column("frames_ended", "frame"))
+        assert frames == list(range(long_plan.n_frames))
+        assert scan_port.control.progress() is None
+
+    @pytest.mark.parametrize(
+        ("end", "state"),
+        [("stop", ScanState.STOPPED), ("abort", ScanState.ABORTED)],
+    )
+    def test_ended_scan_keeps_what_was_flown(
+        self,
+        scan_port: ScanExecutor,
+        long_plan: FlightPlan,
+        end: str,
+        state: ScanState,
+    ) -> None:
+        """In a pause, and by whoever is asked to."""
+        observer = _Pausing(scan_port)
+        with _carried_out(scan_port, long_plan, observer) as ended:
+            _wait_for_state(scan_port, ScanState.PAUSED)
+            getattr(scan_port.control, end)()
+            results = ended.result(PATIENCE_S)
+        assert results.state is state
+        reached = long_plan.n_frames - results.frames[FrameState.NOT_REACHED]
+        assert reached < long_plan.n_frames
+        assert len(observer.column("frames_ended", "frame")) == reached
+        _check_ledger(results, long_plan)
+
+
+class _Pausing(RecordingObserver):
+    """Pauses its scan as soon as it hears of it."""
+
+    def __init__(self, scan_port: ScanExecutor) -> None:
+        super().__init__()
+        self._scan_port = scan_port
+
+    def flight_started(self, plan: FlightPlan) -> None:
+        """Keep the plan and pause."""
+        self._scan_port.control.pause()
+        super().flight_started(plan)
+
+
+@contextlib.contextmanager
+def _carried_out(
+    port: ScanExecutor, plan: FlightPlan, observer: ScanObserver
+) -> Generator[concurrent.futures.Future[ScanResults]]:
+    """Carry a scan out in a worker; end it on leaving."""
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        try:
+            yield pool.submit(port.execute_scan, plan, observer)
+        finally:
+            port.control.stop()
+
+
+def _wait_for_state(port: ScanExecutor, state: ScanState) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        progress = port.control.progress()
+        if progress is not None and progress.state is state:
+            return
+        assert time.monotonic() < deadline, f"no {state}: {progress}"
+        time.sleep(0.001)
 
 
 class ScanPortContract(ScanExecutorContract):

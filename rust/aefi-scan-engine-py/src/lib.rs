@@ -24,7 +24,7 @@ mod _native {
     #[pymodule_export]
     use crate::flight::{Flight, FlightEnd, Realtime};
     #[pymodule_export]
-    use crate::links::{DetectorLink, PortOpening, StageLink};
+    use crate::links::{DetectorLink, PortOpening, StageLink, require_free};
     #[pymodule_export]
     use crate::measure::sample_path;
     #[pymodule_export]

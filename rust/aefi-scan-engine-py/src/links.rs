@@ -9,7 +9,7 @@ use engine::machine::errand::Errand;
 use engine::machine::poll::Polling;
 use engine::shell;
 use engine::transport::serial::{Opening, SerialSettings, SerialTransport};
-use engine::{EngineError, Link, Nanos};
+use engine::{EngineError, Link, Nanos, OpenError};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -27,6 +27,13 @@ fn byte_time(baud: u32, paced: bool) -> Nanos {
     } else {
         0
     })
+}
+
+/// Refuses a port that a program has open.
+#[pyfunction]
+pub fn require_free(py: Python<'_>, port: &str) -> PyResult<()> {
+    py.detach(|| OpenError::if_held(port))
+        .map_err(|error| errors::to_python(py, &error.into()))
 }
 
 #[pyclass(frozen, get_all, from_py_object)]

@@ -57,7 +57,11 @@ impl OpenError {
     }
 
     /// Refuses a port that somebody has open, with a lock or without.
-    pub(crate) fn if_held(port: &str) -> Result<(), Self> {
+    ///
+    /// # Errors
+    ///
+    /// [`Self::Busy`], with who has it.
+    pub fn if_held(port: &str) -> Result<(), Self> {
         let holders = holders(port);
         if holders.is_empty() {
             return Ok(());

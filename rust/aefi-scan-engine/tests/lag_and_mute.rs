@@ -56,6 +56,35 @@ fn the_same_frames_are_ok_whatever_the_lag_is() {
 }
 
 #[test]
+fn a_lost_reply_costs_a_lagging_line_no_more_than_its_own_frames() {
+    let lag = Nanos::from_millis(500);
+    let lagging = FlightPlan { lag, ..plan(3, 12) };
+    let missed_at = |lag: Nanos, at_ms: i64| {
+        let script = format!("at {}s do lose-reply acquisition", at_ms as f64 / 1e3);
+        let faults: FaultScript = script.parse().expect("a script");
+        let plan = FlightPlan {
+            lag,
+            ..lagging.clone()
+        };
+        let (log, end) = fly(&mut virtual_flight(plan, bench(5), &faults), |_, _| {});
+        assert_eq!(end.outcome.state, FlightState::Completed, "{script}");
+        let missed = log.frames.iter();
+        missed.filter(|f| f.state != FrameState::Ok).count()
+    };
+    let most = (700..7_000)
+        .step_by(60)
+        .map(|at| missed_at(Nanos::ZERO, at))
+        .max();
+    for at in (700..7_500).step_by(60) {
+        let missed = missed_at(lag, at);
+        assert!(
+            Some(missed) <= most,
+            "{missed} frames at {at} ms, without a lag {most:?}"
+        );
+    }
+}
+
+#[test]
 fn a_stop_does_not_wait_for_what_lags() {
     let plan = FlightPlan {
         lag: Nanos::from_millis(5_000),

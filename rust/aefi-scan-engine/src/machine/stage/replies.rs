@@ -93,11 +93,7 @@ impl StageMachine {
             return true;
         }
         if believed && self.phase == Phase::Flying(Leg::Look) {
-            if self.at_target() {
-                self.arrive(reply.received, records);
-            } else {
-                self.go_to(Leg::Travel);
-            }
+            self.arrive(reply.received, records);
         }
         believed
     }
