@@ -262,6 +262,7 @@ fn requests_that_come_back_are_told_from_replies_also_where_those_are_damaged() 
     let link = end.stage_link;
     assert!(link.echoed_bytes >= 6 * (link.requests - 10), "{link:?}");
     assert!(link.timeouts + link.misunderstood <= 8, "{link:?}");
+    assert!(link.stray_bytes < 100, "{link:?}");
 }
 
 #[test]
