@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from aefi_bluesky.application.observed_port import TeeObserver
+from aefi_bluesky.application.forwarder import Forwarder, Say, Told
 from aefi_bluesky.domain.ports import ScanObserver, StepObserver
 from aefi_bluesky.domain.results.scan_results import ScanState
 from aefi_bluesky.domain.step.planning import StepPlan
@@ -34,7 +34,7 @@ class Pauses:
             self._resumed()
 
 
-class PauseRecorder(TeeObserver):
+class PauseRecorder(Forwarder):
     """Tells one observer of a flight everything, and others of the pauses.
 
     Parameters
@@ -46,8 +46,12 @@ class PauseRecorder(TeeObserver):
     """
 
     def __init__(self, observer: ScanObserver, pauses: Pauses) -> None:
-        super().__init__(observer, ())
+        self._observer = observer
         self._pauses = pauses
+
+    def forward(self, told: Told, say: Say) -> None:
+        """See `Forwarder`."""
+        say(self._observer)
 
     def state_changed(self, state: ScanState) -> None:
         """See `ScanObserver`."""

@@ -202,7 +202,8 @@ class StudyService:
         study_id
             The study.
         observer
-            Gets a flight's chunks on this thread; None for no observer.
+            Gets a flight's chunks; see `ScanObserver` for the thread. None for no
+            observer.
         step_observer
             Is told how a measurement at rest goes; None for no observer.
 

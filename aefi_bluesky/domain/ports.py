@@ -33,7 +33,11 @@ from aefi_bluesky.domain.study.study import Study
 class ScanObserver(Protocol):
     """Gets whole chunks of a flight, on the thread that waits for the flight.
 
-    If an observer raises, the port reports the error and the flight goes on.
+    With a port that is who called `ScanInFlight.wait` or `ScanExecutor.execute_scan`.
+    In a session it is the flyer's own thread, never that of a window. If an observer
+    raises, the port reports the error and the flight goes on. One that is slow delays
+    the others and the run's documents, but loses no data: `BufferedObserver` takes it
+    out of the way.
     """
 
     def flight_started(self, plan: FlightPlan) -> None:
