@@ -25,7 +25,8 @@ from aefi_bluesky.testing.builders import (
 
 SCAN = ScanId("scan")
 PATIENCE_S = 30.0
-AT_REST = a_step_spec(n_x=4, n_y=4)
+AT_REST = a_step_spec(n_x=10, n_y=10)
+"""Long enough for a thread that waits for its turn."""
 
 
 @pytest.fixture(scope="module")
@@ -92,11 +93,11 @@ def test_a_measurement_at_rest_waits_in_a_pause_and_goes_on(session, worker):
     meddler = Meddler(study.control.pause)
     ended = worker.submit(study.carry_out, step_observer=meddler)
     progress = study.wait_for(ScanState.PAUSED)
-    assert 2 <= progress.frames_done < progress.frames_planned == 16
-    assert progress.lines_planned == 4
+    assert 2 <= progress.frames_done < progress.frames_planned == 100
+    assert progress.lines_planned == 10
     study.control.resume()
     results = ended.result(PATIENCE_S)
-    assert (results.state, results.frames["ok"]) == (ScanState.COMPLETED, 16)
+    assert (results.state, results.frames["ok"]) == (ScanState.COMPLETED, 100)
     assert meddler.states == [ScanState.PAUSED, ScanState.FLYING]
     assert study.scan.state is PlannedScanState.COMPLETED
     assert study.control.progress() is None
@@ -108,7 +109,7 @@ def test_a_measurement_at_rest_is_ended(session, worker, end):
     meddler = Meddler(getattr(study.control, end))
     results = worker.submit(study.carry_out, step_observer=meddler).result(PATIENCE_S)
     assert results.state is ScanState.STOPPED
-    assert 2 <= results.frames["ok"] < 16
+    assert 2 <= results.frames["ok"] < 100
     assert results.excitation_off
     assert session.RE.state == "idle"
     assert study.scan.state is PlannedScanState.CANCELLED
@@ -137,7 +138,7 @@ def test_a_pause_that_is_taken_back_at_once_costs_no_frame(session, worker):
 
     meddler = Meddler(there_and_back)
     results = worker.submit(study.carry_out, step_observer=meddler).result(PATIENCE_S)
-    assert (results.state, results.frames["ok"]) == (ScanState.COMPLETED, 16)
+    assert (results.state, results.frames["ok"]) == (ScanState.COMPLETED, 100)
 
 
 def test_a_signal_ends_what_nobody_here_paused(session):
@@ -173,7 +174,7 @@ def test_a_client_asks_what_the_bench_can_do(session):
     service = study_service(session)
     assert service.bench == session.bench
     assert service.check(a_spec()).n_frames == a_plan().n_frames
-    assert service.check(AT_REST).n_measurements == 16
+    assert service.check(AT_REST).n_measurements == 100
     refused = service.check(a_spec(speed_mm_per_s=1e6))
     assert isinstance(refused, FeasibilityReport)
     assert refused.violations
