@@ -6,6 +6,7 @@ For reports and tests: nothing that flies reads it.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,16 +29,21 @@ class Truth:
         the order of time; a segment holds until the next begins.
     conversions
         Rows (start, end) of each reading's integration, in ns; shape (n, 2).
+    drives
+        Changes of the excitation in the order of time: t in ns, and the largest level
+        of a sphere pair from then on, 0 to 1.
     """
 
     segments: Mapping[str, Floats]
     conversions: npt.NDArray[np.int64]
+    drives: tuple[tuple[int, float], ...] = ()
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read the file that the simulated bench writes; a torn end is left out."""
         segments: dict[str, dict[int, tuple[float, ...]]] = {"x": {}, "y": {}}
         conversions: list[list[int]] = []
+        drives: list[tuple[int, float]] = []
         with path.open(encoding="utf-8") as lines:
             for line in lines:
                 if not line.endswith("\n"):
@@ -45,6 +51,10 @@ class Truth:
                 entry = json.loads(line)
                 if "conversion" in entry:
                     conversions.append(entry["conversion"])
+                elif "drive" in entry:
+                    first, second = entry["drive"][:2], entry["drive"][2:]
+                    level = max(math.hypot(*first), math.hypot(*second))
+                    drives.append((entry["t_ns"], level))
                 elif "p0" in entry and entry["axis"] in segments:
                     row = (entry["t0_ns"], entry["p0"], entry["v"], entry["a"])
                     segments[entry["axis"]][entry["t0_ns"]] = row
@@ -54,7 +64,13 @@ class Truth:
                 for axis, rows in segments.items()
             },
             np.array(conversions, dtype=np.int64).reshape(-1, 2),
+            tuple(drives),
         )
+
+    def level_at(self, time_ns: int) -> float:
+        """Return the largest level of a sphere pair at a time in ns, 0 to 1."""
+        before = [level for at, level in self.drives if at <= time_ns]
+        return before[-1] if before else 0.0
 
     def middles_within(
         self, start_ns: npt.NDArray[np.int64], end_ns: npt.NDArray[np.int64]

@@ -8,6 +8,7 @@ import pytest
 
 from aefi_bluesky.domain.errors import PortBusyError
 from aefi_bluesky.domain.results.scan_results import ScanState
+from aefi_bluesky.domain.spec.excitation import Excitation, ExcitationMode
 from aefi_bluesky.domain.study.events import ScanId, StudyId
 from aefi_bluesky.domain.study.planned_scan import PlannedScanState
 from aefi_bluesky.domain.study.study import ScanRole
@@ -19,8 +20,9 @@ from aefi_bluesky.views.truth import Truth
 pytestmark = pytest.mark.realtime
 
 SCAN = ScanId("scan")
-FLOWN = a_spec(n_x=3, n_y=9)
-AT_REST = a_step_spec(n_x=3, n_y=3)
+DRIVEN = Excitation(ExcitationMode.X_DIR, 50.0, 50.0, 1000.0)
+FLOWN = a_spec(n_x=3, n_y=9, excitation=DRIVEN)
+AT_REST = a_step_spec(n_x=3, n_y=3, excitation=DRIVEN)
 REST_S = 1.0
 
 
@@ -40,10 +42,14 @@ def study(session, request):
     return service, study_id
 
 
+def truth_of(session):
+    time.sleep(0.3)  # what was written until now is whole then
+    return Truth.read(session.write_truth())
+
+
 def moves_after(session, at_ns):
     """Return whether an axis moved after an instant, by the simulator's truth."""
-    time.sleep(0.3)
-    truth = Truth.read(session.write_truth())
+    truth = truth_of(session)
     later = np.array([at_ns, at_ns + 2_000_000_000])
     return any(len({*truth.position_steps(axis, later)}) > 1 for axis in "xy")
 
@@ -87,6 +93,7 @@ def test_an_end_brings_the_stage_to_rest_within_a_second(session, study, end):
         ended = pool.submit(service.execute_next_scan, study_id)
         wait_for(service, ScanState.FLYING)
         time.sleep(1.0)
+        driven_ns = time.monotonic_ns()
         getattr(service.control, end)()
         time.sleep(REST_S)
         rested_ns = time.monotonic_ns()
@@ -95,6 +102,9 @@ def test_an_end_brings_the_stage_to_rest_within_a_second(session, study, end):
     assert results.state in (ScanState.STOPPED, ScanState.ABORTED)
     assert results.excitation_off
     assert not moves_after(session, rested_ns)
+    truth = truth_of(session)
+    assert truth.level_at(driven_ns) > 0
+    assert truth.level_at(time.monotonic_ns()) == 0
     session.port.clear_errors()
 
 

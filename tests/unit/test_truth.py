@@ -19,6 +19,8 @@ def truth(tmp_path):
         {"conversion": [2 * MS, 4 * MS]},
         {"conversion": [12 * MS, 14 * MS]},
         {"command": "STOP", "axis": None, "t_ns": 9},
+        {"drive": [0.0, 0.0, 0.3, -0.4], "t_ns": 3 * MS},
+        {"drive": [0.0, 0.0, 0.0, 0.0], "t_ns": 8 * MS},
     ]
     path = tmp_path / "truth.jsonl"
     text = "".join(json.dumps(line) + "\n" for line in lines)
@@ -40,6 +42,11 @@ def readings(**changed):
 
 
 SCALE = {"x": 0.01, "y": 0.01}
+
+
+def test_the_drive_holds_until_it_changes(truth):
+    levels = [truth.level_at(at * MS) for at in (2, 3, 7, 8, 20)]
+    assert levels == [0.0, 0.5, 0.5, 0.0, 0.0]
 
 
 def test_a_later_line_of_a_segment_holds_and_a_torn_end_is_left_out(truth):

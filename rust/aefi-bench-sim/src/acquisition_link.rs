@@ -62,7 +62,7 @@ pub(crate) struct AcquisitionLink {
     field_settings: FieldSettings,
     field: Field,
     lock_in: LockIn,
-    drives: Vec<(Nanos, Drive)>,
+    pub(crate) drives: Vec<(Nanos, Drive)>,
     drift_phases: Voltages,
     random: Random,
     outbox: VecDeque<Outgoing>,

@@ -4,7 +4,7 @@ use aefi_scan_engine::{Link, Nanos, VirtualBench};
 
 use crate::acquisition_link::{AcquisitionLink, Ways};
 use crate::faults::{FaultScript, LinkFaults};
-use crate::mcu::Chips;
+use crate::mcu::{Chips, Drive};
 use crate::motion::{Axis, Trajectory};
 use crate::pmx::Controller;
 use crate::random::Random;
@@ -141,6 +141,12 @@ impl SimulatedBench {
     #[must_use]
     pub fn conversions(&self) -> &[Conversion] {
         &self.acquisition.conversions
+    }
+
+    /// Returns how the spheres were driven so far, each change with its instant.
+    #[must_use]
+    pub fn drives(&self) -> &[(Nanos, Drive)] {
+        &self.acquisition.drives
     }
 
     fn follow_stage(&mut self, changes_before: u64) {

@@ -5,13 +5,15 @@
 //! {"conversion":[5,1000005]}
 //! {"command":"STOP","axis":null,"t_ns":9}
 //! {"output":5,"t_ns":9}
+//! {"drive":[0.5,0.0,0.5,0.0],"t_ns":9}
 //! {"until_ns":10}
 //! ```
 //!
 //! A segment is written when it has begun, with `t1_ns` null, and again when it
 //! has ended: for the same axis and `t0_ns` the later line holds. Position at t is
 //! p0 + v·s + a·s²/2 with s = (t - t0)/10⁹, in machine steps. A digital output came on
-//! at its `t_ns`. All that happened until `until_ns` stands before it.
+//! at its `t_ns`. A drive is what the spheres S3 and S4, then S1 and S2, get from its
+//! `t_ns` on, each as real and imaginary part, 1 at full level. All that happened until `until_ns` stands before it.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -35,6 +37,7 @@ pub struct TruthLog {
     stops: usize,
     sync_edges: usize,
     output_edges: usize,
+    drives: usize,
 }
 
 impl TruthLog {
@@ -52,6 +55,7 @@ impl TruthLog {
             stops: 0,
             sync_edges: 0,
             output_edges: 0,
+            drives: 0,
         })
     }
 
@@ -84,6 +88,15 @@ impl TruthLog {
             write_output(&mut self.file, edge.output, edge.at)?;
         }
         self.output_edges = outputs.len();
+        for (at, drive) in &bench.drives()[self.drives..] {
+            let ([a, b], [c, d]) = (drive.first, drive.second);
+            let at = at.0;
+            writeln!(
+                self.file,
+                "{{\"drive\":[{a:?},{b:?},{c:?},{d:?}],\"t_ns\":{at}}}"
+            )?;
+        }
+        self.drives = bench.drives().len();
         writeln!(self.file, "{{\"until_ns\":{}}}", now.0)?;
         self.file.flush()
     }
