@@ -148,6 +148,15 @@ def test_spool_stays_until_its_run_is_stored(tmp_path):
 # -- what documents lack ---------------------------------------------------------------
 
 
+def comparable(value):
+    """Replace NaN, which stands for what is not known and equals nothing."""
+    if isinstance(value, dict):
+        return {key: comparable(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [comparable(each) for each in value]
+    return "not known" if value != value else value
+
+
 @pytest.mark.parametrize("pages", [0, 2, 5])
 def test_documents_get_what_they_lack_and_keep_what_they_have(dead, pages):
     dead.leave_journal(pages)
@@ -155,10 +164,11 @@ def test_documents_get_what_they_lack_and_keep_what_they_have(dead, pages):
     closed, documents = dead.close()
     assert closed.remark == ""
     assert closed.added.get("primary", 0) == 45 - 9 * pages
-    assert [item for item in documents if item in before] == [
+    found, known = [*map(comparable, documents)], [*map(comparable, before)]
+    assert [item for item in found if item in known] == [
         item
-        for item in before
-        if item[0] not in ("stream_resource", "stream_datum") or item in documents
+        for item in known
+        if item[0] not in ("stream_resource", "stream_datum") or item in found
     ]
     for stream in ("primary", "lines"):
         whole = {

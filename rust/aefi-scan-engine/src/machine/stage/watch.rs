@@ -48,10 +48,13 @@ impl Watch {
         if is_stalled || now >= self.status_due {
             self.since = now;
             self.status_due = now + Nanos(STATUS_EACH * self.period.0);
+            // Two in a row would leave too long a gap between two fixes.
+            self.positions_due = self.positions_due.max(now + Nanos(self.period.0 / 2));
             return Some(Command::Status);
         }
         if now >= self.positions_due {
             self.positions_due = now + self.period;
+            self.status_due = self.status_due.max(now + Nanos(self.period.0 / 2));
             return Some(Command::Positions);
         }
         None
@@ -84,11 +87,10 @@ mod tests {
             found,
             [
                 (0, status),
-                (2, positions),
-                (502, positions),
+                (250, positions),
+                (750, positions),
                 (1000, status),
-                (1002, positions),
-                (1502, positions),
+                (1250, positions),
             ]
         );
     }
