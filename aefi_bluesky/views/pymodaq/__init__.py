@@ -1,0 +1,1 @@
+"""Scans in PyMoDAQ's windows; this package itself imports nothing."""
