@@ -1,6 +1,7 @@
 """Imports point inwards, in Python and in Rust."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -153,3 +154,23 @@ def test_simulated_bench_shares_no_protocol_code_with_the_engine():
     # An empty name stands for the whole crate; a trailing comma leaves one too.
     assert used <= {"Nanos", "Link", "VirtualBench"}
     assert used
+
+
+def test_who_needs_no_window_gets_no_window_library():
+    """Qt's choice of a binding is made by whoever opens a window."""
+    program = (
+        "import os, sys\n"
+        "import aefi_bluesky, aefi_bluesky.session, aefi_bluesky.plans\n"
+        "import aefi_bluesky.views.presenter, aefi_bluesky.views.pymodaq.spec_tree\n"
+        "windows = {'PyQt5', 'PyQt6', 'PySide2', 'PySide6', 'pymodaq', 'pymodaq_gui',\n"
+        "           'pyqtgraph', 'qtpy'}\n"
+        "print('QT_API' in os.environ, windows & set(sys.modules))"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "QT_API"}
+    done = subprocess.run(
+        (sys.executable, "-c", program),
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    assert done.stdout.strip() == "False set()", done.stderr
