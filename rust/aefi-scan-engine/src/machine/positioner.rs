@@ -441,7 +441,7 @@ impl Positioner {
         });
     }
 
-    /// Goes to the next step after a reply that changed nothing else.
+    /// Goes to the step behind the one that was answered.
     fn proceed(&mut self) {
         match (&mut self.phase, self.dialogue.asked) {
             (Phase::Preparing(step), _) => *step += 1,
@@ -508,13 +508,10 @@ impl DeviceLogic for Positioner {
     }
 
     fn replied(&mut self, reply: Reply<'_>, _records: &mut dyn FnMut(())) -> bool {
-        let phase = self.phase.clone();
         match self.understand(&reply) {
             Ok(understood) => {
                 if understood {
                     self.dialogue.understood();
-                }
-                if understood && self.phase == phase {
                     self.proceed();
                 }
                 understood

@@ -64,6 +64,17 @@ enum Leg {
     Look,
 }
 
+/// What a reply means for what comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Understood {
+    /// It can't be believed: the same is asked again.
+    Doubted,
+    /// It is as it should be: the next step follows.
+    AsAsked,
+    /// It led elsewhere, to a halt or to another step.
+    Elsewhere,
+}
+
 /// The stage's logic in one flight.
 #[derive(Debug)]
 pub struct StageMachine {
@@ -321,19 +332,17 @@ impl DeviceLogic for StageMachine {
     fn replied(&mut self, reply: Reply<'_>, records: &mut dyn FnMut(StageRecord)) -> bool {
         self.count_busy(reply.received);
         self.pulses.took(reply.received - reply.sent);
-        let phase = self.phase.clone();
-        match self.understand(&reply, records) {
-            Ok(understood) => {
-                if understood {
-                    self.dialogue.understood();
-                }
-                if understood && self.phase == phase {
-                    self.proceed(records);
-                }
-                understood
-            }
-            Err(error) => self.refuse(&error),
+        let understood = match self.understand(&reply, records) {
+            Ok(understood) => understood,
+            Err(error) => return self.refuse(&error),
+        };
+        if understood != Understood::Doubted {
+            self.dialogue.understood();
         }
+        if understood == Understood::AsAsked {
+            self.proceed(records);
+        }
+        understood != Understood::Doubted
     }
 
     fn failed(&mut self, now: Nanos, failures: u32, records: &mut dyn FnMut(StageRecord)) {

@@ -8,7 +8,7 @@ use crate::protocol::pmx::{AxisStatus, Command};
 use crate::records::{Fix, StageRecord};
 use crate::units::{Axis, Nanos, Steps};
 
-use super::{Leg, Phase, StageMachine};
+use super::{Leg, Phase, StageMachine, Understood};
 use crate::machine::controller::RESENDS;
 use crate::machine::halt::Halt;
 use crate::machine::intent::Verdict;
@@ -19,44 +19,47 @@ impl StageMachine {
         &mut self,
         reply: &Reply<'_>,
         records: &mut dyn FnMut(StageRecord),
-    ) -> Result<bool, ProtocolError> {
-        match self.dialogue.asked {
-            Command::DeviceName => {
-                self.check_identity(reply, records);
-            }
+    ) -> Result<Understood, ProtocolError> {
+        let asked = self.dialogue.asked;
+        Ok(match asked {
+            Command::DeviceName => self.check_identity(reply, records),
             Command::Status => {
-                let status = self.dialogue.asked.status(reply.text)?;
-                self.take_status(status, reply.received, records);
+                let status = asked.status(reply.text)?;
+                self.take_status(status, reply.received, records)
             }
             Command::Position(axis) => {
-                let counts = Steps(self.dialogue.asked.integer(reply.text)?);
-                return Ok(self.take_fixes(&[(axis, counts)], reply, records));
+                let counts = Steps(asked.integer(reply.text)?);
+                self.take_fixes(&[(axis, counts)], reply, records)
             }
             Command::Positions => {
-                let [x, y, ..] = self.dialogue.asked.positions(reply.text)?;
-                return Ok(self.take_positions([x, y], reply, records));
+                let [x, y, ..] = asked.positions(reply.text)?;
+                self.take_positions([x, y], reply, records)
             }
             Command::HighSpeed(_) | Command::LowSpeed(_) | Command::Ramp(_) => {
-                let found = self.dialogue.asked.integer(reply.text)?;
-                self.check_setting(found);
+                self.check_setting(asked.integer(reply.text)?)
             }
             Command::Encoder(axis) => {
-                let found = self.dialogue.asked.integer(reply.text)?;
+                let found = asked.integer(reply.text)?;
                 let position = self.positions()[axis.index()];
-                if let Some(cause) = self.pulses.doubt_of(found, position) {
-                    self.begin_halt(Halt::fault(cause));
+                match self.pulses.doubt_of(found, position) {
+                    Some(cause) => self.turn_to(Halt::fault(cause)),
+                    None => Understood::AsAsked,
                 }
             }
             Command::SyncStatus(_) | Command::LatchStatus(_) | Command::LatchedPosition(_) => {
-                let found = self.dialogue.asked.integer(reply.text)?;
-                self.tell_pulses(found, reply, records);
+                let found = asked.integer(reply.text)?;
+                self.tell_pulses(found, reply, records)
             }
             _ => {
-                self.dialogue.asked.accepted(reply.text)?;
-                self.tell_pulses(1, reply, records);
+                asked.accepted(reply.text)?;
+                self.tell_pulses(1, reply, records)
             }
-        }
-        Ok(true)
+        })
+    }
+
+    fn turn_to(&mut self, halt: Halt) -> Understood {
+        self.begin_halt(halt);
+        Understood::Elsewhere
     }
 
     /// What belongs to no trigger by wire, those leave alone.
@@ -65,7 +68,7 @@ impl StageMachine {
         number: i64,
         reply: &Reply<'_>,
         records: &mut dyn FnMut(StageRecord),
-    ) {
+    ) -> Understood {
         let answer = self
             .dialogue
             .config
@@ -73,6 +76,7 @@ impl StageMachine {
         if let Some(record) = self.pulses.answered(self.dialogue.asked, &answer) {
             records(record);
         }
+        Understood::AsAsked
     }
 
     pub(super) fn take_positions(
@@ -80,22 +84,24 @@ impl StageMachine {
         positions: [Steps; 2],
         reply: &Reply<'_>,
         records: &mut dyn FnMut(StageRecord),
-    ) -> bool {
+    ) -> Understood {
         let fixes = Axis::BOTH.map(|axis| (axis, positions[axis.index()]));
-        let believed = self.take_fixes(&fixes, reply, records);
+        let understood = self.take_fixes(&fixes, reply, records);
         if let Phase::Halting(halt) = &mut self.phase {
             // The stage rests wherever it says it does; it may not be there.
+            let believed = understood != Understood::Doubted;
             halt.looked(positions, believed, reply.received);
             for (axis, counts) in fixes {
                 self.dialogue.see(axis, counts);
             }
             self.after_positions(reply, records);
-            return true;
+            return Understood::Elsewhere;
         }
-        if believed && self.phase == Phase::Flying(Leg::Look) {
+        if understood == Understood::AsAsked && self.phase == Phase::Flying(Leg::Look) {
             self.arrive(reply.received, records);
+            return Understood::Elsewhere;
         }
-        believed
+        understood
     }
 
     /// Takes the fixes of one reply. If one of them is impossible all are kept, flagged,
@@ -105,7 +111,7 @@ impl StageMachine {
         fixes: &[(Axis, Steps)],
         reply: &Reply<'_>,
         records: &mut dyn FnMut(StageRecord),
-    ) -> bool {
+    ) -> Understood {
         let verdict = self.dialogue.judge(fixes, reply);
         let is_doubted = matches!(verdict, Verdict::Doubted(_));
         let flags = if is_doubted { Fix::IMPOSSIBLE } else { 0 };
@@ -117,23 +123,30 @@ impl StageMachine {
                 self.dialogue.rests(*axis, *counts, reply, register);
             }
         }
-        if let Verdict::Astray(cause) = verdict
-            && !matches!(self.phase, Phase::Halting(_))
-        {
-            self.begin_halt(Halt::fault(cause));
+        match verdict {
+            Verdict::Doubted(_) => Understood::Doubted,
+            Verdict::Astray(cause) if !matches!(self.phase, Phase::Halting(_)) => {
+                self.turn_to(Halt::fault(cause))
+            }
+            _ => Understood::AsAsked,
         }
-        !is_doubted
     }
 
     /// A foreign device is left alone: not even a stop is sent to it.
-    fn check_identity(&mut self, reply: &Reply<'_>, records: &mut dyn FnMut(StageRecord)) {
-        if !self.dialogue.config.is_name(reply.text) {
-            let cause = self.dialogue.config.foreign(reply.text);
-            self.finish(FlightState::Failed, Some(cause), false, records);
+    fn check_identity(
+        &mut self,
+        reply: &Reply<'_>,
+        records: &mut dyn FnMut(StageRecord),
+    ) -> Understood {
+        if self.dialogue.config.is_name(reply.text) {
+            return Understood::AsAsked;
         }
+        let cause = self.dialogue.config.foreign(reply.text);
+        self.finish(FlightState::Failed, Some(cause), false, records);
+        Understood::Elsewhere
     }
 
-    fn check_setting(&mut self, found: i64) {
+    fn check_setting(&mut self, found: i64) -> Understood {
         let asked = match self.high_speed_set {
             Some(speed) if self.is_reading_speed() => speed,
             _ => expected(&AxisSetup::of_plan(&self.plan), self.dialogue.asked),
@@ -143,13 +156,15 @@ impl StageMachine {
                 self.high_speed = asked;
                 self.high_speed_set = None;
             }
+            Understood::AsAsked
         } else if self.is_reading_speed() && self.resends < RESENDS {
             self.resends += 1;
             self.high_speed_set = None;
             self.go_to(Leg::Speed);
+            Understood::Elsewhere
         } else {
             let cause = self.dialogue.not_taken_over(asked, found);
-            self.begin_halt(Halt::fault(cause));
+            self.turn_to(Halt::fault(cause))
         }
     }
 
@@ -158,30 +173,30 @@ impl StageMachine {
         status: [AxisStatus; 4],
         now: Nanos,
         records: &mut dyn FnMut(StageRecord),
-    ) {
+    ) -> Understood {
         let moving = Axis::BOTH
             .into_iter()
             .any(|axis| status[axis.index()].is_moving());
         if let Phase::Halting(halt) = &mut self.phase {
             halt.saw(moving);
-            return;
+            return Understood::Elsewhere;
         }
         for axis in Axis::BOTH {
             if let Some(fault) = status[axis.index()].fault() {
                 let axis = axis.letter();
-                self.begin_halt(Halt::fault(Cause::Motion { axis, fault }));
-                return;
+                return self.turn_to(Halt::fault(Cause::Motion { axis, fault }));
             }
         }
         match self.phase {
             Phase::Preparing(_) if moving => {
                 let fault = "motion before the flight";
-                self.begin_halt(Halt::fault(Cause::Motion { axis: '?', fault }));
+                self.turn_to(Halt::fault(Cause::Motion { axis: '?', fault }))
             }
             Phase::Positioning(leg) | Phase::Flying(leg) => {
                 self.after_status(leg, moving, now, records);
+                Understood::Elsewhere
             }
-            _ => {}
+            _ => Understood::AsAsked,
         }
     }
 
