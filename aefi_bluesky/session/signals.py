@@ -45,6 +45,32 @@ class CtrlC(SigintHandler):
             super().__exit__(*raised)
 
 
+_LOOK_PERIOD_S = 0.05
+
+
+class _Watched:
+    """An event that is waited for with an eye on signals.
+
+    Python runs handlers in the main thread only. A signal that the system hands to
+    another thread does not wake one that waits without a limit.
+    """
+
+    def __init__(self, event: threading.Event) -> None:
+        self._event = event
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait as the event does."""
+        if timeout is not None:
+            return self._event.wait(timeout)
+        while not self._event.wait(_LOOK_PERIOD_S):
+            pass
+        return True
+
+    def is_set(self) -> bool:
+        """Return whether it is over."""
+        return self._event.is_set()
+
+
 class WaitForRun(DefaultDuringTask):
     """How the caller of the RunEngine waits for the end of a run.
 
@@ -56,7 +82,8 @@ class WaitForRun(DefaultDuringTask):
     def block(self, blocking_event: threading.Event) -> None:
         """Return when the event is set."""
         if in_main_thread():
-            super().block(blocking_event)
+            # bluesky asks for an event, and takes what can be waited for.
+            super().block(_Watched(blocking_event))  # pyright: ignore[reportArgumentType]
         else:
             blocking_event.wait()
 

@@ -62,6 +62,9 @@ pub(crate) struct AcquisitionLink {
     field_settings: FieldSettings,
     field: Field,
     lock_in: LockIn,
+    /// How the spheres are driven: changes that a reading to come may show.
+    recent_drives: Vec<(Nanos, Drive)>,
+    /// All changes.
     pub(crate) drives: Vec<(Nanos, Drive)>,
     drift_phases: Voltages,
     random: Random,
@@ -91,6 +94,7 @@ impl AcquisitionLink {
             field_settings: field.clone(),
             field: Field::new(field),
             lock_in: LockIn::settled(start, field.baseline_v, field.lag_s),
+            recent_drives: vec![(start, Drive::default())],
             drives: vec![(start, Drive::default())],
             drift_phases: [0; 6].map(|_| TAU * random.uniform()),
             random,
@@ -121,10 +125,16 @@ impl AcquisitionLink {
         if self.settings.boot > Nanos::ZERO {
             self.boots_until = at + self.settings.boot;
             self.chips = Chips::new(&self.settings);
-            self.drives.push((at, self.chips.synthesizer.drive()));
+            self.log_drive(at);
             self.parser = Parser::default();
             self.outbox.clear();
         }
+    }
+
+    fn log_drive(&mut self, at: Nanos) {
+        let change = (at, self.chips.synthesizer.drive());
+        self.recent_drives.push(change);
+        self.drives.push(change);
     }
 
     fn is_dead(&self) -> bool {
@@ -152,8 +162,12 @@ impl AcquisitionLink {
     fn write_register(&mut self, at: Nanos, value: u16) {
         self.chips.write_selected(value);
         let drive = self.chips.synthesizer.drive();
-        if self.drives.last().is_none_or(|(_, last)| *last != drive) {
-            self.drives.push((at, drive));
+        if self
+            .recent_drives
+            .last()
+            .is_none_or(|(_, last)| *last != drive)
+        {
+            self.log_drive(at);
         }
     }
 
@@ -251,7 +265,7 @@ impl AcquisitionLink {
             field: &self.field,
             ways: ways.axes,
             mm_per_step: ways.mm_per_step,
-            drives: &self.drives,
+            drives: &self.recent_drives,
         };
         let Conversion { start, end } = reading.conversion;
         reading.after.advance(start, &scene);
@@ -305,7 +319,9 @@ impl AcquisitionLink {
     /// What led to this state is history; older excitations are forgotten.
     fn commit(&mut self, state: LockIn) {
         self.lock_in = state;
-        let past = self.drives.partition_point(|(since, _)| *since <= state.at);
-        self.drives.drain(..past.saturating_sub(1));
+        let past = self
+            .recent_drives
+            .partition_point(|(since, _)| *since <= state.at);
+        self.recent_drives.drain(..past.saturating_sub(1));
     }
 }
