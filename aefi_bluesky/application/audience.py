@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Iterable
 
-from aefi_bluesky.application.forwarder import Forwarder, Say, Told
+from aefi_bluesky.application.forwarder import Forwarder, Say, Told, tell
 from aefi_bluesky.domain.ports import ScanObserver
-
-logger = logging.getLogger(__name__)
 
 
 class _Seat:
@@ -21,10 +18,7 @@ class _Seat:
 
     def hear(self, say: Say) -> None:
         with self.lock:
-            try:
-                say(self.observer)
-            except Exception:
-                logger.exception("observer %r failed", type(self.observer).__name__)
+            tell(self.observer, say)
 
 
 class Audience:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
 
-from aefi_bluesky.application.forwarder import Forwarder, Say, Told
+from aefi_bluesky.application.forwarder import Forwarder, Say, Told, tell
 from aefi_bluesky.domain.ports import ScanObserver
 
 logger = logging.getLogger(__name__)
@@ -36,7 +35,7 @@ class BufferedObserver(Forwarder):
     ) -> None:
         self._observer = observer
         self._most = most_samples
-        self._waiting: deque[tuple[bool, Callable[[], None]]] = deque()
+        self._waiting: deque[tuple[bool, Say]] = deque()
         self._samples = 0
         self._busy = False
         self._changed = threading.Condition()
@@ -62,7 +61,7 @@ class BufferedObserver(Forwarder):
                 lambda: not self._waiting and not self._busy, timeout_s
             )
 
-    def _put(self, say: Callable[[], None], *, is_sample: bool = False) -> None:
+    def _put(self, say: Say, *, is_sample: bool) -> None:
         with self._changed:
             self._waiting.append((is_sample, say))
             self._samples += is_sample
@@ -80,12 +79,9 @@ class BufferedObserver(Forwarder):
 
     def _run(self) -> None:
         while (say := self._next()) is not None:
-            try:
-                say()
-            except Exception:
-                logger.exception("observer %r failed", type(self._observer).__name__)
+            tell(self._observer, say)
 
-    def _next(self) -> Callable[[], None] | None:
+    def _next(self) -> Say | None:
         with self._changed:
             self._busy = False
             self._changed.notify_all()
@@ -101,7 +97,7 @@ class BufferedObserver(Forwarder):
         """Let it wait for the observer; the end says aloud what was left out."""
         if told is Told.END:
             self._tell_what_was_left_out()
-        self._put(lambda: say(self._observer), is_sample=told is Told.SAMPLES)
+        self._put(say, is_sample=told is Told.SAMPLES)
 
     def _tell_what_was_left_out(self) -> None:
         with self._changed:

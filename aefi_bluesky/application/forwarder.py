@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from enum import Enum, auto
 
@@ -16,8 +17,18 @@ from aefi_bluesky.domain.results.scan_results import (
     ScanState,
 )
 
+logger = logging.getLogger(__name__)
+
 Say = Callable[[ScanObserver], None]
 """Tells one observer one thing."""
+
+
+def tell(observer: ScanObserver, say: Say) -> None:
+    """Tell one observer; what it raises is logged, and harms nobody else."""
+    try:
+        say(observer)
+    except Exception:
+        logger.exception("observer %r failed", type(observer).__name__)
 
 
 class Told(Enum):

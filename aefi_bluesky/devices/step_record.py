@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -123,6 +124,10 @@ class StepRecord(Device):
         """Measurements taken."""
         return len(self._rows)
 
+    @cached_property
+    def _n_lines(self) -> int:
+        return 1 + max(point.line for point in self._plan.points())
+
     def progress(self, state: ScanState) -> ScanProgress:
         """Return how far the measurements are; `state` is that of their run."""
         point = self._point
@@ -130,7 +135,7 @@ class StepRecord(Device):
         return ScanProgress(
             state=ScanState.PREPARING if point is None else state,
             lines_done=0 if point is None else point.line,
-            lines_planned=1 + max(point.line for point in self._plan.points()),
+            lines_planned=self._n_lines,
             frames_done=self.n_taken,
             frames_planned=self._plan.n_measurements,
             elapsed_s=t_s,

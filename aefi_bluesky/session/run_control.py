@@ -6,6 +6,7 @@ import contextlib
 import enum
 import threading
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import Any
 
 from bluesky import RunEngine
@@ -71,7 +72,7 @@ class RunControl:
         plan
             The plan that carries it out.
         """
-        call: Callable[[], Any] = lambda: self._engine(plan)  # noqa: E731
+        call: Callable[[], Any] = partial(self._engine, plan)
         with self._carrying_out(made):
             while True:
                 try:

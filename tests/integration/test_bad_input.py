@@ -2,11 +2,10 @@
 
 import fcntl
 import os
-import subprocess
-import sys
 
 import pytest
 from flyer_bench import FlyerBench
+from port_programs import programs
 
 from aefi_bluesky.domain.errors import (
     ConfigurationError,
@@ -120,26 +119,12 @@ def two_ttys():
 @pytest.fixture
 def hold():
     """Holds a file with flock in another process."""
-    holders = []
-    code = (
-        "import fcntl, sys; port = open(sys.argv[1], 'rb+', buffering=0); "
-        "fcntl.flock(port, fcntl.LOCK_EX | fcntl.LOCK_NB); "
-        "print('held', flush=True); sys.stdin.read()"
+    opening = (
+        "import fcntl; port = open(sys.argv[1], 'rb+', buffering=0); "
+        "fcntl.flock(port, fcntl.LOCK_EX | fcntl.LOCK_NB)"
     )
-
-    def start(path):
-        holder = subprocess.Popen(
-            [sys.executable, "-c", code, path],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        holders.append(holder)
-        assert holder.stdout.readline() == b"held\n"
-        return holder
-
-    yield start
-    for holder in holders:
-        holder.communicate()
+    with programs(opening) as start:
+        yield start
 
 
 def is_free(port):

@@ -5,11 +5,11 @@ The simulated bench is a process of its own, reached as any client reaches it.
 
 import dataclasses
 import os
-import subprocess
 import sys
 import time
 
 import pytest
+from port_programs import programs
 
 from aefi_bluesky.domain.errors import (
     DeviceTimeoutError,
@@ -56,25 +56,8 @@ def fly(links):
 @pytest.fixture
 def opened():
     """Opens a port in another program, without a lock."""
-    programs = []
-    code = (
-        "import os, sys; os.open(sys.argv[1], os.O_RDWR | os.O_NOCTTY); "
-        "print('open', flush=True); sys.stdin.read()"
-    )
-
-    def start(port):
-        program = subprocess.Popen(
-            [sys.executable, "-c", code, port],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        programs.append(program)
-        assert program.stdout.readline() == b"open\n"
-        return program
-
-    yield start
-    for program in programs:
-        program.communicate()
+    with programs("import os; os.open(sys.argv[1], os.O_RDWR | os.O_NOCTTY)") as start:
+        yield start
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who")

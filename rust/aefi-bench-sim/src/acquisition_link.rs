@@ -62,10 +62,10 @@ pub(crate) struct AcquisitionLink {
     field_settings: FieldSettings,
     field: Field,
     lock_in: LockIn,
-    /// How the spheres are driven: changes that a reading to come may show.
-    recent_drives: Vec<(Nanos, Drive)>,
-    /// All changes.
+    /// All changes of how the spheres are driven.
     pub(crate) drives: Vec<(Nanos, Drive)>,
+    /// The first of them that a reading to come may show.
+    first_drive: usize,
     drift_phases: Voltages,
     random: Random,
     outbox: VecDeque<Outgoing>,
@@ -94,8 +94,8 @@ impl AcquisitionLink {
             field_settings: field.clone(),
             field: Field::new(field),
             lock_in: LockIn::settled(start, field.baseline_v, field.lag_s),
-            recent_drives: vec![(start, Drive::default())],
             drives: vec![(start, Drive::default())],
+            first_drive: 0,
             drift_phases: [0; 6].map(|_| TAU * random.uniform()),
             random,
             outbox: VecDeque::new(),
@@ -125,16 +125,10 @@ impl AcquisitionLink {
         if self.settings.boot > Nanos::ZERO {
             self.boots_until = at + self.settings.boot;
             self.chips = Chips::new(&self.settings);
-            self.log_drive(at);
+            self.drives.push((at, self.chips.synthesizer.drive()));
             self.parser = Parser::default();
             self.outbox.clear();
         }
-    }
-
-    fn log_drive(&mut self, at: Nanos) {
-        let change = (at, self.chips.synthesizer.drive());
-        self.recent_drives.push(change);
-        self.drives.push(change);
     }
 
     fn is_dead(&self) -> bool {
@@ -162,12 +156,8 @@ impl AcquisitionLink {
     fn write_register(&mut self, at: Nanos, value: u16) {
         self.chips.write_selected(value);
         let drive = self.chips.synthesizer.drive();
-        if self
-            .recent_drives
-            .last()
-            .is_none_or(|(_, last)| *last != drive)
-        {
-            self.log_drive(at);
+        if self.drives.last().is_none_or(|(_, last)| *last != drive) {
+            self.drives.push((at, drive));
         }
     }
 
@@ -265,7 +255,7 @@ impl AcquisitionLink {
             field: &self.field,
             ways: ways.axes,
             mm_per_step: ways.mm_per_step,
-            drives: &self.recent_drives,
+            drives: &self.drives[self.first_drive..],
         };
         let Conversion { start, end } = reading.conversion;
         reading.after.advance(start, &scene);
@@ -319,9 +309,7 @@ impl AcquisitionLink {
     /// What led to this state is history; older excitations are forgotten.
     fn commit(&mut self, state: LockIn) {
         self.lock_in = state;
-        let past = self
-            .recent_drives
-            .partition_point(|(since, _)| *since <= state.at);
-        self.recent_drives.drain(..past.saturating_sub(1));
+        let past = self.drives.partition_point(|(since, _)| *since <= state.at);
+        self.first_drive = past.saturating_sub(1);
     }
 }

@@ -13,7 +13,8 @@
 //! has ended: for the same axis and `t0_ns` the later line holds. Position at t is
 //! p0 + v·s + a·s²/2 with s = (t - t0)/10⁹, in machine steps. A digital output came on
 //! at its `t_ns`. A drive is what the spheres S3 and S4, then S1 and S2, get from its
-//! `t_ns` on, each as real and imaginary part, 1 at full level. All that happened until `until_ns` stands before it.
+//! `t_ns` on, each as real and imaginary part, 1 at full level. All that happened until
+//! `until_ns` stands before it.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};

@@ -38,7 +38,8 @@ fn faults(script: &str) -> PyResult<FaultScript> {
 impl SimulatedBench {
     #[new]
     #[pyo3(signature = (*, seed=0, baud_code=1, paced=true, stage_turnaround_us=1000,
-                        stage_jitter_us=0, stage_tick_us=0, stage_echoes=false, acquisition_baud=1_500_000, tick_us=16000, boot_ms=0,
+                        stage_jitter_us=0, stage_tick_us=0, stage_echoes=false,
+                        acquisition_baud=1_500_000, tick_us=16000, boot_ms=0,
                         start_steps=(0.0, 0.0), lag_s=0.010, noise_v=60e-6, has_object=true,
                         keep_conversions=true, encoder_pulses_per_count=0.0, script=""))]
     #[allow(clippy::too_many_arguments, clippy::fn_params_excessive_bools)] // Keywords.
