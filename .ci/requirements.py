@@ -39,6 +39,7 @@ def main() -> None:
     project = table["project"]
     if chosen.package:  # a change of it wants the package installed anew
         told = project["name"], project["version"], project["scripts"]
+        told = *told, project["entry-points"]
         print(json.dumps([told, table["tool"]["maturin"]], indent=1))
         return
     found: list[str] = []

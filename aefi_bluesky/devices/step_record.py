@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -29,21 +28,11 @@ from aefi_bluesky.domain.results.scan_results import (
 )
 from aefi_bluesky.domain.spec.step_spec import StepMapSpec
 from aefi_bluesky.domain.step.planning import StepPlan
-from aefi_bluesky.domain.step.points import StepPoint
+from aefi_bluesky.domain.step.points import StepPixels, StepPoint
 
 logger = logging.getLogger(__name__)
 
 _COUNTS = ("frame", "line", "pass")
-
-
-@dataclass(frozen=True, slots=True)
-class StepPixels:
-    """Which pixel each measurement of a map belongs to; see `FlightPlan`."""
-
-    spec: StepMapSpec
-    frame_ix: npt.NDArray[np.int64]
-    frame_iy: npt.NDArray[np.int64]
-    frame_muted: npt.NDArray[np.bool_]
 
 
 class StepRecord(Device):
@@ -167,15 +156,9 @@ class StepRecord(Device):
             excitation_off=excitation_off,
         )
 
-    def images(self, spec: StepMapSpec, points: list[StepPoint]) -> MapStream:
+    def images(self, spec: StepMapSpec) -> MapStream:
         """Return the stream ``maps`` of what was taken of a map."""
-        pixels = StepPixels(
-            spec,
-            np.array([point.ix for point in points], dtype=np.int64),
-            np.array([point.iy for point in points], dtype=np.int64),
-            np.array([point.muted for point in points], dtype=np.bool_),
-        )
-        images = _Images(pixels, self._rows)
+        images = _Images(StepPixels.of(spec), self._rows)
         return MapStream(f"{self.name}_maps", self, lambda: images)
 
     def read(self) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def measure(
             yield from _wait_until_due(spec, point, began)
             yield from _measure_point(bench, taken, spec, point)
         if isinstance(spec, StepMapSpec) and taken.n_taken:
-            yield from _read_maps(taken, spec, points)
+            yield from _read_maps(taken, spec)
 
     def dark() -> MsgGenerator[None]:
         yield from bps.mv(bench.source, "off")
@@ -222,9 +222,7 @@ def _frequency_hz(spec: StepSpec, point: StepPoint) -> float:
     return spec.frequencies_hz[point.frame // each]
 
 
-def _read_maps(
-    record: StepRecord, spec: StepMapSpec, points: list[StepPoint]
-) -> MsgGenerator[None]:
+def _read_maps(record: StepRecord, spec: StepMapSpec) -> MsgGenerator[None]:
     yield from bps.create("maps")
-    yield from bps.read(record.images(spec, points))
+    yield from bps.read(record.images(spec))
     yield from bps.save()

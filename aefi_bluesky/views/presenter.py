@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +29,11 @@ from aefi_bluesky.domain.results.scan_results import (
     ScanResults,
     ScanState,
 )
+from aefi_bluesky.domain.results.uncertainty import voltage_uncertainty
+from aefi_bluesky.domain.spec.grid import Grid
+from aefi_bluesky.domain.spec.step_spec import StepMapSpec
+from aefi_bluesky.domain.step.planning import StepPlan
+from aefi_bluesky.domain.step.points import StepPixels
 
 Image = npt.NDArray[np.float64]
 
@@ -48,17 +53,22 @@ def phase_deg(in_phase: Image, quadrature: Image) -> Image:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trace:
-    """The frames of one line, in the order of the fast axis.
+    """The last line of a map in the order of its fast axis, or a whole series.
 
     Parameters
     ----------
-    along_mm
-        Where they are along the fast axis, in mm; shape (n,).
+    label, unit
+        What the frames are spread along: a fast axis in mm, or the number of the
+        measurement.
+    along
+        Where they are along it; shape (n,).
     volts
         The voltages by channel, in V; shape (n,) each.
     """
 
-    along_mm: npt.NDArray[np.float64]
+    label: str
+    unit: str
+    along: npt.NDArray[np.float64]
     volts: Mapping[str, npt.NDArray[np.float64]]
 
 
@@ -92,12 +102,16 @@ class Snapshot:
     version
         Grows with each change: who has drawn this one need not draw it again.
     plan
-        What is flown; None before the first flight.
+        What is flown or measured at rest; None before the first.
     state
-        Where the flight stands; None before the first one.
+        Where that stands; None before the first.
     images, muted
         Mean of each pixel by channel, in V, shape (n_y, n_x), NaN where nothing was
-        measured. The muted ones are empty where no frame is muted.
+        measured. The muted ones are empty where no frame is muted, both where no map
+        is measured.
+    uncertainties
+        Expanded uncertainty of the images, in V; see `voltage_uncertainty`. The noise
+        is the median of the frames' standard deviations.
     counts
         Frames in the mean of each pixel, shape (n_y, n_x).
     trace
@@ -105,21 +119,28 @@ class Snapshot:
     health
         How well it goes.
     time_left_s
-        Of the plan, by the lines that are left; NaN before the first flight.
+        Of the plan, by the frames that are left; NaN before the first plan.
     results
-        The outcome; None before the end.
+        The outcome of a flight; None before its end, and at rest.
     """
 
     version: int
-    plan: FlightPlan | None
+    plan: FlightPlan | StepPlan | None
     state: ScanState | None
     images: Mapping[str, Image]
     muted: Mapping[str, Image]
+    uncertainties: Mapping[str, Image]
     counts: npt.NDArray[np.int64]
     trace: Trace | None
     health: Health
     time_left_s: float
     results: ScanResults | None
+
+    @property
+    def grid(self) -> Grid | None:
+        """The grid of the map; None where no map is measured."""
+        spec = None if self.plan is None else self.plan.spec
+        return spec if isinstance(spec, Grid) else None
 
     def image(self, name: str, *, muted: bool = False) -> Image:
         """Return what is called `name`.
@@ -127,15 +148,22 @@ class Snapshot:
         Parameters
         ----------
         name
-            A channel, or ``amplitude x``, ``phase x`` and the like.
+            One of `SHOWN`.
         muted
             Whether the muted frames are meant.
+
+        Raises
+        ------
+        KeyError
+            If nothing is called so.
         """
         images = self.muted if muted else self.images
-        kind, _, component = name.partition(" ")
-        if not component:
+        kind, _, of = name.rpartition(" ")
+        if not kind:
             return images[name]
-        parts = images[f"{component}_I"], images[f"{component}_Q"]
+        if kind == "uncertainty":
+            return self.uncertainties[of]
+        parts = images[f"{of}_I"], images[f"{of}_Q"]
         return {"amplitude": amplitude, "phase": phase_deg}[kind](*parts)
 
 
@@ -143,8 +171,14 @@ SHOWN = (
     *CHANNELS,
     *(f"amplitude {component}" for component in COMPONENTS),
     *(f"phase {component}" for component in COMPONENTS),
+    *(f"uncertainty {channel}" for channel in CHANNELS),
 )
 """What `Snapshot.image` takes."""
+
+
+def unit_of(name: str) -> str:
+    """Return the unit of an image."""
+    return "deg" if name.startswith("phase") else "V"
 
 
 class _Sums:
@@ -152,91 +186,170 @@ class _Sums:
 
     def __init__(self, pixels: Pixels) -> None:
         self._pixels = pixels
-        self._shape = pixels.spec.n_y, pixels.spec.n_x
-        self._sums = {channel: np.zeros(self._shape) for channel in CHANNELS}
-        self.counts = np.zeros(self._shape, dtype=np.int64)
+        self.shape = pixels.spec.n_y, pixels.spec.n_x
+        self._sums = {channel: np.zeros(self.shape) for channel in CHANNELS}
+        self._half_widths_mm = np.zeros(self.shape)
+        self._readings = np.zeros(self.shape)
+        self.counts = np.zeros(self.shape, dtype=np.int64)
 
-    def add(self, frames: FrameChunk, wanted: npt.NDArray[np.bool_]) -> None:
+    def add(self, frames: FrameChunk, wanted: npt.NDArray[np.bool_], fast: str) -> None:
         of = frames["frame"][wanted]
         at = self._pixels.frame_iy[of], self._pixels.frame_ix[of]
+        half_mm = (frames[f"{fast}_hi"] - frames[f"{fast}_lo"])[wanted] / 2
         np.add.at(self.counts, at, 1)
+        np.add.at(self._readings, at, frames["count"][wanted])
+        np.add.at(self._half_widths_mm, at, half_mm)
         for channel, sums in self._sums.items():
             np.add.at(sums, at, frames[channel][wanted])
 
+    def _mean(self, sums: Image) -> Image:
+        nothing = np.full(self.shape, np.nan)
+        return np.divide(sums, self.counts, out=nothing, where=self.counts > 0)
+
     def means(self) -> dict[str, Image]:
-        known = self.counts > 0
-        nothing = np.full(self._shape, np.nan)
+        return {channel: self._mean(sums) for channel, sums in self._sums.items()}
+
+    def uncertainties(
+        self, noise_v: Mapping[str, float], *, at_rest: bool
+    ) -> dict[str, Image]:
+        """Return those of the means; nothing where a line is a single pixel."""
+        spec = self._pixels.spec
+        fast = spec.effective_fast_axis
+        if spec.count_along(fast) < 2:
+            return {}
+        pitch_mm = float(np.diff(spec.centres_mm(fast)[:2])[0])
+        widths = self._mean(self._half_widths_mm)
         return {
-            channel: np.divide(sums, self.counts, out=nothing.copy(), where=known)
-            for channel, sums in self._sums.items()
+            channel: voltage_uncertainty(
+                image,
+                self._readings,
+                widths,
+                pitch_mm,
+                noise_v[channel],
+                along=0 if fast == "y" else 1,
+                at_rest=at_rest,
+            )
+            for channel, image in self.means().items()
+            if channel in noise_v
+        }
+
+
+class _Noise:
+    """The noise of a reading, by the standard deviations of frames."""
+
+    def __init__(self) -> None:
+        self._stds: dict[str, list[npt.NDArray[np.float64]]] = defaultdict(list)
+
+    def add(self, frames: FrameChunk, wanted: npt.NDArray[np.bool_]) -> None:
+        several = wanted & (frames["count"] > 1)
+        for channel in CHANNELS:
+            if several.any():
+                self._stds[channel].append(frames[f"{channel}_std"][several])
+
+    def median_v(self) -> dict[str, float]:
+        return {
+            channel: float(np.median(np.concatenate(stds)))
+            for channel, stds in self._stds.items()
         }
 
 
 class Presenter:
     """A `ScanObserver` from which a window takes what it shows, when it likes.
 
-    Frames that are repeated or flown again are averaged, as in ``maps``.
+    It takes measurements at rest as well (`RunFollower`). Frames that are repeated or
+    flown again are averaged, as in ``maps``.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._version = 0
-        self._plan: FlightPlan | None = None
-        self._forget()
+        self._begin(None, None)
 
-    def _forget(self) -> None:
+    def _begin(self, plan: FlightPlan | StepPlan | None, pixels: Pixels | None) -> None:
+        self._plan = plan
+        self._muted_frames = None if pixels is None else pixels.frame_muted
+        self._fast = "" if pixels is None else pixels.spec.effective_fast_axis
         self._state: ScanState | None = None
         self._results: ScanResults | None = None
-        self._driven: _Sums | None = None
-        self._muted: _Sums | None = None
+        self._driven = None if pixels is None else _Sums(pixels)
+        is_muted = pixels is not None and pixels.frame_muted.any()
+        self._muted = _Sums(pixels) if pixels is not None and is_muted else None
+        self._noise = _Noise()
         self._frames: Counter[FrameState] = Counter()
+        self._done = 0
         self._line: list[FrameChunk] = []
-        self._trace: Trace | None = None
         self._rates = (math.nan, math.nan)
-        self._interval_mm = math.nan
-        self._lines_done = 0
+        self._version += 1
 
     def snapshot(self) -> Snapshot:
         """Return what is to be shown now."""
         with self._lock:
             driven, muted = self._driven, self._muted
-            reading_rate_hz, fix_rate_hz = self._rates
+            trace, interval_mm = self._last_line()
+            health = Health(*self._rates, interval_mm, dict(self._frames))
+            none = np.zeros((0, 0), np.int64)
             return Snapshot(
                 version=self._version,
                 plan=self._plan,
                 state=self._state,
                 images={} if driven is None else driven.means(),
                 muted={} if muted is None else muted.means(),
-                counts=np.zeros((0, 0), np.int64)
-                if driven is None
-                else driven.counts.copy(),
-                trace=self._trace,
-                health=Health(
-                    reading_rate_hz, fix_rate_hz, self._interval_mm, dict(self._frames)
-                ),
+                uncertainties=self._uncertainties(),
+                counts=none if driven is None else driven.counts.copy(),
+                trace=trace,
+                health=health,
                 time_left_s=self._time_left_s(),
                 results=self._results,
             )
 
+    @property
+    def version(self) -> int:
+        """The version of what `snapshot` would return."""
+        return self._version
+
+    def _uncertainties(self) -> dict[str, Image]:
+        if self._driven is None:
+            return {}
+        at_rest = isinstance(self._plan, StepPlan)
+        found = self._driven.uncertainties(self._noise.median_v(), at_rest=at_rest)
+        unknown = np.full(self._driven.shape, np.nan)
+        return {channel: found.get(channel, unknown) for channel in CHANNELS}
+
+    def _last_line(self) -> tuple[Trace | None, float]:
+        rows = _rows_that_are_ok(self._line)
+        if rows is None:
+            return None, math.nan
+        along, interval_mm = rows["frame"].astype(np.float64), math.nan
+        if self._fast:
+            along = rows[self._fast]
+            interval_mm = float(
+                np.median(rows[f"{self._fast}_hi"] - rows[f"{self._fast}_lo"])
+            )
+        order = np.argsort(along, kind="stable")
+        volts = {channel: rows[channel][order] for channel in CHANNELS}
+        label, unit = (self._fast, "mm") if self._fast else ("measurement", "")
+        return Trace(label, unit, along[order], volts), interval_mm
+
     def _time_left_s(self) -> float:
         if self._plan is None:
             return math.nan
-        if self._results is not None:
+        if self._state is not None and self._state.is_final:
             return 0.0
-        planned = len(self._plan.lines)
-        left = max(planned - self._lines_done, 0)
-        return self._plan.duration_s * left / planned
+        planned = _n_frames(self._plan)
+        return self._plan.duration_s * max(planned - self._done, 0) / planned
 
-    # -- what a flight tells -----------------------------------------------------
+    # -- what a scan tells --------------------------------------------------------
 
     def flight_started(self, plan: FlightPlan) -> None:
         """Show an empty map of what is about to be flown."""
         with self._lock:
-            self._forget()
-            self._plan = plan
-            self._driven = _Sums(plan)
-            self._muted = _Sums(plan) if plan.frame_muted.any() else None
-            self._version += 1
+            self._begin(plan, plan)
+
+    def measurement_started(self, plan: StepPlan) -> None:
+        """Show an empty map, or an empty series, of what is measured at rest."""
+        is_map = isinstance(plan.spec, StepMapSpec)
+        with self._lock:
+            self._begin(plan, StepPixels.of(plan.spec) if is_map else None)
 
     def state_changed(self, state: ScanState) -> None:
         """Show the state."""
@@ -246,46 +359,49 @@ class Presenter:
 
     def frames_ended(self, frames: FrameChunk) -> None:
         """Add frames that are ok to their pixels."""
-        plan = self._plan
-        if plan is None:
-            return
-        is_ok = frames["state"] == FRAME_STATES.index(FrameState.OK)
+        is_ok = frames["state"] == _OK
         with self._lock:
             states, counts = np.unique(frames["state"], return_counts=True)
             for state, count in zip(states, counts, strict=True):
                 self._frames[FRAME_STATES[state]] += int(count)
-            for sums, is_muted in ((self._driven, False), (self._muted, True)):
-                wanted = is_ok & (plan.frame_muted[frames["frame"]] == is_muted)
-                if sums is not None and wanted.any():
-                    sums.add(frames, wanted)
-            self._line.append(frames)
+            self._done += int(np.count_nonzero(frames["pass"] == 0))
+            self._add_to_pixels(frames, is_ok)
+            self._noise.add(frames, is_ok)
+            self._add_to_line(frames)
             self._version += 1
 
+    def _add_to_pixels(self, frames: FrameChunk, is_ok: npt.NDArray[np.bool_]) -> None:
+        if self._muted_frames is None:
+            return
+        muted = self._muted_frames[frames["frame"]]
+        for sums, wanted in (
+            (self._driven, is_ok & ~muted),
+            (self._muted, is_ok & muted),
+        ):
+            if sums is not None and wanted.any():
+                sums.add(frames, wanted, self._fast)
+
+    def _add_to_line(self, frames: FrameChunk) -> None:
+        if not len(frames):
+            return
+        last = frames["line"][-1], frames["pass"][-1]
+        kept = [(each["line"][-1], each["pass"][-1]) for each in self._line[-1:]]
+        of_last = (frames["line"] == last[0]) & (frames["pass"] == last[1])
+        rows = {name: column[of_last] for name, column in frames.data.items()}
+        if kept != [last]:
+            self._line = []
+        self._line.append(FrameChunk(rows))
+
     def lines_ended(self, lines: LineChunk) -> None:
-        """Show the last line by itself, and how well it went."""
-        plan = self._plan
-        if plan is None or not len(lines):
+        """Show how well the last line went."""
+        if not len(lines):
             return
         with self._lock:
-            self._take_line(plan, int(lines["line"][-1]))
             self._rates = (
                 float(lines["reading_rate"][-1]),
                 float(lines["fix_rate"][-1]),
             )
-            self._lines_done += int(np.count_nonzero(lines["pass"] == 0))
             self._version += 1
-
-    def _take_line(self, plan: FlightPlan, line: int) -> None:
-        chunks, self._line = self._line, []
-        rows = _rows_of(chunks, line)
-        if rows is None:
-            return
-        fast = plan.fast_axis
-        order = np.argsort(rows[fast], kind="stable")
-        self._trace = Trace(
-            rows[fast][order], {channel: rows[channel][order] for channel in CHANNELS}
-        )
-        self._interval_mm = float(np.median(rows[f"{fast}_hi"] - rows[f"{fast}_lo"]))
 
     def readings_taken(self, readings: ReadingChunk) -> None:
         """Show nothing: frames are what is shown."""
@@ -302,10 +418,18 @@ class Presenter:
             self._version += 1
 
 
-def _rows_of(chunks: list[FrameChunk], line: int) -> dict[str, npt.NDArray[Any]] | None:
-    """Return the frames of a line that are ok as columns; None if there is none."""
-    ok = FRAME_STATES.index(FrameState.OK)
-    wanted = [(chunk["line"] == line) & (chunk["state"] == ok) for chunk in chunks]
+_OK = FRAME_STATES.index(FrameState.OK)
+
+
+def _n_frames(plan: FlightPlan | StepPlan) -> int:
+    return plan.n_frames if isinstance(plan, FlightPlan) else plan.n_measurements
+
+
+def _rows_that_are_ok(
+    chunks: list[FrameChunk],
+) -> dict[str, npt.NDArray[Any]] | None:
+    """Return the frames that are ok as columns; None if there is none."""
+    wanted = [chunk["state"] == _OK for chunk in chunks]
     if not any(each.any() for each in wanted):
         return None
     return {

@@ -22,6 +22,7 @@ def voltage_uncertainty(
     *,
     along: int,
     drift_v: float = 0.0,
+    at_rest: bool = False,
 ) -> Image:
     """Return the expanded uncertainty of a map's voltages, for 95 % of the pixels.
 
@@ -53,6 +54,8 @@ def voltage_uncertainty(
     drift_v
         Drift until whatever the map is compared with, in V: what one place shows
         before and after (`measure_point`).
+    at_rest
+        Whether each pixel was measured at rest: it then shows its middle.
 
     Returns
     -------
@@ -72,7 +75,7 @@ def voltage_uncertainty(
     measured = np.where(counts > 0, counts, np.nan)
     noise = COVERAGE * noise_v / np.sqrt(measured)
     place = np.abs(slope) * half_widths_mm
-    frame = np.abs(bend) * pitch_mm**2 / 24
+    frame = np.zeros_like(bend) if at_rest else np.abs(bend) * pitch_mm**2 / 24
     return noise + place + frame + drift_v
 
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
 
 from aefi_bluesky.domain.spec.grid import frame_indices, traverses
 from aefi_bluesky.domain.spec.step_spec import StepMapSpec, StepSpec, TimeSeriesSpec
@@ -35,6 +39,37 @@ class StepPoint:
     x_mm: float
     y_mm: float
     muted: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StepPixels:
+    """Which pixel each measurement of a map belongs to; see `Pixels`.
+
+    Parameters
+    ----------
+    spec
+        The map.
+    frame_ix, frame_iy
+        Grid indices of each measurement, in their order; shape (n,).
+    frame_muted
+        Whether the excitation is muted in each; shape (n,).
+    """
+
+    spec: StepMapSpec
+    frame_ix: npt.NDArray[np.int64]
+    frame_iy: npt.NDArray[np.int64]
+    frame_muted: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, spec: StepMapSpec) -> Self:
+        """Return the pixels of all measurements of a map."""
+        points = list(step_points(spec))
+        return cls(
+            spec,
+            np.array([point.ix for point in points], dtype=np.int64),
+            np.array([point.iy for point in points], dtype=np.int64),
+            np.array([point.muted for point in points], dtype=np.bool_),
+        )
 
 
 def step_points(spec: StepSpec) -> Iterator[StepPoint]:
