@@ -194,6 +194,8 @@ class StudyService:
         study_id: StudyId,
         observer: ScanObserver | None = None,
         step_observer: StepObserver | None = None,
+        *,
+        scan_id: ScanId | None = None,
     ) -> ScanResults:
         """Carry the study's next scan out and return when that is over.
 
@@ -206,13 +208,16 @@ class StudyService:
             observer.
         step_observer
             Is told how a measurement at rest goes; None for no observer.
+        scan_id
+            The scan that is wanted; the next one if None.
 
         Raises
         ------
         StudyNotFoundError
             If no study has this identifier.
         StudyRuleError
-            If the study has no scan to run, or was not planned for this bench.
+            If the study has no scan to run, the wanted one must not run, or the study
+            was not planned for this bench.
         StudyBusyError
             If another session flies the study.
         InfeasibleScanError
@@ -225,7 +230,9 @@ class StudyService:
             If the scan failed; it is stored as failed, with the cause.
         """
         flies_only = self._at_rest is None
-        with self.begin_next_scan(study_id, flies_only=flies_only) as begun:
+        with self.begin_next_scan(
+            study_id, flies_only=flies_only, scan_id=scan_id
+        ) as begun:
             results = begun.carry_out(
                 flown=partial(self._scan_port.execute_scan, run=begun.run),
                 at_rest=partial(self._execute_steps, run=begun.run),
@@ -243,7 +250,11 @@ class StudyService:
 
     @contextlib.contextmanager
     def begin_next_scan(
-        self, study_id: StudyId, *, flies_only: bool = False
+        self,
+        study_id: StudyId,
+        *,
+        flies_only: bool = False,
+        scan_id: ScanId | None = None,
     ) -> Generator[BegunScan]:
         """Begin the study's next scan; the caller carries it out inside the context.
 
@@ -257,6 +268,8 @@ class StudyService:
             The study.
         flies_only
             Whether a scan at rest is refused.
+        scan_id
+            The scan that is wanted; the next one if None.
 
         Raises
         ------
@@ -266,12 +279,12 @@ class StudyService:
             As well.
         """
         # Asked before the study is held too: a rule says more than that it is held.
-        self.next_scan(study_id)
+        self._repository.get(study_id).next_scan(scan_id)
         with contextlib.ExitStack() as held:
             held.enter_context(self._repository.hold(study_id))
             for lease in self._leases:
                 held.enter_context(lease.hold(f"study {study_id!r}"))
-            begun = self._begin(study_id, flies_only=flies_only)
+            begun = self._begin(study_id, scan_id, flies_only=flies_only)
             try:
                 yield begun
             except BaseException as err:
@@ -303,9 +316,11 @@ class StudyService:
         with self._repository.hold(study_id):
             return self._change(study_id, Study.fail_lost_scan)
 
-    def _begin(self, study_id: StudyId, *, flies_only: bool) -> BegunScan:
+    def _begin(
+        self, study_id: StudyId, scan_id: ScanId | None, *, flies_only: bool
+    ) -> BegunScan:
         def begin(study: Study) -> BegunScan:
-            scan = study.next_scan()
+            scan = study.next_scan(scan_id)
             if flies_only and not isinstance(scan.spec, FlyScanSpec):
                 raise _only_flown(scan)
             study.require_bench(self._bench)

@@ -46,6 +46,11 @@ COMMANDS = {
         "aefi_bluesky.cli.tiled",
         "Serve the runs of the data folder FOLDER, and print the link to run UID.",
     ),
+    "view": LazyCommand(
+        "aefi_bluesky.cli.view",
+        "Show a window that plans, flies and shows scans, or follows another "
+        "session's.",
+    ),
 }
 """All commands; none is imported before it is asked for: Bluesky takes seconds."""
 

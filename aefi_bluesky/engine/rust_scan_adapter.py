@@ -12,10 +12,11 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
 
 from aefi_bluesky.application.flight_control import FlightControl
+from aefi_bluesky.application.null_lease import NullLease
 from aefi_bluesky.domain.bench.description import BenchDescription
 from aefi_bluesky.domain.errors import IllegalTransitionError, PortBusyError
 from aefi_bluesky.domain.flight.plan import FlightPlan
-from aefi_bluesky.domain.ports import RunRecord, ScanObserver
+from aefi_bluesky.domain.ports import HardwareLease, RunRecord, ScanObserver
 from aefi_bluesky.domain.results.scan_results import (
     FRAME_STATES,
     STOP_KINDS,
@@ -55,6 +56,9 @@ class RustScanAdapter:
         Reaches the bench.
     spools
         Whose flights these are, and when their spools go; `NoRuns` by default.
+    lease
+        Held from when a port is needed until `release`: who else in this process uses
+        the ports lets go of them meanwhile. `NullLease` by default.
     """
 
     def __init__(
@@ -62,11 +66,15 @@ class RustScanAdapter:
         bench: BenchDescription,
         connection: Connection,
         spools: SpoolKeeper | None = None,
+        lease: HardwareLease | None = None,
     ) -> None:
         self._bench = bench
         self._connection = connection
         self._spools = spools or NoRuns()
         self._lock = threading.Lock()
+        self._lease = lease or NullLease()
+        self._lease_lock = threading.Lock()
+        self._leased: contextlib.ExitStack | None = None
         self._current: RustScanInFlight | None = None
         self._signal_stop = SignalStop()
         self.control = FlightControl(self._under_way)
@@ -111,6 +119,8 @@ class RustScanAdapter:
     @contextlib.contextmanager
     def _outside_flight(self, refusal: str) -> Generator[None]:
         """Keep flights from beginning; refuse to be entered while there is one."""
+        # Before the lock: who has the ports may take its time to let go.
+        self._take_lease(refusal)
         with self._lock:
             if self.in_flight:
                 raise PortBusyError(
@@ -133,31 +143,61 @@ class RustScanAdapter:
         progress = current.progress()
         return progress.x_mm, progress.y_mm
 
+    def _take_lease(self, refusal: str) -> None:
+        with self._lease_lock:
+            if self._leased is None:
+                with contextlib.ExitStack() as stack:
+                    try:
+                        stack.enter_context(self._lease.hold("the engine"))
+                    except PortBusyError as err:
+                        raise PortBusyError(f"{refusal}: {err}") from err
+                    self._leased = stack.pop_all()
+
+    def _end_lease(self) -> None:
+        with self._lease_lock:
+            leased, self._leased = self._leased, None
+        if leased is not None:
+            leased.close()
+
     def release(self) -> None:
-        """Let the ports go that moves and readings have opened.
+        """Let the ports go that moves and readings have opened, and end the lease.
 
         Raises
         ------
         PortBusyError
             If an axis moves or a flight is under way.
         """
+        if self._leased is None:
+            return  # no port was needed since the last time
         with self._for_flight("the ports cannot be given back"):
             pass
+        self._end_lease()
 
     @contextlib.contextmanager
     def hold(self, owner: str) -> Generator[None]:
-        """Let go what moves and readings hold, and see that the ports are free.
+        """Own the ports inside the context; see `HardwareLease`.
 
-        See `HardwareLease`. Whoever flies opens them: that is the last word.
+        What moves and readings hold is let go, and the ports are seen to be free.
+        Whoever flies opens them: that is the last word.
 
         Raises
         ------
         PortBusyError
-            If an axis moves, a flight is under way, or a program has a port open.
+            If an axis moves, a flight is under way, the lease is refused, or a program
+            has a port open.
         """
-        self.release()
-        self._connection.require_free()
-        yield
+        with self._for_flight(f"{owner} cannot begin"):
+            self._connection.require_free()
+        try:
+            yield
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        try:
+            self.release()
+        except PortBusyError as err:
+            logger.error("%s", err)
 
     def start_scan(
         self, flight_plan: FlightPlan, observer: ScanObserver

@@ -25,7 +25,7 @@ from aefi_bluesky.devices.data_keys import SAMPLE_COLUMNS, SAMPLE_UNITS
 from aefi_bluesky.domain.bench.calibration import Calibration
 from aefi_bluesky.domain.bench.description import BenchDescription
 from aefi_bluesky.domain.errors import PortBusyError
-from aefi_bluesky.domain.ports import ScanObserver
+from aefi_bluesky.domain.ports import HardwareLease, ScanObserver
 from aefi_bluesky.engine import RustScanAdapter, SerialConnection, VirtualConnection
 from aefi_bluesky.session.choices import BenchKind
 from aefi_bluesky.session.configuration import BenchConfiguration
@@ -119,6 +119,7 @@ def open_bench(
     simulation: SimulationSettings | None = None,
     observers: Sequence[ScanObserver] = (),
     spools: SpoolsOfRuns | None = None,
+    lease: HardwareLease | None = None,
 ) -> Generator[BenchDevices, None, None]:
     """Build the devices of a bench; on leaving, stop the stage and the excitation.
 
@@ -139,12 +140,14 @@ def open_bench(
     spools
         Knows the runs that flights belong to; without, each flight's spool is let
         go when it completes.
+    lease
+        Held while the ports are in use; None if nobody else in the process uses them.
     """
     description = configuration.description()
     settings = simulation or SimulationSettings()
     with contextlib.ExitStack() as stack:
         port, virtual = _scan_port(
-            stack, kind, bench, configuration, settings, folders, spools
+            stack, kind, bench, configuration, settings, folders, spools, lease
         )
         observed = ObservedScanPort(port, observers)
         flyer = AefiFlyer(observed, description, _sample_files(folders), name="flyer")
@@ -195,13 +198,14 @@ def _scan_port(
     settings: SimulationSettings,
     folders: SessionFolders,
     spools: SpoolsOfRuns | None,
+    lease: HardwareLease | None,
 ) -> tuple[RustScanAdapter, Any]:
     description = configuration.description()
     if kind == "virtual":
         virtual = simulated_bench(configuration, settings)
         links = configuration.links(paced=settings.paced)
         connection = VirtualConnection(links, virtual, folders.spool)
-        return RustScanAdapter(description, connection, spools), virtual
+        return RustScanAdapter(description, connection, spools, lease), virtual
     if kind == "ptys":
         simulator = stack.enter_context(
             SimulatorProcess(bench, settings, folders.truth)
@@ -211,7 +215,7 @@ def _scan_port(
         )
     links = configuration.links(paced=settings.paced)
     connection = SerialConnection(links, folders.spool)
-    return RustScanAdapter(description, connection, spools), None
+    return RustScanAdapter(description, connection, spools, lease), None
 
 
 def _sample_files(folders: SessionFolders) -> Any:

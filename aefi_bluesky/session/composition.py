@@ -14,7 +14,7 @@ import bluesky
 from bluesky import RunEngine, SupplementalData
 from bluesky_tiled_plugins.clients.catalog_of_bluesky_runs import CatalogOfBlueskyRuns
 
-from aefi_bluesky.domain.ports import ScanObserver
+from aefi_bluesky.domain.ports import HardwareLease, ScanObserver
 from aefi_bluesky.engine import RustScanAdapter
 from aefi_bluesky.session.bench_devices import BenchDevices, open_bench
 from aefi_bluesky.session.choices import BenchKind
@@ -91,6 +91,7 @@ class Session(BenchDevices):
         observers: Sequence[ScanObserver] = (),
         md: Mapping[str, Any] | None = None,
         ground: Ground | None = None,
+        lease: HardwareLease | None = None,
     ) -> Generator[Session, None, None]:
         """Build a session, and end all of it on leaving, at exit at the latest.
 
@@ -118,6 +119,9 @@ class Session(BenchDevices):
         ground
             The data folder, if the caller already holds it with `held_ground`: then
             `folder`, `tiled_uri` and `tiled_key` are not used. None holds it here.
+        lease
+            Held while the ports are in use, by flights, moves or readings; None if
+            nobody else in the process uses them.
 
         Raises
         ------
@@ -154,6 +158,7 @@ class Session(BenchDevices):
                 simulation=simulation,
                 observers=observers,
                 spools=spools,
+                lease=lease,
             )
             devices = stack.enter_context(opened)
             session = cls(

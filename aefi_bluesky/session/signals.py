@@ -74,18 +74,52 @@ class _Watched:
 class WaitForRun(DefaultDuringTask):
     """How the caller of the RunEngine waits for the end of a run.
 
-    In the main thread as bluesky does: Qt's windows are served meanwhile. A worker
-    thread only waits. Qt's loop is not its own, and what another window's slot raises
-    there must not end the run.
+    A worker thread only waits: Qt's loop is not its own. The main thread serves Qt's
+    windows meanwhile. What a slot of theirs raises goes to ``sys.excepthook``, and the
+    run goes on. Only where nobody has set such a hook, and Qt would end the process,
+    bluesky's own way is taken: the run ends with what the slot raised.
     """
+
+    def __init__(self) -> None:
+        if in_main_thread():
+            super().__init__()
 
     def block(self, blocking_event: threading.Event) -> None:
         """Return when the event is set."""
-        if in_main_thread():
+        if not in_main_thread():
+            blocking_event.wait()
+        elif (core := _qt_core()) is not None and _slots_may_raise():
+            _serve_windows(core, blocking_event)
+        else:
             # bluesky asks for an event, and takes what can be waited for.
             super().block(_Watched(blocking_event))  # pyright: ignore[reportArgumentType]
-        else:
-            blocking_event.wait()
+
+
+_BINDINGS = ("PyQt6", "PySide6", "PyQt5", "PySide2")
+
+
+def _qt_core() -> Any:
+    """Return ``QtCore`` of the process's application; None if it has no windows."""
+    for binding in _BINDINGS:
+        core: Any = sys.modules.get(f"{binding}.QtCore")
+        if core is not None and core.QCoreApplication.instance() is not None:
+            return core
+    return None
+
+
+def _slots_may_raise() -> bool:
+    """Whether somebody takes what slots raise: else PyQt aborts the process."""
+    return sys.excepthook is not sys.__excepthook__
+
+
+def _serve_windows(core: Any, event: threading.Event) -> None:
+    """Serve Qt's events until an event is set; Python sees signals meanwhile."""
+    loop, look = core.QEventLoop(), core.QTimer()
+    look.timeout.connect(lambda: event.is_set() and loop.quit())
+    look.start(round(_LOOK_PERIOD_S * 1000))
+    if not event.is_set():
+        loop.exec()
+    look.stop()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +147,7 @@ class StopMotion:
 
     def __call__(self, engine: RunEngine) -> AbstractContextManager[None]:
         """Return the context of one call of `engine`."""
-        if in_main_thread() and _qt_waits():
+        if in_main_thread() and _bluesky_serves_qt():
             # bluesky gives the descriptor to Qt, which has to wake up for Ctrl-C.
             logger.warning(
                 "with matplotlib on Qt, signals stop the motion only when Python runs"
@@ -131,8 +165,10 @@ class StopMotion:
         )
 
 
-def _qt_waits() -> bool:
-    """Whether bluesky waits in Qt's loop for a run's end."""
+def _bluesky_serves_qt() -> bool:
+    """Whether bluesky waits in Qt's loop for a run's end; see `WaitForRun`."""
+    if _qt_core() is not None and _slots_may_raise():
+        return False
     matplotlib: Any = sys.modules.get("matplotlib")
     return matplotlib is not None and "qt" in matplotlib.get_backend().lower()
 

@@ -347,9 +347,10 @@ class Presenter:
 
     def measurement_started(self, plan: StepPlan) -> None:
         """Show an empty map, or an empty series, of what is measured at rest."""
-        is_map = isinstance(plan.spec, StepMapSpec)
+        spec = plan.spec
+        pixels = StepPixels.of(spec) if isinstance(spec, StepMapSpec) else None
         with self._lock:
-            self._begin(plan, StepPixels.of(plan.spec) if is_map else None)
+            self._begin(plan, pixels)
 
     def state_changed(self, state: ScanState) -> None:
         """Show the state."""

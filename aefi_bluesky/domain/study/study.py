@@ -223,18 +223,28 @@ class Study:
         self._add(retry)
         return retry
 
-    def next_scan(self) -> PlannedScan:
+    def next_scan(self, scan_id: ScanId | None = None) -> PlannedScan:
         """Return the scan to run next: the first pending one that may run.
+
+        Parameters
+        ----------
+        scan_id
+            The scan that is wanted; the first one if None.
 
         Raises
         ------
         StudyRuleError
-            If one runs already, none is pending, or all wait for prerequisites.
+            If one runs already, none is pending, or all wait for prerequisites; of a
+            wanted one: if it is over or must wait.
         StudyTransitionError
             If the study is not configured yet or is over.
         """
         self._require_state("run a scan", *_PLANNING)
-        return self._scans.next()
+        if scan_id is None:
+            return self._scans.next()
+        scan = self.scan(scan_id)
+        self._scans.require_startable(scan)
+        return scan
 
     def require_bench(self, bench: BenchDescription) -> None:
         """Refuse a bench that is not the one of the snapshot.

@@ -1,0 +1,100 @@
+"""``aefi view``: the window."""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from aefi_bluesky.cli.session_options import bench_options, require_simulated
+from aefi_bluesky.domain.errors import ConfigurationError
+from aefi_bluesky.session.configuration import load_bench
+from aefi_bluesky.session.folders import user_folder
+from aefi_bluesky.session.simulated import SimulationSettings
+from aefi_bluesky.views.presenter import Presenter
+
+
+@click.command()
+@bench_options
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    envvar="AEFI_FOLDER",
+    help="Data folder; by default aefi-bluesky in XDG_DATA_HOME (~/.local/share).",
+)
+@click.option(
+    "--tiled",
+    "followed",
+    metavar="URI",
+    help="Only follow the runs of another session, by the address of its Tiled server; "
+    "the key is TILED_API_KEY. No bench is opened.",
+)
+def view(followed: str | None, **chosen: Any) -> None:
+    """Show a window that plans, flies and shows scans, or follows another session's."""
+    require_simulated(chosen["kind"], no_object=chosen["no_object"])
+    require_windows()
+    if followed is None:
+        sys.exit(_fly(**chosen))
+    sys.exit(_follow(followed))
+
+
+def require_windows() -> None:
+    """Refuse without PyMoDAQ's windows and a binding of Qt, with what to install.
+
+    Raises
+    ------
+    ConfigurationError
+        If one of them can't be imported.
+    """
+    try:
+        import pymodaq_gui.qt_utils  # noqa: F401
+    except ImportError as err:
+        raise ConfigurationError(
+            f"windows need PyMoDAQ and one binding of Qt ({err}): "
+            "pip install 'aefi-bluesky[pymodaq-qt6]'"
+        ) from err
+
+
+def _fly(kind: Any, no_object: bool, bench: str | None, folder: Path | None) -> int:
+    from aefi_bluesky.session.view import opened_bench
+    from aefi_bluesky.views.pymodaq.client import ScanClient
+    from aefi_bluesky.views.pymodaq.first_specs import first_spec
+    from aefi_bluesky.views.pymodaq.view import PyMoDAQView
+    from aefi_bluesky.views.pymodaq.window import run_window
+
+    name = bench or ("simulated" if kind else "aefi")
+    description = load_bench(name).description()
+    presenter = Presenter()
+    client = ScanClient(
+        partial(
+            opened_bench,
+            kind=kind or "real",
+            folder=folder or user_folder(),
+            bench=name,
+            simulation=SimulationSettings(has_object=not no_object),
+        ),
+        presenter,
+    )
+    client.open()
+
+    def build(area: Any) -> PyMoDAQView:
+        first = partial(first_spec, bench=description)
+        return PyMoDAQView(area, client, presenter, first)
+
+    return run_window(build, f"aefi: bench {description.name}")
+
+
+def _follow(uri: str) -> int:
+    from aefi_bluesky.session.followed_runs import FollowedRuns
+    from aefi_bluesky.views.pymodaq.follow_view import FollowView
+    from aefi_bluesky.views.pymodaq.window import run_window
+
+    presenter = Presenter()
+    runs = FollowedRuns(uri, os.environ.get("TILED_API_KEY"), presenter)
+    return run_window(
+        lambda area: FollowView(area, runs, presenter), f"aefi: runs of {uri}"
+    )

@@ -1,0 +1,59 @@
+"""What a person sees while a session ends."""
+
+# pyright: basic
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+
+from qtpy import QtCore, QtGui, QtWidgets
+
+_LOOK_MS = 50
+
+
+class ClosingDialog(QtWidgets.QDialog):
+    """Stays until something is over; the windows stay alive meanwhile.
+
+    Parameters
+    ----------
+    parent
+        The window that closes.
+    ended
+        Done when it is over.
+    """
+
+    def __init__(self, parent: QtWidgets.QWidget | None, ended: Future[None]) -> None:
+        super().__init__(parent)
+        self._ended = ended
+        self.setWindowTitle("The bench is left")
+        text = QtWidgets.QLabel(
+            "The motion and the excitation end, and the run is stored.\n"
+            "This window closes when that is done."
+        )
+        busy = QtWidgets.QProgressBar()
+        busy.setRange(0, 0)
+        layout = QtWidgets.QVBoxLayout(self)
+        layout.addWidget(text)
+        layout.addWidget(busy)
+        self._look = QtCore.QTimer(self)
+        self._look.setInterval(_LOOK_MS)
+        self._look.timeout.connect(self._accept_when_ended)
+
+    def wait(self) -> None:
+        """Return when it is over; Qt's events are served."""
+        if self._ended.done():
+            return
+        self._look.start()
+        self.exec()
+
+    def _accept_when_ended(self) -> None:
+        if self._ended.done():
+            self._look.stop()
+            self.accept()
+
+    def reject(self) -> None:
+        """Do not close on Escape: nothing can be called off."""
+
+    def closeEvent(self, event: QtGui.QCloseEvent) -> None:
+        """Do not close by the window's X either."""
+        event.setAccepted(self._ended.done())
