@@ -30,30 +30,25 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing.util
-import os
 from pathlib import Path
 
-from aefi_bluesky.session.choices import bench_kind, yes_or_no
+from aefi_bluesky.session.choices import SessionChoices
 from aefi_bluesky.session.configuration import load_bench
-from aefi_bluesky.session.folders import user_folder
 from aefi_bluesky.session.ground import held_ground
 
-_kind = bench_kind(os.environ.get("AEFI_BENCH", "real"), "AEFI_BENCH")
-_shipped = "aefi" if _kind == "real" else "simulated"
-_bench = os.environ.get("AEFI_BENCH_FILE", _shipped)
-load_bench(_bench)  # or refuse it, before anything is made
+_choices = SessionChoices.of_environment()
+load_bench(_choices.bench)  # or refuse it, before anything is made
 
 _stack = contextlib.ExitStack()
 # A session ends at exit. A child of multiprocessing, as a queue server's worker is,
 # runs this instead.
 multiprocessing.util.Finalize(None, _stack.close, exitpriority=0)
 
-_folder = Path(os.environ.get("AEFI_FOLDER", user_folder()))
 _ground = _stack.enter_context(
     held_ground(
-        _folder,
-        tiled_uri=os.environ.get("AEFI_TILED_URI"),
-        tiled_key=os.environ.get("TILED_API_KEY"),
+        _choices.folder,
+        tiled_uri=_choices.tiled_uri,
+        tiled_key=_choices.tiled_key,
     )
 )
 
@@ -99,13 +94,11 @@ from aefi_bluesky.views.progress import FlightProgress
 
 session = _stack.enter_context(
     Session.open(
-        kind=_kind,
-        folder=_folder,
+        kind=_choices.kind,
+        folder=_choices.folder,
         ground=_ground,
-        bench=_bench,
-        simulation=SimulationSettings(
-            has_object=yes_or_no("AEFI_SIMULATED_OBJECT", default=True)
-        ),
+        bench=_choices.bench,
+        simulation=SimulationSettings(has_object=_choices.has_object),
     )
 )
 

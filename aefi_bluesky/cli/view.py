@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from functools import partial
@@ -12,6 +13,7 @@ import click
 
 from aefi_bluesky.cli.session_options import bench_options, require_simulated
 from aefi_bluesky.domain.errors import ConfigurationError
+from aefi_bluesky.session.choices import shipped_bench
 from aefi_bluesky.session.configuration import load_bench
 from aefi_bluesky.session.folders import user_folder
 from aefi_bluesky.session.simulated import SimulationSettings
@@ -51,7 +53,7 @@ def require_windows() -> None:
         If one of them can't be imported.
     """
     try:
-        import pymodaq_gui.qt_utils  # noqa: F401
+        importlib.import_module("pymodaq_gui.qt_utils")
     except ImportError as err:
         raise ConfigurationError(
             f"windows need PyMoDAQ and one binding of Qt ({err}): "
@@ -66,13 +68,14 @@ def _fly(kind: Any, no_object: bool, bench: str | None, folder: Path | None) -> 
     from aefi_bluesky.views.pymodaq.view import PyMoDAQView
     from aefi_bluesky.views.pymodaq.window import run_window
 
-    name = bench or ("simulated" if kind else "aefi")
+    kind = kind or "real"
+    name = bench or shipped_bench(kind)
     description = load_bench(name).description()
     presenter = Presenter()
     client = ScanClient(
         partial(
             opened_bench,
-            kind=kind or "real",
+            kind=kind,
             folder=folder or user_folder(),
             bench=name,
             simulation=SimulationSettings(has_object=not no_object),

@@ -121,8 +121,9 @@ class StepRecord(Device):
         """Return how far the measurements are; `state` is that of their run."""
         point = self._point
         t_s = max((row["t"] for row in list(self._rows.values())), default=0.0)
+        began = point is not None or state is ScanState.PAUSED
         return ScanProgress(
-            state=ScanState.PREPARING if point is None else state,
+            state=state if began else ScanState.PREPARING,
             lines_done=0 if point is None else point.line,
             lines_planned=self._n_lines,
             frames_done=self.n_taken,

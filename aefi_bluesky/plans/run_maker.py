@@ -178,7 +178,7 @@ class _Flown(_Run):
     def progress(self, state: ScanState) -> ScanProgress:
         ended = self._flyer.results is not self._before
         return ScanProgress(
-            state=state if ended else ScanState.PREPARING,
+            state=state if ended or state is ScanState.PAUSED else ScanState.PREPARING,
             lines_done=len(self._plan.lines) if ended else 0,
             lines_planned=len(self._plan.lines),
             frames_done=self._plan.n_frames if ended else 0,

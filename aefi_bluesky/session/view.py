@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator
+import logging
+import threading
+from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ophyd.status import MoveStatus
+
 from aefi_bluesky.application.buffered_observer import BufferedObserver
 from aefi_bluesky.application.study_service import StudyService
+from aefi_bluesky.devices import StageAxis
 from aefi_bluesky.domain.errors import PortBusyError
+from aefi_bluesky.domain.results.scan_results import CHANNELS
+from aefi_bluesky.domain.spec.zone import AxisName
 from aefi_bluesky.session.composition import Session
 from aefi_bluesky.session.study_runs import study_service
 from aefi_bluesky.views.presenter import Presenter
-from aefi_bluesky.views.pymodaq.client import ServedBench
+from aefi_bluesky.views.pymodaq.client import Moving, ServedBench
 from aefi_bluesky.views.run_follower import RunFollower
+
+logger = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
@@ -41,11 +50,15 @@ def served_bench(session: Session, studies: StudyService) -> ServedBench:
     studies
         Its service.
     """
+    moves = _Moves(session)
     return ServedBench(
         studies=studies,
         watch=partial(_watched, session),
-        move_to=partial(_move_to, session),
-        stop_moves=session.port.stage.stop,
+        positions_mm=session.port.stage.positions_mm,
+        start_moves=moves.start,
+        start_homing=moves.home,
+        stop_moves=moves.stop,
+        take_readings=partial(_take_readings, session),
         settings=Path(session.folders.root) / "window.json",
         run_url=session.browse_url,
     )
@@ -64,24 +77,88 @@ def _watched(session: Session, presenter: Presenter) -> Generator[None]:
         observer.close()
 
 
-def _move_to(session: Session, x_mm: float, y_mm: float) -> None:
+class _Moves:
+    """Moves between plans, by the devices of a session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._axes: dict[AxisName, StageAxis] = {
+            "x": session.stage_x,
+            "y": session.stage_y,
+        }
+
+    def start(self, targets_mm: Mapping[AxisName, float]) -> Moving:
+        _require_idle(self._session, "the head cannot be moved")
+        for axis, target in targets_mm.items():
+            self._axes[axis].check_value(target)
+        started: list[MoveStatus] = []
+        try:
+            for axis, target in targets_mm.items():
+                started.append(self._axes[axis].move(target))
+        except Exception:
+            self.stop()
+            raise
+        return _MovesUnderWay(started, self._let_go)
+
+    def home(self, axis: AxisName) -> Moving:
+        _require_idle(self._session, "the head cannot be homed")
+        return _MovesUnderWay([self._axes[axis].home()], self._let_go)
+
+    def stop(self) -> None:
+        for axis in self._axes.values():
+            axis.stop()
+
+    def _let_go(self) -> None:
+        """Give the ports back when the axes rest: others may wait for them."""
+        try:
+            if self._session.port.stage.wait_for_rest(_REST_S):
+                self._session.port.release()
+        except PortBusyError as err:
+            logger.info("the ports are kept: %s", err)
+
+
+class _MovesUnderWay:
+    def __init__(self, statuses: list[MoveStatus], then: Callable[[], None]) -> None:
+        self._statuses, self._then = statuses, then
+        self._left = len(statuses)
+        self._lock = threading.Lock()
+        for status in statuses:
+            status.add_callback(self._one_ended)
+
+    def _one_ended(self, _status: MoveStatus) -> None:
+        with self._lock:
+            self._left -= 1
+            is_last = self._left == 0
+        if is_last:
+            self._then()
+
+    def wait(self) -> None:
+        for status in self._statuses:
+            status.wait()
+
+    def when_over(self, call: Callable[[], None]) -> None:
+        self._statuses[-1].add_callback(lambda _status: call())
+
+
+def _take_readings(session: Session, n_avg: int, readings: int) -> dict[str, float]:
+    _require_idle(session, "no reading can be taken")
+    sensor = session.sensor
+    sensor.n_avg.put(n_avg)
+    sensor.n_readings.put(readings)
+    sensor.n_discarded.put(0)
+    try:
+        sensor.trigger().wait()
+        taken = sensor.read()
+    finally:
+        session.port.release()
+    return {channel: taken[channel]["value"] for channel in CHANNELS}
+
+
+def _require_idle(session: Session, refusal: str) -> None:
     if session.RE.state != "idle":
         raise PortBusyError(
-            f"the head cannot be moved: a plan is {session.RE.state}; wait for its "
-            "end, or stop it"
+            f"{refusal}: a plan is {session.RE.state}; wait for its end, or stop it"
         )
-    targets = {session.stage_x: x_mm, session.stage_y: y_mm}
-    for axis, target in targets.items():
-        axis.check_value(target)
-    try:
-        statuses = [axis.move(target) for axis, target in targets.items()]
-        for status in statuses:
-            status.wait()
-    finally:
-        session.stage_x.stop()  # both axes, if one still moves
-        session.stage_y.stop()
-        session.port.stage.wait_for_rest(_REST_S)
-        session.port.release()
 
 
 _REST_S = 10.0

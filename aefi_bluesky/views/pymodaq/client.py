@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from aefi_bluesky.application.study_service import StudyService
 from aefi_bluesky.domain.errors import AefiError
@@ -21,6 +21,7 @@ from aefi_bluesky.domain.feasibility.report import FeasibilityReport
 from aefi_bluesky.domain.ports import ScanControl
 from aefi_bluesky.domain.results.scan_results import ScanProgress, ScanResults
 from aefi_bluesky.domain.spec.formats import ScanSpec
+from aefi_bluesky.domain.spec.zone import AxisName
 from aefi_bluesky.domain.study.events import ScanId, StudyId
 from aefi_bluesky.domain.study.measured_object import MeasuredObject
 from aefi_bluesky.domain.study.planned_scan import ScanRole
@@ -31,9 +32,23 @@ from aefi_bluesky.views.pymodaq.spec_tree import spec_of
 logger = logging.getLogger(__name__)
 
 
+class Moving(Protocol):
+    """Moves that were started."""
+
+    def wait(self) -> None:
+        """Return when the axes rest; raises what ended a move before its target."""
+        ...
+
+    def when_over(self, call: Callable[[], None]) -> None:
+        """Call something when the axes rest, on any thread."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ServedBench:
-    """A session as a window uses it.
+    """A session as a window and PyMoDAQ's plugins use it.
+
+    Whatever moves or reads raises `PortBusyError` while a plan runs.
 
     Parameters
     ----------
@@ -41,11 +56,16 @@ class ServedBench:
         Plans, flies and records scans.
     watch
         A context in which a presenter is told of all scans of the session.
-    move_to
-        Moves to x and y, in mm, and returns when the axes rest. Refuses while a plan
-        runs.
+    positions_mm
+        Returns where x and y are, in mm.
+    start_moves
+        Starts to move to targets by axis, in mm.
+    start_homing
+        Starts to look for the home input of an axis.
     stop_moves
         Stops the axes with their ramps, from any thread.
+    take_readings
+        Takes readings of so many conversions, and returns their mean by channel, in V.
     settings
         File in which a window keeps what was chosen last.
     run_url
@@ -54,8 +74,11 @@ class ServedBench:
 
     studies: StudyService
     watch: Callable[[Presenter], AbstractContextManager[None]]
-    move_to: Callable[[float, float], None]
+    positions_mm: Callable[[], tuple[float, float]]
+    start_moves: Callable[[Mapping[AxisName, float]], Moving]
+    start_homing: Callable[[AxisName], Moving]
     stop_moves: Callable[[], None]
+    take_readings: Callable[[int, int], Mapping[str, float]]
     settings: Path
     run_url: Callable[[str], str | None]
 
@@ -149,6 +172,8 @@ class ScanClient:
         self._served: ServedBench | None = None
         self._held = ExitStack()
         self._asked = 0
+        self._opened = _done()
+        self.is_shut_down = False
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="aefi-client")
         self._looker = ThreadPoolExecutor(1, thread_name_prefix="aefi-client-look")
 
@@ -174,12 +199,12 @@ class ScanClient:
     # -- the session ----------------------------------------------------------
 
     def open(self) -> Future[None]:
-        """Open the session; nothing if it is open."""
+        """Open the session; nothing if it is open, or about to be."""
         with self._lock:
-            if self._status.state is not ClientState.CLOSED:
-                return _done()
-            self._status = replace(self._status, state=ClientState.OPENING)
-        return self._worker.submit(self._open)
+            if self._status.state is ClientState.CLOSED:
+                self._status = replace(self._status, state=ClientState.OPENING)
+                self._opened = self._worker.submit(self._open)
+            return self._opened
 
     def _open(self) -> None:
         try:
@@ -212,6 +237,7 @@ class ScanClient:
 
     def shut_down(self) -> None:
         """End the client's threads; the session was closed before."""
+        self.is_shut_down = True
         self._worker.shutdown()
         self._looker.shutdown()
 
@@ -272,7 +298,7 @@ class ScanClient:
         """Move to a place, in mm."""
 
         def job(served: ServedBench) -> None:
-            served.move_to(x_mm, y_mm)
+            served.start_moves({"x": x_mm, "y": y_mm}).wait()
             self.say(f"the head is at x {x_mm:.3f} mm, y {y_mm:.3f} mm")
 
         return self._do(f"moving to x {x_mm:.3f} mm, y {y_mm:.3f} mm", job)
@@ -344,11 +370,14 @@ class ScanClient:
 
         Until the verdict is there, there is none; of several, only the last is given.
         """
+        self._looker.submit(self._check, self.doubt(), values)
+
+    def doubt(self) -> int:
+        """Forget the verdict, as the values changed; return the question's number."""
         with self._lock:
             self._asked += 1
-            asked = self._asked
             self._status = replace(self._status, verdict=None)
-        self._looker.submit(self._check, asked, values)
+            return self._asked
 
     def _check(self, asked: int, values: dict[str, Any]) -> None:
         served = self._served

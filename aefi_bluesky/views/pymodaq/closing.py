@@ -1,6 +1,6 @@
 """What a person sees while a session ends."""
 
-# pyright: basic
+# pyright: basic, reportMissingImports=false
 
 from __future__ import annotations
 

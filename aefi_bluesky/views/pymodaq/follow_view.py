@@ -1,6 +1,6 @@
 """The window of a run that another process measures: it only looks."""
 
-# pyright: basic
+# pyright: basic, reportMissingImports=false
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The last line as curves, and how well a scan goes as a table."""
 
-# pyright: basic
+# pyright: basic, reportMissingImports=false
 
 from __future__ import annotations
 
@@ -15,26 +15,41 @@ from aefi_bluesky.views.presenter import Snapshot, Trace
 
 
 class TracePanel(QtWidgets.QWidget):
-    """Draws the channels of the last line."""
+    """Draws the channels of the last line that belong to the chosen image."""
 
     def __init__(self) -> None:
         super().__init__()
         self.viewer = Viewer1D(self)
 
-    def show_trace(self, trace: Trace | None) -> None:
-        """Draw a line; nothing if there is none."""
+    def show_trace(self, trace: Trace | None, name: str) -> None:
+        """Draw a line; nothing if there is none.
+
+        Parameters
+        ----------
+        trace
+            The line.
+        name
+            The image that is shown; see `channels_of`.
+        """
         if trace is None or len(trace.along) < 2:
             return
+        channels = channels_of(name)
         axis = Axis(trace.label, units=trace.unit, data=trace.along, index=0)
         self.viewer.show_data(
             DataRaw(
                 "line",
-                data=[trace.volts[channel] for channel in CHANNELS],
-                labels=list(CHANNELS),
+                data=[trace.volts[channel] for channel in channels],
+                labels=channels,
                 units="V",
                 axes=[axis],
             )
         )
+
+
+def channels_of(name: str) -> list[str]:
+    """Return the channels that an image is made of."""
+    of = name.rpartition(" ")[2]
+    return [channel for channel in CHANNELS if channel.startswith(of)]
 
 
 class HealthPanel(QtWidgets.QTableWidget):

@@ -1,10 +1,11 @@
 """The drawn map: a chooser above PyMoDAQ's own viewer of images."""
 
-# pyright: basic
+# pyright: basic, reportMissingImports=false
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 from pymodaq_data.data import Axis, DataRaw
 from pymodaq_gui.plotting.data_viewers.viewer2D import Viewer2D
 from qtpy import QtCore, QtWidgets
@@ -81,7 +82,7 @@ class MapPanel(QtWidgets.QWidget):
         self.chooser.currentTextChanged.connect(lambda _: self._draw())
         self.muted.toggled.connect(lambda _: self._draw())
         self.take_region.toggled.connect(self._toggle_region)
-        self.viewer.sig_double_clicked.connect(self.place_chosen)
+        self.viewer.sig_double_clicked.connect(self._choose_place)
 
     def show_snapshot(self, shown: Snapshot) -> None:
         """Draw a snapshot; nothing if it has no map."""
@@ -103,11 +104,29 @@ class MapPanel(QtWidgets.QWidget):
             self._grid = shown.grid
             self.viewer.view.plotitem.autoRange()
 
+    def _choose_place(self, x_mm: float, y_mm: float) -> None:
+        """Tell of a place; a mouse that shows the middle of a frame means its centre.
+
+        It shows whole pixels of the screen, which may be more than the stage's steps.
+        """
+        if self._grid is not None:
+            width, height = self.viewer.view.image_widget.view.viewPixelSize()
+            x_mm = _meant(x_mm, self._grid.centres_mm("x"), width)
+            y_mm = _meant(y_mm, self._grid.centres_mm("y"), height)
+        self.place_chosen.emit(x_mm, y_mm)
+
     def _toggle_region(self, wanted: bool) -> None:
         view = self.viewer.view
+        (x, y), (width, height) = view.ROIselect.pos(), view.ROIselect.size()
         if view.is_action_checked("ROIselect") != wanted:
-            view.get_action("ROIselect").trigger()
+            view.get_action("ROIselect").trigger()  # which puts the region anew
         if not wanted:
-            region = view.ROIselect
-            (x, y), (width, height) = region.pos(), region.size()
             self.region_chosen.emit(x, x + width, y, y + height)
+
+
+def _meant(
+    place_mm: float, centres_mm: npt.NDArray[np.float64], width_mm: float
+) -> float:
+    """Return the centre that is less than a screen's pixel away, else the place."""
+    nearest = float(centres_mm[np.argmin(np.abs(centres_mm - place_mm))])
+    return nearest if abs(nearest - place_mm) <= width_mm else place_mm

@@ -1,6 +1,6 @@
 """The buttons of a scan, and how far it is."""
 
-# pyright: basic
+# pyright: basic, reportMissingImports=false
 
 from __future__ import annotations
 

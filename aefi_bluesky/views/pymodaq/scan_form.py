@@ -1,7 +1,7 @@
 """The form of a spec: a parameter tree, and whether the bench can do it."""
 
 # Qt's and PyMoDAQ's classes are only partly typed.
-# pyright: basic
+# pyright: basic, reportMissingImports=false
 
 from __future__ import annotations
 
@@ -30,6 +30,9 @@ class ScanForm(QtWidgets.QWidget):
         Returns the spec that is shown first of a kind.
     """
 
+    edited = QtCore.Signal()
+    """Whatever was known of the values is not known any more."""
+
     changed = QtCore.Signal(dict)
     """The values, when nobody has typed for a while."""
 
@@ -47,6 +50,10 @@ class ScanForm(QtWidgets.QWidget):
         self._typing.setSingleShot(True)
         self._typing.setInterval(TYPING_MS)
         self._typing.timeout.connect(lambda: self.changed.emit(self.values()))
+        # Another kind is shown later: the tree may not lose the row whose signal it is.
+        self._other_kind = QtCore.QTimer(self)
+        self._other_kind.setSingleShot(True)
+        self._other_kind.timeout.connect(self._show_kind)
         self.settings: Any = None
         self.show_spec(first(SpecKind.FLY_MAP))
 
@@ -57,6 +64,10 @@ class ScanForm(QtWidgets.QWidget):
         )
         self.tree.setParameters(self.settings, showTop=False)
         self.settings.sigTreeStateChanged.connect(self._value_changed)
+        self._edited()
+
+    def _edited(self) -> None:
+        self.edited.emit()
         self._typing.start()
 
     def values(self) -> dict[str, Any]:
@@ -81,13 +92,11 @@ class ScanForm(QtWidgets.QWidget):
 
     def _value_changed(self, _parameter: Any, changes: list[Any]) -> None:
         if any(each is self.settings.child(KIND) for each, _what, _data in changes):
-            kind = SpecKind(self.settings.child(KIND).value())
-            # Not at once: the tree must not lose the row whose signal this is.
-            QtCore.QTimer.singleShot(0, lambda: self._show_kind(kind))
-        self._typing.start()
+            self._other_kind.start(0)
+        self._edited()
 
-    def _show_kind(self, kind: SpecKind) -> None:
-        spec = self._first(kind)
+    def _show_kind(self) -> None:
+        spec = self._first(SpecKind(self.settings.child(KIND).value()))
         shared = {
             name: value
             for name, value in self.values().items()

@@ -1,6 +1,6 @@
 """The docks of what is measured: map, line and health."""
 
-# pyright: basic
+# pyright: basic, reportMissingImports=false
 
 from __future__ import annotations
 
@@ -36,6 +36,10 @@ class ShownDocks:
         dockarea.addDock(self.docks["Map"], "right")
         dockarea.addDock(self.docks["Line"], "bottom", self.docks["Map"])
         dockarea.addDock(self.docks["Health"], "right", self.docks["Line"])
+        self.map.chooser.currentTextChanged.connect(lambda _: self._draw_again())
+
+    def _draw_again(self) -> None:
+        self._drawn = -1
 
     def refresh(self) -> None:
         """Draw what changed since the last time."""
@@ -44,5 +48,5 @@ class ShownDocks:
         shown = self._presenter.snapshot()
         self._drawn, self.time_left_s = shown.version, shown.time_left_s
         self.map.show_snapshot(shown)
-        self.trace.show_trace(shown.trace)
+        self.trace.show_trace(shown.trace, self.map.chooser.currentText())
         self.health.show_snapshot(shown)

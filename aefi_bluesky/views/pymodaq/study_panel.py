@@ -1,13 +1,15 @@
 """Studies and their scans, as a table of two levels."""
 
-# pyright: basic
+# pyright: basic, reportMissingImports=false
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from qtpy import QtCore, QtWidgets
 
 from aefi_bluesky.domain.spec.formats import kind_of
-from aefi_bluesky.domain.study.events import ScanId, StudyId
+from aefi_bluesky.domain.study.events import ScanId
 from aefi_bluesky.domain.study.planned_scan import (
     PlannedScan,
     PlannedScanState,
@@ -209,7 +211,7 @@ def _words(scan: PlannedScan) -> list[str]:
     return [scan.id, scan.role.value, kind, str(scan.state), scan.cause, run]
 
 
-def _offer(chooser: QtWidgets.QComboBox, names: list[StudyId] | list[ScanId]) -> None:
+def _offer(chooser: QtWidgets.QComboBox, names: Sequence[str]) -> None:
     """Offer other names, and keep the chosen one if it is among them."""
     if [chooser.itemText(at) for at in range(chooser.count())] == list(names):
         return

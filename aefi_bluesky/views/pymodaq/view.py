@@ -4,7 +4,7 @@ The same stand-alone, at the prompt and in PyMoDAQ's Dashboard; only who builds 
 client differs.
 """
 
-# pyright: basic
+# pyright: basic, reportMissingImports=false
 
 from __future__ import annotations
 
@@ -32,6 +32,9 @@ from aefi_bluesky.views.pymodaq.study_panel import StudyPanel
 logger = logging.getLogger(__name__)
 
 REFRESH_MS = 100
+
+STUDIES_MS = 1000
+"""How often the studies are read: another program may change them too."""
 
 
 class PyMoDAQView(QtCore.QObject):
@@ -71,6 +74,11 @@ class PyMoDAQView(QtCore.QObject):
         self._timer.setInterval(refresh_ms)
         self._timer.timeout.connect(self.refresh)
         self._timer.start()
+        self._stale = QtCore.QTimer(self)
+        self._stale.setInterval(STUDIES_MS)
+        self._stale.timeout.connect(client.refresh)
+        self._stale.start()
+        self.refresh()
 
     def _add_docks(self) -> None:
         self.docks = {"Scan": Dock("Scan"), "Studies": Dock("Studies")}
@@ -93,6 +101,7 @@ class PyMoDAQView(QtCore.QObject):
             "abort": client.abort,
         }.items():
             buttons[name].clicked.connect(lambda _checked=False, act=act: act())
+        self.form.edited.connect(lambda: client.doubt())
         self.form.changed.connect(client.check)
         self.studies.created.connect(client.create_study)
         self.studies.retried.connect(
@@ -188,4 +197,5 @@ class PyMoDAQView(QtCore.QObject):
         if self.client.status.state is not ClientState.CLOSED:
             ClosingDialog(self.dockarea, self.client.close()).wait()
         self._timer.stop()
+        self._stale.stop()
         self.client.shut_down()

@@ -1,6 +1,6 @@
 """A window by itself, and its event loop."""
 
-# pyright: basic
+# pyright: basic, reportMissingImports=false
 
 from __future__ import annotations
 

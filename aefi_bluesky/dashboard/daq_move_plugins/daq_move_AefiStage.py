@@ -1,0 +1,102 @@
+"""The stage as an actuator: a client of the engine, which has the port for life.
+
+Other plugins of the same stage must let go of its port for a flight; this one need not.
+"""
+
+# pyright: basic, reportMissingImports=false
+
+from pymodaq.control_modules.move_utility_classes import (
+    DAQ_Move_base,
+    DataActuatorType,
+    comon_parameters_fun,
+)
+from pymodaq.control_modules.thread_commands import ThreadStatus
+from pymodaq.utils.data import DataActuator
+from pymodaq_utils.utils import ThreadCommand
+
+from aefi_bluesky.dashboard.shared_bench import BENCH
+from aefi_bluesky.domain.errors import AefiError
+
+
+class DAQ_Move_AefiStage(DAQ_Move_base):
+    """An axis of the bench's stage, in mm.
+
+    While a scan is under way its value is where the engine expects the axis, and moves
+    are refused with a message.
+    """
+
+    _controller_units = "mm"
+    is_multiaxes = True
+    _axis_names = ["x", "y"]
+    _epsilon = 0.03
+    data_actuator_type = DataActuatorType.DataActuator
+    params = comon_parameters_fun(axis_names=_axis_names, epsilon=_epsilon)
+
+    def ini_attributes(self):
+        """Say what the controller is."""
+        self.controller = None
+
+    def ini_stage(self, controller=None):
+        """Join the bench, and open it if it is closed.
+
+        Parameters
+        ----------
+        controller
+            The bench of the master; None if this is the master.
+        """
+        self.controller = BENCH.join(self) if self.is_master else controller
+        return "the bench is open", True
+
+    def get_actuator_value(self):
+        """Return where the axis is, in mm."""
+        x_mm, y_mm = BENCH.served().positions_mm()
+        position = DataActuator(data={"x": x_mm, "y": y_mm}[self.axis_name], units="mm")
+        return self.get_position_with_scaling(position)
+
+    def move_abs(self, value):
+        """Move to a position."""
+        self.target_value = self.check_bound(value)
+        self._move_to(self.set_position_with_scaling(self.target_value).value("mm"))
+
+    def move_rel(self, value):
+        """Move by a distance."""
+        self.target_value = self.check_bound(self.current_value + value)
+        self._move_to(self.set_position_with_scaling(self.target_value).value("mm"))
+
+    def _move_to(self, target_mm):
+        def move():
+            BENCH.served().start_moves({self.axis_name: target_mm})
+
+        self._order(move)
+
+    def move_home(self):
+        """Look for the home input."""
+
+        def home():
+            moving = BENCH.served().start_homing(self.axis_name)
+            moving.when_over(self.move_done)
+
+        self._order(home)
+
+    def _order(self, order):
+        """Give an order; one that is refused is over, and says why."""
+        try:
+            order()
+        except AefiError as err:
+            self.emit_status(ThreadCommand(ThreadStatus.UPDATE_STATUS, str(err)))
+            self.target_value = self.current_value
+            self.move_done()
+
+    def stop_motion(self):
+        """Stop both axes with their ramps: the controller has no other stop."""
+        BENCH.served().stop_moves()
+        self.move_done()
+
+    def commit_settings(self, param):
+        """Take no notice: nothing here is a setting of the stage."""
+
+    def close(self):
+        """Leave the bench; it closes after the last plugin, or with its window."""
+        if self.is_master and self.controller is not None:
+            self.controller = None
+            BENCH.leave(self)

@@ -1,0 +1,127 @@
+"""The one bench of a Dashboard: its extension and its plugins are clients of it."""
+
+# pyright: basic, reportMissingImports=false
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Generator
+from functools import partial
+from typing import Any
+
+from aefi_bluesky.application.null_lease import NullLease
+from aefi_bluesky.domain.errors import DeviceUnavailableError
+from aefi_bluesky.domain.ports import HardwareLease
+from aefi_bluesky.domain.spec.formats import ScanSpec, SpecKind
+from aefi_bluesky.session.choices import SessionChoices
+from aefi_bluesky.session.configuration import load_bench
+from aefi_bluesky.session.simulated import SimulationSettings
+from aefi_bluesky.session.view import opened_bench
+from aefi_bluesky.views.presenter import Presenter
+from aefi_bluesky.views.pymodaq.client import ScanClient, ServedBench
+from aefi_bluesky.views.pymodaq.first_specs import first_spec
+
+
+class SharedBench:
+    """Opens the bench for the first who needs it, and closes it after the last plugin.
+
+    What it opens is chosen by the variables of the environment that
+    `aefi_bluesky.startup` has. An extension closes it by itself, with its window.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._client: ScanClient | None = None
+        self._plugins: set[int] = set()
+        self._lease: HardwareLease = NullLease()
+        self.presenter = Presenter()
+        self.has_window = False
+
+    @property
+    def choices(self) -> SessionChoices:
+        """What the environment chooses."""
+        return SessionChoices.of_environment()
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """What the bench's ports are called; none of a simulated bench's own."""
+        chosen = self.choices
+        if chosen.kind != "real":
+            return ()
+        bench = load_bench(chosen.bench)
+        return bench.stage.port, bench.acquisition.port
+
+    @property
+    def first_spec(self) -> Callable[[SpecKind], ScanSpec]:
+        """Returns the spec that a form shows first of a kind."""
+        bench = load_bench(self.choices.bench).description()
+        return partial(first_spec, bench=bench)
+
+    def use_lease(self, lease: HardwareLease) -> None:
+        """Ask this lease from now on, before a port is opened."""
+        self._lease = lease
+
+    def client(self) -> ScanClient:
+        """Return the client of the bench; nothing is opened."""
+        with self._lock:
+            if self._client is None or self._client.is_shut_down:
+                self._client = ScanClient(self._opening, self.presenter)
+            return self._client
+
+    def _opening(self) -> Any:
+        chosen = self.choices
+        return opened_bench(
+            kind=chosen.kind,
+            folder=chosen.folder,
+            bench=chosen.bench,
+            simulation=SimulationSettings(has_object=chosen.has_object),
+            tiled_uri=chosen.tiled_uri,
+            tiled_key=chosen.tiled_key,
+            lease=self,
+        )
+
+    @contextlib.contextmanager
+    def hold(self, owner: str) -> Generator[None]:
+        """See `HardwareLease`: the one of the Dashboard, if it has one."""
+        with self._lease.hold(owner):
+            yield
+
+    def join(self, plugin: object) -> ServedBench:
+        """Return the bench for a plugin, and open it if it is closed; waits for that.
+
+        Raises
+        ------
+        DeviceUnavailableError
+            If it can't be opened.
+        """
+        client = self.client()
+        client.open().result()
+        self._plugins.add(id(plugin))
+        return self.served()
+
+    def served(self) -> ServedBench:
+        """Return the open bench.
+
+        Raises
+        ------
+        DeviceUnavailableError
+            If it is not open.
+        """
+        client = self.client()
+        if client.served is None:
+            raise DeviceUnavailableError(
+                f"the bench is {client.status.state}: {client.status.notice}"
+            )
+        return client.served
+
+    def leave(self, plugin: object) -> None:
+        """Close the bench if no other plugin and no window needs it."""
+        self._plugins.discard(id(plugin))
+        if not self._plugins and not self.has_window and self._client is not None:
+            self._client.close().result()
+            self._client.shut_down()
+
+
+BENCH = SharedBench()
+"""The bench of this process."""

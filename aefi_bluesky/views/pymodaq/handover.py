@@ -1,0 +1,281 @@
+"""Takes the bench's ports from PyMoDAQ's modules, and gives them back.
+
+``init_hardware(False)`` alone does not close a plugin whose thread is busy: the loop of
+that thread ends before the request runs, and nothing tells so (pymodaq 5.3.8). So each
+module is made quiet, its thread is waited for, and the plugin's own end is acknowledged
+before the thread goes.
+"""
+
+# pyright: basic, reportMissingImports=false
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Sequence
+from typing import Any
+
+from pymodaq.control_modules.thread_commands import ControlToHardware, ThreadStatus
+from pymodaq_utils.utils import ThreadCommand
+from qtpy import QtCore
+
+from aefi_bluesky.domain.errors import PortBusyError
+
+logger = logging.getLogger(__name__)
+
+PATIENCE_S = 5.0
+"""How long a module may take for each step: pylablib waits 3 s for a reply."""
+
+_LOOK_MS = 5
+
+
+class PortHandover(QtCore.QObject):
+    """A `HardwareLease`: modules that use a port of the bench let go of it meanwhile.
+
+    It lives in the thread of the windows and may be held from any thread. That of the
+    windows serves events while it waits.
+
+    Parameters
+    ----------
+    modules
+        Returns the control modules of the Dashboard.
+    initialise
+        Initialises a module as the Dashboard does (``on_hardware_initialization``).
+    resources
+        What the bench's ports are called. A module uses one if a setting of its
+        plugin names it.
+    patience_s
+        How long a module may take for each step, in s.
+    """
+
+    _asked = QtCore.Signal(object)
+
+    def __init__(
+        self,
+        modules: Callable[[], Iterable[Any]],
+        initialise: Callable[[Any], None],
+        resources: Iterable[str],
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        super().__init__()
+        self._modules = modules
+        self._initialise = initialise
+        self._resources = {_real(name) for name in resources}
+        self._patience_s = patience_s
+        self._stuck: list[_Barrier] = []
+        self._asked.connect(lambda job: job())
+
+    @contextlib.contextmanager
+    def hold(self, owner: str) -> Generator[None]:
+        """Own the ports inside the context; see `HardwareLease`.
+
+        Raises
+        ------
+        PortBusyError
+            If a module moves, or its thread does not answer in time: it is left as it
+            was.
+        """
+        taken = self._in_gui(lambda: self._take(owner))
+        try:
+            yield
+        finally:
+            failures = self._in_gui(lambda: self._give_back(taken))
+            for failure in failures:
+                logger.error("%s", failure)
+
+    # -- in the thread of the windows -----------------------------------------------
+
+    def _in_gui(self, job: Callable[[], Any]) -> Any:
+        """Return what `job` returns in the thread of the windows."""
+        if QtCore.QThread.currentThread() is self.thread():
+            return job()
+        outcome: dict[str, Any] = {}
+        done = threading.Event()
+
+        def carry_out() -> None:
+            try:
+                outcome["value"] = job()
+            except Exception as err:
+                outcome["error"] = err
+            done.set()
+
+        self._asked.emit(carry_out)
+        done.wait()
+        if "error" in outcome:
+            raise outcome["error"]
+        return outcome["value"]
+
+    def _wait(self, condition: Callable[[], bool]) -> bool:
+        """Serve events until a condition holds; return whether it did in time."""
+        deadline = time.monotonic() + self._patience_s
+        loop, look = QtCore.QEventLoop(), QtCore.QTimer()
+        look.timeout.connect(
+            lambda: (condition() or time.monotonic() > deadline) and loop.quit()
+        )
+        look.start(_LOOK_MS)
+        if not condition():
+            loop.exec()
+        look.stop()
+        return condition()
+
+    # -- taking -----------------------------------------------------------------------
+
+    def users(self) -> list[Any]:
+        """Return the modules that hold a port of the bench, slaves first."""
+        holding = [
+            module
+            for module in self._modules()
+            if module.initialized_state and self._uses_a_port(module)
+        ]
+        return sorted(holding, key=lambda module: module.master)
+
+    def _uses_a_port(self, module: Any) -> bool:
+        names = {_real(value) for value in _texts(module.settings)}
+        if names & self._resources:
+            return True
+        # A slave has the controller of its master, whatever its own settings say.
+        return not module.master and any(
+            other.master and other.id == module.id and self._uses_a_port(other)
+            for other in self._modules()
+        )
+
+    def _take(self, owner: str) -> list[_Taken]:
+        taken: list[_Taken] = []
+        users = self.users()
+        for module in users:
+            if not getattr(module, "move_done_bool", True):
+                raise PortBusyError(
+                    f"PyMoDAQ's module {module.title!r} moves: stop it or wait for its "
+                    f"end, before {owner} takes its port"
+                )
+        try:
+            for module in users:
+                taken.append(_Taken(module))
+                taken[-1].quieten()
+            self._wait_for_threads(taken, owner)
+        except PortBusyError:
+            for each in taken:
+                each.wake()
+            raise
+        try:
+            for each in taken:
+                self._close(each)
+        except PortBusyError:
+            for failure in self._give_back(taken):
+                logger.error("%s", failure)
+            raise
+        return taken
+
+    def _wait_for_threads(self, taken: Sequence[_Taken], owner: str) -> None:
+        """Wait until the threads have done what they were asked before."""
+        threads = {id(each.thread): each for each in taken}
+        for each in threads.values():
+            passed = threading.Event()
+            barrier = _Barrier(passed)
+            barrier.moveToThread(each.thread)
+            barrier.reached.emit()
+            if not self._wait(passed.is_set):
+                self._stuck.append(barrier)  # its thread may come to it yet
+                raise PortBusyError(
+                    f"PyMoDAQ's module {each.module.title!r} did not answer within "
+                    f"{self._patience_s:g} s: {owner} does not get its port"
+                )
+
+    def _close(self, taken: _Taken) -> None:
+        module = taken.module
+        closed = threading.Event()
+
+        def hear(status: ThreadCommand) -> None:
+            if status.command == ThreadStatus.CLOSE:
+                closed.set()
+
+        module.custom_sig.connect(hear)
+        try:
+            taken.is_closed = True
+            module.command_hardware.emit(ThreadCommand(ControlToHardware.CLOSE))
+            if not self._wait(closed.is_set):
+                raise PortBusyError(
+                    f"PyMoDAQ's module {module.title!r} did not close its port within "
+                    f"{self._patience_s:g} s"
+                )
+        finally:
+            module.custom_sig.disconnect(hear)
+        # Its thread goes too: a second one beside it would open the port twice.
+        module.init_hardware(False)
+
+    # -- giving back -------------------------------------------------------------------
+
+    def _give_back(self, taken: Sequence[_Taken]) -> list[str]:
+        """Initialise what was closed, masters first; return what failed."""
+        failures: list[str] = []
+        for each in reversed(taken):
+            module = each.module
+            if each.is_closed:
+                self._initialise(module)
+                if not self._wait(lambda module=module: module.initialized_state):
+                    failures.append(
+                        f"PyMoDAQ's module {module.title!r} was not initialised again "
+                        f"within {self._patience_s:g} s: do so by hand"
+                    )
+            each.wake()
+        return failures
+
+
+class _Barrier(QtCore.QObject):
+    """Says when a thread has come to what was posted to it last."""
+
+    reached = QtCore.Signal()
+
+    def __init__(self, passed: threading.Event) -> None:
+        super().__init__()
+        self._passed = passed
+        self._home = self.thread()
+        self.reached.connect(self._pass, QtCore.Qt.ConnectionType.QueuedConnection)
+
+    @QtCore.Slot()
+    def _pass(self) -> None:
+        self.moveToThread(self._home)  # where it was made, and is forgotten
+        self._passed.set()
+
+
+class _Taken:
+    """A module whose port was taken, and what it did before."""
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+        self.thread = module.controller_and_thread.thread.thread
+        self.is_closed = False
+        timer = getattr(module, "_refresh_timer", None)
+        self._was_polling = timer is not None and timer.isActive()
+
+    def quieten(self) -> None:
+        """Let it ask for nothing more, and nobody press its buttons."""
+        self.module.stop_grab()
+        self._enable(enabled=False)
+
+    def wake(self) -> None:
+        """Let it do again what it did."""
+        self._enable(enabled=True)
+        if self._was_polling and self.module.initialized_state:
+            self.module.get_continuous_actuator_value(True)
+
+    def _enable(self, *, enabled: bool) -> None:
+        if self.module.ui is not None:
+            self.module.ui.toolbar.setEnabled(enabled)
+
+
+def _texts(parameter: Any) -> Iterable[str]:
+    """Yield all texts in a tree of settings."""
+    value = parameter.value() if not parameter.hasChildren() else None
+    if isinstance(value, str) and value:
+        yield value
+    for child in parameter.children():
+        yield from _texts(child)
+
+
+def _real(name: str) -> str:
+    """Return the name of a port without its links; others as they are."""
+    return os.path.realpath(name) if name.startswith("/") else name
