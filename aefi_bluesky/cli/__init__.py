@@ -18,6 +18,10 @@ COMMANDS = {
         "aefi_bluesky.cli.demo",
         "Fly a map on the simulated bench and show what came out.",
     ),
+    "export": LazyCommand(
+        "aefi_bluesky.cli.export",
+        "Write the run RUN into a file that another program reads.",
+    ),
     "plan": LazyCommand(
         "aefi_bluesky.cli.plan",
         "Plan the scan in the JSON file SPEC, or say why it can't be done.",

@@ -78,10 +78,8 @@ class RustScanAdapter:
         self._current: RustScanInFlight | None = None
         self._signal_stop = SignalStop()
         self.control = FlightControl(self._under_way)
-        self.stage = RustStage(
-            bench, connection, self._outside_flight, self._in_flight_mm
-        )
-        self.acquisition = RustAcquisition(bench, connection, self._outside_flight)
+        self.stage = RustStage(bench, connection, self._with_ports, self._in_flight_mm)
+        self.acquisition = RustAcquisition(bench, connection, self._with_ports)
 
     def recalibrate(self, bench: BenchDescription) -> None:
         """Fly the next flights with the constants of `bench`, measured anew.
@@ -119,8 +117,6 @@ class RustScanAdapter:
     @contextlib.contextmanager
     def _outside_flight(self, refusal: str) -> Generator[None]:
         """Keep flights from beginning; refuse to be entered while there is one."""
-        # Before the lock: who has the ports may take its time to let go.
-        self._take_lease(refusal)
         with self._lock:
             if self.in_flight:
                 raise PortBusyError(
@@ -129,12 +125,23 @@ class RustScanAdapter:
             yield
 
     @contextlib.contextmanager
-    def _for_flight(self, refusal: str) -> Generator[None]:
-        """As `_outside_flight`, with the ports of moves and readings given back."""
+    def _with_ports(self, refusal: str) -> Generator[None]:
+        """As `_outside_flight`, and the ports are ours until `release`."""
+        # Before the lock: who has the ports may take its time to let go.
+        self._take_lease(refusal)
         with self._outside_flight(refusal):
-            self.stage.release()
-            self.acquisition.release()
             yield
+
+    @contextlib.contextmanager
+    def _for_flight(self, refusal: str) -> Generator[None]:
+        """As `_with_ports`, with what moves and readings have opened closed."""
+        with self._with_ports(refusal):
+            self._close_ports()
+            yield
+
+    def _close_ports(self) -> None:
+        self.stage.release()
+        self.acquisition.release()
 
     def _in_flight_mm(self) -> tuple[float, float] | None:
         current = self._under_way()
@@ -169,8 +176,8 @@ class RustScanAdapter:
         """
         if self._leased is None:
             return  # no port was needed since the last time
-        with self._for_flight("the ports cannot be given back"):
-            pass
+        with self._outside_flight("the ports cannot be given back"):
+            self._close_ports()
         self._end_lease()
 
     @contextlib.contextmanager

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from aefi_bluesky.domain.errors import StorageError
+from aefi_bluesky.session.exports import table_of
 from aefi_bluesky.storage.tiled.client import connect
 from aefi_bluesky.views.run_follower import Columns, RunFollower, Shows
 
@@ -113,14 +114,11 @@ class FollowedRuns:
 
     def _new_rows(self, run: Any, stream: str) -> Columns | None:
         """Return the rows that came since the last time; None if none came."""
-        if stream not in run or "internal" not in run[stream].base:
-            return None
-        table = run[stream].base["internal"].read()
-        seen = self._rows.get(stream, 0)
-        if len(table) <= seen:
-            return None
-        self._rows[stream] = len(table)
-        return {name: table[name].to_numpy()[seen:] for name in table.columns}
+        rows = table_of(run, stream, self._rows.get(stream, 0))
+        if rows is not None:
+            seen = len(next(iter(rows.values())))
+            self._rows[stream] = self._rows.get(stream, 0) + seen
+        return rows
 
 
 def _address(uri: str, api_key: str | None) -> tuple[str, str]:

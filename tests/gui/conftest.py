@@ -17,6 +17,14 @@ if find_spec("pymodaq") is None or find_spec("pytestqt") is None:
     collect_ignore_glob = ["test_*.py"]
 
 
+@pytest.fixture(scope="session")
+def qapp():
+    """The application as PyMoDAQ makes it: its modules want its theme."""
+    from pymodaq_gui.qt_utils import mkQApp
+
+    return mkQApp("tests")
+
+
 @pytest.fixture
 def until(qtbot):
     """Waits until a condition holds, and serves Qt's events."""

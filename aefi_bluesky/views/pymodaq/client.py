@@ -370,7 +370,7 @@ class ScanClient:
 
         Until the verdict is there, there is none; of several, only the last is given.
         """
-        self._looker.submit(self._check, self.doubt(), values)
+        self._look_later(self._check, self.doubt(), values)
 
     def doubt(self) -> int:
         """Forget the verdict, as the values changed; return the question's number."""
@@ -390,7 +390,11 @@ class ScanClient:
 
     def refresh(self) -> None:
         """Read the studies anew."""
-        self._looker.submit(self._look)
+        self._look_later(self._look)
+
+    def _look_later(self, job: Callable[..., None], *arguments: Any) -> None:
+        if not self.is_shut_down:  # a form may still tell of a last change
+            self._looker.submit(job, *arguments)
 
     def _look(self) -> None:
         served = self._served
@@ -435,7 +439,7 @@ class ScanClient:
                 self.say(str(err), failed=True)
             self._look()
 
-        self._looker.submit(job)
+        self._look_later(job)
 
 
 def _verdict(studies: StudyService, values: dict[str, Any]) -> Verdict:

@@ -1,0 +1,86 @@
+"""Runs as PyMoDAQ's files: read back by its own loader, and opened in its browser."""
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from pymodaq_data.h5modules.data_saving import DataLoader
+from pymodaq_data.h5modules.saving import H5SaverLowLevel
+
+from aefi_bluesky.cli import aefi
+from aefi_bluesky.domain.results.scan_results import CHANNELS
+from aefi_bluesky.plans import differential_map, fly_map, step_map
+from aefi_bluesky.session import Session
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A data folder with a run of each kind: their uids by name."""
+    folder = tmp_path_factory.mktemp("data")
+    with Session.open(kind="virtual", folder=folder) as session:
+        at_rest = (
+            session.stage_x,
+            session.stage_y,
+            session.sensor,
+            session.excitation,
+        )
+        area = (600, 610, 3, 590, 610, 5)
+        plans = {
+            "flown": fly_map(session.flyer, *area),
+            "differential": differential_map(session.flyer, *area),
+            "stepped": step_map(*at_rest, *area),
+        }
+        uids = {
+            name: session.RE(plan).run_start_uids[0] for name, plan in plans.items()
+        }
+        maps = {
+            name: {
+                c: session.catalog[uid]["maps"][f"map_{c}"].read()[0] for c in CHANNELS
+            }
+            for name, uid in uids.items()
+        }
+    return folder, uids, maps
+
+
+@pytest.fixture(params=["flown", "differential", "stepped"])
+def exported(request, runs, tmp_path):
+    folder, uids, maps = runs
+    path = tmp_path / "run.h5"
+    command = ["export", uids[request.param][:8], "--to", "pymodaq"]
+    result = CliRunner().invoke(
+        aefi, [*command, "--folder", str(folder), "-o", str(path)]
+    )
+    assert result.exit_code == 0, result.output
+    return path, uids[request.param], maps[request.param]
+
+
+def test_the_maps_come_back_with_their_axes(exported):
+    path, uid, maps = exported
+    file = H5SaverLowLevel.from_file(path)
+    try:
+        group = next(
+            node for node in file.walk_groups("/") if "run_uid" in node.attrs.attrs_name
+        )
+        assert group.attrs["run_uid"] == uid
+        assert file.root().attrs["pymodaq_version"] >= "5.3"
+        loaded = {}
+        for data in DataLoader(file).load_all(group, None) or []:
+            loaded[data.name] = data
+        found = loaded["map"]
+        for channel, image in zip(found.labels, found.data, strict=True):
+            np.testing.assert_array_equal(image, maps[channel])
+        assert [axis.label for axis in found.axes] == ["y", "x"]
+        x = found.get_axis_from_index(1)[0].get_data()
+        np.testing.assert_allclose(x, [600, 605, 610])
+        samples = loaded["samples"]
+        assert samples.distribution.name == "spread"
+        assert len(samples.data[0]) >= 15
+    finally:
+        file.close_file()
+
+
+def test_a_run_that_is_not_there_is_named(runs, tmp_path):
+    folder, _, _ = runs
+    command = ["export", "nosuch", "--to", "pymodaq", "--folder", str(folder)]
+    result = CliRunner().invoke(aefi, command)
+    assert result.exit_code == 1
+    assert "nosuch" in str(result.exception)
