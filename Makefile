@@ -13,10 +13,12 @@ RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.loc
 NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 # Tools of `make check-quick`: a venv of their own, which takes seconds.
 QUICK := .venv-quick
+# The windows: PyMoDAQ and Qt stay out of the other tests.
+GUI := .venv-gui
 
-.PHONY: demo test test-rust test-loom test-ptys test-python redis check check-quick fmt lint types \
+.PHONY: demo test test-rust test-loom test-ptys test-python test-gui redis check check-quick fmt lint types \
 	docs pictures faults wheel package test-sdist mutants mutants-rust \
-	constraints clean help needs-user needs-tests FORCE
+	constraints clean help needs-user needs-tests needs-gui FORCE
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -28,6 +30,9 @@ needs-user:
 
 needs-tests:
 	@PYTHON=$(PYTHON) .ci/needs tests
+
+needs-gui:
+	@PYTHON=$(PYTHON) .ci/needs gui
 
 # Lists of requirements, written anew only when they changed: so a change of a linter's
 # table in pyproject.toml installs nothing.
@@ -42,6 +47,9 @@ $(VENV)/lists/user.txt: FORCE | needs-user
 $(VENV)/lists/developer.txt: FORCE | needs-user
 	$(call write_if_changed,$(REQUIREMENTS) --build --user --group dev --group docs \
 		--group package --extra qserver --extra redis --extra scanspec)
+
+$(GUI)/lists/gui.txt: FORCE | needs-user
+	$(call write_if_changed,$(REQUIREMENTS) --build --user --extra pymodaq-qt6 --group gui)
 
 $(VENV)/lists/package.txt: FORCE | needs-user
 	$(call write_if_changed,$(REQUIREMENTS) --package)
@@ -61,6 +69,15 @@ $(DEVELOPER): $(VENV)/lists/developer.txt constraints.txt $(USER) | $(BIN)/pytho
 # what it needs here already: others are built in isolation.
 $(BUILT): $(USER) $(VENV)/lists/package.txt $(RUST)
 	$(PIP) install --no-build-isolation --no-deps -e .
+	touch $@
+
+$(GUI)/bin/python: | needs-user
+	$(PYTHON) -m venv $(GUI)
+
+# Beside the engine that is built already: what is editable here is only found by pip.
+$(GUI)/.installed: $(GUI)/lists/gui.txt constraints.txt $(BUILT) | $(GUI)/bin/python
+	$(GUI)/bin/pip --quiet --disable-pip-version-check install -r $< -c constraints.txt
+	$(GUI)/bin/pip --quiet --disable-pip-version-check install --no-build-isolation --no-deps -e .
 	touch $@
 
 constraints: | $(BIN)/python  ## renew the versions of the developer's tools
@@ -106,6 +123,14 @@ test-ptys:
 test-python: $(DEVELOPER) $(BUILT) redis
 	$(BIN)/python -m pytest -m 'not realtime' -n auto --dist loadfile
 	$(BIN)/python -m pytest -m realtime
+
+# A process, a home and a venv of their own: PyMoDAQ writes into the home, and changes
+# the process that imports it. Root gets the libraries of Qt that a machine lacks.
+test-gui: needs-gui  ## the tests of the windows, without a display
+	.ci/qt-libraries
+	$(MAKE) $(GUI)/.installed
+	HOME=$$(mktemp -d) QT_QPA_PLATFORM=offscreen PYTEST_QT_API=pyqt6 MPLBACKEND=Agg \
+		AEFI_REQUIRE_GUI=1 $(GUI)/bin/python -X faulthandler -m pytest -W default tests/gui
 
 # Its tests start a Redis of their own; where it is missing, only root can get it.
 redis:
@@ -194,5 +219,5 @@ test-sdist: package  ## tests of the source archive, in a clean venv
 	cd target/sdist && PYTHONSAFEPATH=1 venv/bin/pytest -q $(SDIST_TESTS)
 
 clean:
-	rm -rf $(VENV) $(QUICK) target dist docs/_build docs/reference/api aefi-demo
+	rm -rf $(VENV) $(QUICK) $(GUI) target dist docs/_build docs/reference/api aefi-demo
 	rm -f aefi_bluesky/engine/_native*.so

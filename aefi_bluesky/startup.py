@@ -53,6 +53,7 @@ _ground = _stack.enter_context(
 )
 
 import sys
+from functools import partial
 from typing import Any
 
 import bluesky.plan_stubs as bps
@@ -88,6 +89,7 @@ from aefi_bluesky.session.run_links import RunLinks
 from aefi_bluesky.session.simulated import SimulationSettings
 from aefi_bluesky.session.spec_files import read_spec
 from aefi_bluesky.session.study_runs import run_maker, study_service
+from aefi_bluesky.session.view import bench_of, require_windows
 from aefi_bluesky.views.line_table import LineTable
 from aefi_bluesky.views.maps import LiveMap, has_display
 from aefi_bluesky.views.progress import FlightProgress
@@ -143,6 +145,22 @@ RE.subscribe(lambda _name, _doc: _progress.close(), "stop")
 RE.subscribe(RunLinks(session, attended=not _in_worker), "stop")
 
 
+def view() -> None:
+    """Open a window on this session: it plans, flies and shows scans.
+
+    Runs of this prompt are shown too. Closing the window leaves the session open.
+
+    Raises
+    ------
+    ConfigurationError
+        If PyMoDAQ or a binding of Qt is missing; says what to install.
+    """
+    require_windows()
+    from aefi_bluesky.views.pymodaq.prompt import open_window
+
+    open_window(partial(bench_of, session, studies), session.bench)
+
+
 def register_magics() -> None:
     """Give IPython ``%wa``, ``%mov``, ``%movr`` and ``%ct``; elsewhere do nothing."""
     shell = get_ipython()
@@ -153,6 +171,8 @@ def register_magics() -> None:
 def close_session() -> None:
     """End the session: the motion, the RunEngine, storage and the simulated bench."""
     plt.close("all")
+    if (prompt := sys.modules.get("aefi_bluesky.views.pymodaq.prompt")) is not None:
+        prompt.close_windows()
     _stack.close()
 
 
@@ -196,4 +216,5 @@ __all__ = [
     "step_map",
     "studies",
     "time_series",
+    "view",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from functools import partial
@@ -12,7 +11,6 @@ from typing import Any
 import click
 
 from aefi_bluesky.cli.session_options import bench_options, require_simulated
-from aefi_bluesky.domain.errors import ConfigurationError
 from aefi_bluesky.session.choices import shipped_bench
 from aefi_bluesky.session.configuration import load_bench
 from aefi_bluesky.session.folders import user_folder
@@ -38,27 +36,12 @@ from aefi_bluesky.views.presenter import Presenter
 def view(followed: str | None, **chosen: Any) -> None:
     """Show a window that plans, flies and shows scans, or follows another session's."""
     require_simulated(chosen["kind"], no_object=chosen["no_object"])
+    from aefi_bluesky.session.view import require_windows
+
     require_windows()
     if followed is None:
         sys.exit(_fly(**chosen))
     sys.exit(_follow(followed))
-
-
-def require_windows() -> None:
-    """Refuse without PyMoDAQ's windows and a binding of Qt, with what to install.
-
-    Raises
-    ------
-    ConfigurationError
-        If one of them can't be imported.
-    """
-    try:
-        importlib.import_module("pymodaq_gui.qt_utils")
-    except ImportError as err:
-        raise ConfigurationError(
-            f"windows need PyMoDAQ and one binding of Qt ({err}): "
-            "pip install 'aefi-bluesky[pymodaq-qt6]'"
-        ) from err
 
 
 def _fly(kind: Any, no_object: bool, bench: str | None, folder: Path | None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import threading
 from collections.abc import Callable, Generator, Mapping
@@ -15,7 +16,7 @@ from ophyd.status import MoveStatus
 from aefi_bluesky.application.buffered_observer import BufferedObserver
 from aefi_bluesky.application.study_service import StudyService
 from aefi_bluesky.devices import StageAxis
-from aefi_bluesky.domain.errors import PortBusyError
+from aefi_bluesky.domain.errors import ConfigurationError, PortBusyError
 from aefi_bluesky.domain.results.scan_results import CHANNELS
 from aefi_bluesky.domain.spec.zone import AxisName
 from aefi_bluesky.session.composition import Session
@@ -25,6 +26,23 @@ from aefi_bluesky.views.pymodaq.client import Moving, ServedBench
 from aefi_bluesky.views.run_follower import RunFollower
 
 logger = logging.getLogger(__name__)
+
+
+def require_windows() -> None:
+    """Refuse without PyMoDAQ's windows and a binding of Qt, with what to install.
+
+    Raises
+    ------
+    ConfigurationError
+        If one of them can't be imported.
+    """
+    try:
+        importlib.import_module("pymodaq_gui.qt_utils")
+    except ImportError as err:
+        raise ConfigurationError(
+            f"windows need PyMoDAQ and one binding of Qt ({err}): "
+            "pip install 'aefi-bluesky[pymodaq-qt6]'"
+        ) from err
 
 
 @contextlib.contextmanager
@@ -62,6 +80,12 @@ def served_bench(session: Session, studies: StudyService) -> ServedBench:
         settings=Path(session.folders.root) / "window.json",
         run_url=session.browse_url,
     )
+
+
+@contextlib.contextmanager
+def bench_of(session: Session, studies: StudyService) -> Generator[ServedBench]:
+    """Lend a window the session of a prompt; on leaving, that goes on."""
+    yield served_bench(session, studies)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,6 @@ from pymodaq_data.h5modules.data_saving import DataLoader
 from pymodaq_data.h5modules.saving import H5SaverLowLevel
 
 from aefi_bluesky.cli import aefi
-from aefi_bluesky.domain.results.scan_results import CHANNELS
 from aefi_bluesky.plans import differential_map, fly_map, step_map
 from aefi_bluesky.session import Session
 
@@ -29,15 +28,18 @@ def runs(tmp_path_factory):
             "differential": differential_map(session.flyer, *area),
             "stepped": step_map(*at_rest, *area),
         }
-        uids = {
-            name: session.RE(plan).run_start_uids[0] for name, plan in plans.items()
-        }
-        maps = {
-            name: {
-                c: session.catalog[uid]["maps"][f"map_{c}"].read()[0] for c in CHANNELS
-            }
-            for name, uid in uids.items()
-        }
+        maps, names, uids = {}, {}, {}
+
+        def keep(kind, doc):
+            if kind == "descriptor":
+                names[doc["uid"]] = doc["name"]
+            elif kind == "event" and names[doc["descriptor"]] == "maps":
+                maps[list(uids)[-1]] = dict(doc["data"])
+
+        session.RE.subscribe(keep)
+        for name, plan in plans.items():
+            uids[name] = None
+            uids[name] = session.RE(plan).run_start_uids[0]
     return folder, uids, maps
 
 
@@ -67,7 +69,7 @@ def test_the_maps_come_back_with_their_axes(exported):
             loaded[data.name] = data
         found = loaded["map"]
         for channel, image in zip(found.labels, found.data, strict=True):
-            np.testing.assert_array_equal(image, maps[channel])
+            np.testing.assert_array_equal(image, np.array(maps[f"map_{channel}"]))
         assert [axis.label for axis in found.axes] == ["y", "x"]
         x = found.get_axis_from_index(1)[0].get_data()
         np.testing.assert_allclose(x, [600, 605, 610])

@@ -110,6 +110,7 @@ def _map(name: str, images: Mapping[str, Image], grid: Grid) -> DataRaw:
         data=[images[channel] for channel in CHANNELS],
         labels=list(CHANNELS),
         units="V",
+        dim="DataND",
         axes=axes,
         nav_indexes=(0, 1),
     )
@@ -126,6 +127,7 @@ def _spread(samples: Samples) -> DataRaw:
         data=[samples.volts[channel] for channel in CHANNELS],
         labels=list(CHANNELS),
         units="V",
+        dim="DataND",
         axes=axes,
         distribution="spread",
         nav_indexes=(0,),
