@@ -188,10 +188,12 @@ docs: $(DEVELOPER) $(BUILT)  ## the documentation's site in docs/_build/html
 	$(BIN)/python -m sphinx -q -W --keep-going -j auto docs docs/_build/html
 	rm -rf docs/_build/html/rust && cp -r target/doc docs/_build/html/rust
 
-pictures: $(BUILT)  ## the pictures of the documents, flown anew
+pictures: $(BUILT) $(GUI)/.installed  ## the pictures of the documents, flown anew
 	rm -rf target/pictures
 	$(BIN)/aefi demo --virtual --folder target/pictures
-	mkdir -p docs/pictures && cp target/pictures/maps.png docs/pictures/demo.png
+	cp target/pictures/maps.png docs/pictures/demo.png
+	HOME=$$(mktemp -d) QT_QPA_PLATFORM=offscreen MPLBACKEND=Agg \
+		$(GUI)/bin/python docs/pictures/window.py docs/pictures/window.png
 
 faults:  ## the table of faults in the documents, flown anew; make test-ptys: in real time
 	AEFI_WRITE_TABLES=1 cargo test --package aefi-scan-engine --locked --test fault_matrix

@@ -31,6 +31,15 @@ autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 # Base classes of ophyd and bluesky have docstrings of another markup.
 autodoc_inherit_docstrings = False
+# The windows have a venv of their own.
+autodoc_mock_imports = [
+    "pylablib",
+    "pymodaq",
+    "pymodaq_data",
+    "pymodaq_gui",
+    "pymodaq_utils",
+    "qtpy",
+]
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 default_role = "py:obj"

@@ -7,8 +7,11 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Generator
+from concurrent.futures import Future
 from functools import partial
 from typing import Any
+
+from qtpy import QtCore
 
 from aefi_bluesky.application.null_lease import NullLease
 from aefi_bluesky.domain.errors import DeviceUnavailableError
@@ -58,9 +61,9 @@ class SharedBench:
         bench = load_bench(self.choices.bench).description()
         return partial(first_spec, bench=bench)
 
-    def use_lease(self, lease: HardwareLease) -> None:
-        """Ask this lease from now on, before a port is opened."""
-        self._lease = lease
+    def use_lease(self, lease: HardwareLease | None) -> None:
+        """Ask this lease from now on, before a port is opened; None for no other."""
+        self._lease = lease or NullLease()
 
     def client(self) -> ScanClient:
         """Return the client of the bench; nothing is opened."""
@@ -96,7 +99,7 @@ class SharedBench:
             If it can't be opened.
         """
         client = self.client()
-        client.open().result()
+        _wait_for(client.open())
         self._plugins.add(id(plugin))
         return self.served()
 
@@ -119,9 +122,23 @@ class SharedBench:
         """Close the bench if no other plugin and no window needs it."""
         self._plugins.discard(id(plugin))
         if not self._plugins and not self.has_window and self._client is not None:
-            self._client.close().result()
+            _wait_for(self._client.close())
             self._client.shut_down()
 
+
+def _wait_for(ended: Future[None]) -> None:
+    """Wait; the thread of the windows serves them, as a hand-over of ports needs it."""
+    app = QtCore.QCoreApplication.instance()
+    if app is not None and QtCore.QThread.currentThread() is app.thread():
+        loop, look = QtCore.QEventLoop(), QtCore.QTimer()
+        look.timeout.connect(lambda: ended.done() and loop.quit())
+        look.start(_LOOK_MS)
+        if not ended.done():
+            loop.exec()
+    ended.result()
+
+
+_LOOK_MS = 20
 
 BENCH = SharedBench()
 """The bench of this process."""

@@ -79,7 +79,7 @@ def test_a_window_that_is_told_to_end_leaves_nothing(tmp_path, number):
     assert processes_with(str(folder)) == []
 
 
-def test_a_window_follows_another_process(tmp_path):
+def test_where_to_follow_is_asked_for_in_words():
     ended = subprocess.run(
         [sys.executable, "-m", "aefi_bluesky", "view", "--tiled", "nowhere"],
         capture_output=True,
@@ -89,3 +89,50 @@ def test_a_window_follows_another_process(tmp_path):
     )
     assert ended.returncode == 1
     assert "http://127.0.0.1:8000" in ended.stderr
+
+
+PROMPT = """
+import sys, time
+view()
+from qtpy import QtCore, QtWidgets
+from aefi_bluesky.views.pymodaq import prompt
+window = prompt._windows[0]
+app = QtWidgets.QApplication.instance()
+while window.view.client.status.state != "ready":
+    app.processEvents()
+hooks, raised = {sys.excepthook}, []
+def fail():
+    hooks.add(sys.excepthook)
+    raised.append(1)
+    raise ValueError("an unrelated window")
+timer = QtCore.QTimer()
+timer.timeout.connect(fail)
+timer.start(200)
+result = RE(fly_map(flyer, 600, 610, 3, 590, 610, 9))
+timer.stop()
+hooks.add(sys.excepthook)
+window.view.refresh()
+shown = window.view.shown._presenter.snapshot()
+assert result.exit_status == "success", result
+assert flyer.results.frames["ok"] == 27
+assert int(shown.counts.sum()) == 27
+assert len(hooks) == 1, hooks
+assert len(raised) > 3
+print("SEEN", len(raised))
+"""
+
+
+def test_a_prompt_serves_its_window_and_flies_on_whatever_a_slot_raises(tmp_path):
+    code = tmp_path / "prompt.py"
+    code.write_text(PROMPT)
+    command = ["shell", "--sim", "--folder", str(tmp_path / "data")]
+    ended = subprocess.run(
+        [sys.executable, "-m", "aefi_bluesky", *command, "-c", f"%run -i {code}"],
+        env={**os.environ, "MPLBACKEND": "Agg"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "SEEN" in ended.stdout, ended.stdout + ended.stderr
+    assert ended.returncode == 0

@@ -13,6 +13,7 @@ from aefi_bluesky.domain.results.scan_results import (
     FrameState,
     ScanState,
 )
+from aefi_bluesky.domain.results.uncertainty import voltage_uncertainty
 from aefi_bluesky.testing.builders import a_plan
 from aefi_bluesky.testing.fakes import FakeScanPort
 from aefi_bluesky.views.presenter import SHOWN, Presenter
@@ -136,3 +137,29 @@ def test_snapshots_are_taken_while_frames_come_in():
     stop.set()
     drawing.join()
     assert failures == []
+
+
+def test_uncertainties_are_those_of_the_domain():
+    plan = a_plan(n_x=4, n_y=5)
+    shown, recorder = flown(plan)
+    frames = recorder.columns("frames")
+    several = frames["count"] > 1
+    half = (frames["y_hi"] - frames["y_lo"]) / 2
+    for channel in CHANNELS:
+        noise_v = np.median(frames[f"{channel}_std"][several])
+        of_domain = voltage_uncertainty(
+            map_image(plan, frames["frame"], frames[channel]),
+            map_image(plan, frames["frame"], frames["count"]),
+            map_image(plan, frames["frame"], half),
+            5.0,
+            noise_v,
+            along=0,
+        )
+        found = shown.image(f"uncertainty {channel}")
+        np.testing.assert_allclose(found, of_domain)
+
+
+def test_where_nothing_says_how_noisy_it_is_the_uncertainty_is_not_known():
+    presenter = Presenter()
+    presenter.flight_started(a_plan(n_x=4))
+    assert np.isnan(presenter.snapshot().image("uncertainty x_I")).all()

@@ -47,5 +47,6 @@ class AefiFlyscan(CustomExt):
 
     def _quit_fun(self):
         self.view.close()
+        BENCH.use_lease(None)
         BENCH.has_window = False
         return True

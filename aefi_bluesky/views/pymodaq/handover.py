@@ -16,6 +16,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 from pymodaq.control_modules.thread_commands import ControlToHardware, ThreadStatus
@@ -28,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 PATIENCE_S = 5.0
 """How long a module may take for each step: pylablib waits 3 s for a reply."""
+
+GUI_PATIENCE_S = 30.0
+"""How long the windows may be busy with something else, as with a dialog."""
 
 _LOOK_MS = 5
 
@@ -82,9 +86,15 @@ class PortHandover(QtCore.QObject):
         try:
             yield
         finally:
+            self._restore(taken)
+
+    def _restore(self, taken: Sequence[_Taken]) -> None:
+        try:
             failures = self._in_gui(lambda: self._give_back(taken))
-            for failure in failures:
-                logger.error("%s", failure)
+        except PortBusyError as err:
+            failures = [f"{err}: its modules must be initialised by hand"]
+        for failure in failures:
+            logger.error("%s", failure)
 
     # -- in the thread of the windows -----------------------------------------------
 
@@ -92,21 +102,24 @@ class PortHandover(QtCore.QObject):
         """Return what `job` returns in the thread of the windows."""
         if QtCore.QThread.currentThread() is self.thread():
             return job()
-        outcome: dict[str, Any] = {}
-        done = threading.Event()
+        asked: Future[Any] = Future()
 
         def carry_out() -> None:
-            try:
-                outcome["value"] = job()
-            except Exception as err:
-                outcome["error"] = err
-            done.set()
+            if asked.set_running_or_notify_cancel():
+                try:
+                    asked.set_result(job())
+                except Exception as err:
+                    asked.set_exception(err)
 
         self._asked.emit(carry_out)
-        done.wait()
-        if "error" in outcome:
-            raise outcome["error"]
-        return outcome["value"]
+        try:
+            return asked.result(GUI_PATIENCE_S)
+        except TimeoutError as err:
+            if not asked.cancel():
+                return asked.result()  # it has begun, and ends in time
+            raise PortBusyError(
+                f"PyMoDAQ's windows did not answer within {GUI_PATIENCE_S:g} s"
+            ) from err
 
     def _wait(self, condition: Callable[[], bool]) -> bool:
         """Serve events until a condition holds; return whether it did in time."""
