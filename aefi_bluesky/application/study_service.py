@@ -9,6 +9,7 @@ from functools import partial
 from typing import TypeVar
 
 from aefi_bluesky.application.begun_scan import BegunScan, run_metadata
+from aefi_bluesky.application.leases import NullLease
 from aefi_bluesky.domain.bench.description import BenchDescription
 from aefi_bluesky.domain.errors import (
     InfeasibleScanError,
@@ -64,9 +65,9 @@ class StudyService:
         Get every event after the study was stored; one that raises is logged.
     at_rest
         Carries out measurements at rest. If it is None, such scans are refused.
-    leases
-        Held for each scan, in this order, before the study hears that it begins: a
-        bench that somebody else owns leaves the scan pending.
+    lease
+        Held for each scan, before the study hears that it begins: a bench that somebody
+        else owns leaves the scan pending. `NullLease` by default.
     """
 
     def __init__(
@@ -77,14 +78,14 @@ class StudyService:
         handlers: Iterable[StudyEventHandler] = (),
         *,
         at_rest: StepExecutor | None = None,
-        leases: Iterable[HardwareLease] = (),
+        lease: HardwareLease | None = None,
     ) -> None:
         self._repository = repository
         self._scan_port = scan_port
         self._bench = bench
         self._handlers = tuple(handlers)
         self._at_rest = at_rest
-        self._leases = tuple(leases)
+        self._lease = lease or NullLease()
 
     @property
     def bench(self) -> BenchDescription:
@@ -282,8 +283,7 @@ class StudyService:
         self._repository.get(study_id).next_scan(scan_id)
         with contextlib.ExitStack() as held:
             held.enter_context(self._repository.hold(study_id))
-            for lease in self._leases:
-                held.enter_context(lease.hold(f"study {study_id!r}"))
+            held.enter_context(self._lease.hold(f"study {study_id!r}"))
             begun = self._begin(study_id, scan_id, flies_only=flies_only)
             try:
                 yield begun

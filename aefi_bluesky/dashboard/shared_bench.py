@@ -13,7 +13,7 @@ from typing import Any
 
 from qtpy import QtCore
 
-from aefi_bluesky.application.null_lease import NullLease
+from aefi_bluesky.application.leases import NullLease
 from aefi_bluesky.domain.errors import DeviceUnavailableError
 from aefi_bluesky.domain.ports import HardwareLease
 from aefi_bluesky.domain.spec.formats import ScanSpec, SpecKind

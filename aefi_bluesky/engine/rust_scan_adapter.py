@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
 
 from aefi_bluesky.application.flight_control import FlightControl
-from aefi_bluesky.application.null_lease import NullLease
+from aefi_bluesky.application.leases import NullLease
 from aefi_bluesky.domain.bench.description import BenchDescription
 from aefi_bluesky.domain.errors import IllegalTransitionError, PortBusyError
 from aefi_bluesky.domain.flight.plan import FlightPlan

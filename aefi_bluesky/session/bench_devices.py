@@ -198,7 +198,7 @@ def _scan_port(
     settings: SimulationSettings,
     folders: SessionFolders,
     spools: SpoolsOfRuns | None,
-    lease: HardwareLease | None,
+    lease: HardwareLease | None = None,
 ) -> tuple[RustScanAdapter, Any]:
     description = configuration.description()
     if kind == "virtual":

@@ -8,10 +8,11 @@ import logging
 from collections.abc import Generator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import bluesky
 from bluesky import RunEngine, SupplementalData
+from bluesky.utils import DuringTask
 from bluesky_tiled_plugins.clients.catalog_of_bluesky_runs import CatalogOfBlueskyRuns
 
 from aefi_bluesky.domain.ports import HardwareLease, ScanObserver
@@ -92,6 +93,7 @@ class Session(BenchDevices):
         md: Mapping[str, Any] | None = None,
         ground: Ground | None = None,
         lease: HardwareLease | None = None,
+        waits_on: Literal["main", "worker"] | None = None,
     ) -> Generator[Session, None, None]:
         """Build a session, and end all of it on leaving, at exit at the latest.
 
@@ -122,6 +124,9 @@ class Session(BenchDevices):
         lease
             Held while the ports are in use, by flights, moves or readings; None if
             nobody else in the process uses them.
+        waits_on
+            The thread that calls the RunEngine. ``main``: signals end runs there, and
+            Qt's windows are served. ``worker``: neither. None: as each call is made.
 
         Raises
         ------
@@ -163,7 +168,7 @@ class Session(BenchDevices):
             devices = stack.enter_context(opened)
             session = cls(
                 **vars(devices),
-                RE=_run_engine(metadata, stack, devices.port),
+                RE=_run_engine(metadata, stack, devices.port, waits_on),
                 sd=SupplementalData(
                     baseline=[
                         devices.constants,
@@ -190,18 +195,23 @@ class Session(BenchDevices):
 
 
 def _run_engine(
-    md: MutableMapping[str, Any], stack: contextlib.ExitStack, port: RustScanAdapter
+    md: MutableMapping[str, Any],
+    stack: contextlib.ExitStack,
+    port: RustScanAdapter,
+    waits_on: Literal["main", "worker"] | None,
 ) -> RunEngine:
+    in_worker = waits_on == "worker"
     # bluesky asks for a dict, and takes any mapping that can be changed.
     engine = RunEngine(
         md,  # pyright: ignore[reportArgumentType]
         call_returns_result=True,
-        context_managers=[CtrlC, StopMotion(port)],
-        during_task=WaitForRun(),
+        context_managers=[] if in_worker else [CtrlC, StopMotion(port)],
+        during_task=DuringTask() if in_worker else WaitForRun(),
     )
     engine.md.setdefault("versions", {}).update({"bluesky": bluesky.__version__})
     stack.callback(_end_run_engine, engine)
-    stack.enter_context(StopOnTermination(engine))
+    if not in_worker:
+        stack.enter_context(StopOnTermination(engine))
     return engine
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from bluesky import RunEngine
 
+from aefi_bluesky.application.leases import NullLease, SeveralLeases
 from aefi_bluesky.application.study_service import StudyService
 from aefi_bluesky.domain.flight.plan import FlightPlan
 from aefi_bluesky.domain.ports import (
@@ -87,7 +88,7 @@ def study_service(
     repository: StudyRepository | None = None,
     *,
     handlers: Iterable[StudyEventHandler] = (),
-    leases: Iterable[HardwareLease] = (),
+    lease: HardwareLease | None = None,
 ) -> StudyService:
     """Return the service whose scans are runs of `session`.
 
@@ -99,8 +100,8 @@ def study_service(
         Keeps the studies; that of the session's data folder if None.
     handlers
         Get the studies' events too.
-    leases
-        Held for each scan, before the ports are looked at.
+    lease
+        Held for each scan, before the session takes its ports; None for no other.
 
     Raises
     ------
@@ -119,7 +120,7 @@ def study_service(
         session.bench,
         handlers=handlers,
         at_rest=executor,
-        leases=(*leases, session.port),
+        lease=SeveralLeases(lease or NullLease(), session.port),
     )
     session.users.append(service)
     return service

@@ -54,7 +54,7 @@ def opened_bench(**choices: Any) -> Generator[ServedBench]:
     choices
         As `Session.open` has them.
     """
-    with Session.open(**choices) as session:
+    with Session.open(waits_on="worker", **choices) as session:
         yield served_bench(session, study_service(session))
 
 

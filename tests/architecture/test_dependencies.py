@@ -2,6 +2,7 @@
 
 import ast
 import re
+import sys
 import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -19,7 +20,8 @@ NOT_IMPORTED = {
 
 
 def names(requirements):
-    return {re.match(r"[\w.-]+", each)[0].lower() for each in requirements}
+    found = (re.match(r"[\w.-]+", each)[0].lower() for each in requirements)
+    return {name.replace("_", "-") for name in found}
 
 
 def imported_distributions():
@@ -33,8 +35,9 @@ def imported_distributions():
     known = packages_distributions()
     return {
         distribution.lower().replace("_", "-")
-        for module in modules
-        for distribution in known.get(module, ())
+        for module in modules - sys.stdlib_module_names
+        # Windows are in a venv of their own: a module there is called as what has it.
+        for distribution in known.get(module, (module,))
     }
 
 
@@ -66,6 +69,9 @@ BROUGHT = {
     "pandas": "tiled[server] hands tables over as its own",
     "pytest": "the contract suites are for whoever tests an adapter with it",
     "pyserial": "a client that is measured, if it is there",
-    "pylablib": "a client that is measured, if it is there",
+    "pylablib": "a client that is measured, and a plugin of PyMoDAQ, if it is there",
+    "pymodaq-gui": "pymodaq is built on it",
+    "pymodaq-utils": "pymodaq is built on it",
+    "qtpy": "pymodaq is built on it, whatever binding of Qt is there",
 }
 """Distributions that are imported and not required, and why."""

@@ -1,6 +1,7 @@
 """A program: the Dashboard, our extension by its entry point, Run clicked on ptys.
 
-Prints what it found as JSON, and ends as a Dashboard ends.
+Prints what it found as JSON, and ends as a Dashboard ends. With the argument
+``forever`` it says when a long map is in flight, and waits for a signal.
 """
 
 import json
@@ -15,7 +16,13 @@ app = mkQApp("dashboard")
 from pymodaq.dashboard import create_load_dashboard  # noqa: E402
 from pymodaq.extensions import ExtensionEnum  # noqa: E402
 
+from aefi_bluesky.domain.spec.excitation import (  # noqa: E402
+    Excitation,
+    ExcitationMode,
+)
 from aefi_bluesky.testing.builders import a_spec  # noqa: E402
+
+DRIVEN = Excitation(ExcitationMode.X_DIR, 50.0, 50.0, 1000.0)
 
 
 def until(condition, timeout_s=60.0):
@@ -34,11 +41,16 @@ def main():
     until(lambda: client.status.state == "ready")
     client.create_study("ball", "steel ball", "ann")
     until(lambda: view.studies.study is not None)
-    spec = a_spec(n_x=3, n_y=5)
+    forever = sys.argv[1:] == ["forever"]
+    spec = a_spec(n_x=81, excitation=DRIVEN) if forever else a_spec(n_x=3, n_y=5)
     view.form.show_spec(spec)
     until(view.bar.buttons["run"].isEnabled)
     view.bar.buttons["run"].click()
     until(lambda: client.status.state == "busy")
+    if forever:
+        until(lambda: (found := client.progress()) and found.lines_done > 0)
+        print("IN FLIGHT", flush=True)
+        sys.exit(app.exec())
     until(lambda: client.status.state == "ready")
     view.refresh()
     image = np.asarray(view.map.viewer.view.get_image_item("red").image)

@@ -59,6 +59,15 @@ def test_a_scan_is_flown_in_it(qtbot, until, environment):
     assert BENCH.client().status.state is ClientState.CLOSED
 
 
+def test_its_windows_x_closes_the_bench(qtbot, until, environment):
+    with loaded_extension(AefiFlyscan, show=True) as (_dashboard, extension):
+        view = extension.view
+        view.bar.buttons["open"].click()
+        until(lambda: view.client.status.state is ClientState.READY, 60.0)
+        extension.mainwindow.close()
+        assert view.client.status.state is ClientState.CLOSED
+
+
 def test_the_plugins_are_found():
     from pymodaq.utils.daq_utils import get_instrument_plugins
 

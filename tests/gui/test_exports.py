@@ -86,3 +86,26 @@ def test_a_run_that_is_not_there_is_named(runs, tmp_path):
     result = CliRunner().invoke(aefi, command)
     assert result.exit_code == 1
     assert "nosuch" in str(result.exception)
+
+
+def test_the_browser_opens_and_plots_it(exported, qtbot, caplog, monkeypatch):
+    from pymodaq_gui.h5modules.browsing import H5Browser
+    from qtpy import QtWidgets
+
+    path, _, _ = exported
+    browser = H5Browser(QtWidgets.QMainWindow(), h5file_path=path)
+    plotted = []
+    monkeypatch.setattr(
+        browser.hyper_viewer, "show_data", lambda data, **_: plotted.append(data.name)
+    )
+    try:
+        for node in browser.h5utils.walk_nodes("/"):
+            if node.attrs["CLASS"] == "CARRAY":
+                monkeypatch.setattr(
+                    browser, "get_tree_node_path", lambda node=node: node.path
+                )
+                browser.show_h5_data(None)
+    finally:
+        browser.quit_fun()
+    assert {"map", "uncertainty", "samples"} <= set(plotted)
+    assert not [each for each in caplog.records if each.levelname == "ERROR"]

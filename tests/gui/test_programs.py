@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aefi_bluesky.session.folders import SessionFolders
 from aefi_bluesky.session.ground import held_ground
 from aefi_bluesky.storage.tiled.client import connect
 from aefi_bluesky.testing.builders import a_spec
+from aefi_bluesky.views.truth import Truth
 
 pytestmark = pytest.mark.realtime
 
@@ -60,6 +62,31 @@ def test_a_map_flown_in_the_dashboard_is_the_one_in_tiled(tmp_path):
     np.testing.assert_array_equal(drawn[rows, columns], table[found["shown"]])
     time.sleep(0.5)
     assert processes_with(str(folder)) == []
+
+
+def test_a_dashboard_that_is_told_to_end_leaves_the_bench_first(tmp_path):
+    folder = tmp_path / "data"
+    dashboard = subprocess.Popen(
+        [sys.executable, str(HERE / "flown_in_the_dashboard.py"), "forever"],
+        env={**os.environ, "AEFI_BENCH": "ptys", "AEFI_FOLDER": str(folder)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with dashboard:
+        assert any("IN FLIGHT" in line for line in dashboard.stdout)
+        dashboard.terminate()
+        dashboard.stdout.read()
+        assert dashboard.wait(ENDS_S) == -signal.SIGTERM
+    folders = SessionFolders.below(folder)
+    truth = Truth.read(folders.truth)
+    assert truth.drives[-1][1] == 0.0
+    assert max(level for _, level in truth.drives) > 0
+    assert all(rows[-1, 2] == 0 for rows in truth.segments.values())
+    with held_ground(folder) as ground:
+        client = connect(*ground.tiled_address())
+        stop = client[client.keys().tail(1)[0]].metadata["stop"]
+        client.context.close()
+    assert stop["exit_status"] == "abort"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

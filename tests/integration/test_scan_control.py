@@ -61,10 +61,10 @@ class Study:
 
     _count = 0
 
-    def __init__(self, session, spec, leases=()):
+    def __init__(self, session, spec, lease=None):
         Study._count += 1
         self.id = StudyId(f"study {Study._count}")
-        self.service = study_service(session, leases=leases)
+        self.service = study_service(session, lease=lease)
         self.service.create_study(self.id, an_object(), "me")
         self.service.configure_study(self.id)
         self.service.add_scan(self.id, SCAN, spec, ScanRole.REFERENCE)
@@ -161,7 +161,7 @@ class Refusing:
 @pytest.mark.parametrize("spec", [a_spec(), AT_REST], ids=["flown", "at rest"])
 def test_a_lease_that_is_refused_leaves_the_scan_pending(session, spec):
     lease = Refusing()
-    study = Study(session, spec, leases=[lease])
+    study = Study(session, spec, lease=lease)
     runs = len(session.catalog)
     with pytest.raises(PortBusyError, match="another program moves"):
         study.carry_out()

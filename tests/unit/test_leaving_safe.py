@@ -106,12 +106,12 @@ def test_only_the_bench_on_ptys_starts_a_simulator(
     monkeypatch.setattr(
         bench_devices,
         "RustScanAdapter",
-        lambda _bench, connection, _spools: seen.append(connection),
+        lambda _bench, connection, _spools, _lease: seen.append(connection),
     )
     with contextlib.ExitStack() as stack:
         _scan_port(
             *(stack, kind, "simulated", load_bench("simulated")),
-            *(SimulationSettings(), SessionFolders.below(tmp_path), None),
+            *(SimulationSettings(), SessionFolders.below(tmp_path), None, None),
         )
     assert asked == started
     assert [type(each) for each in seen] == [links]

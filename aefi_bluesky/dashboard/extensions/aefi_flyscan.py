@@ -5,6 +5,7 @@
 from pymodaq.extensions.utils import CustomExt
 
 from aefi_bluesky.dashboard.shared_bench import BENCH
+from aefi_bluesky.views.pymodaq.closing import EndOnSignals
 from aefi_bluesky.views.pymodaq.handover import PortHandover
 from aefi_bluesky.views.pymodaq.view import PyMoDAQView
 
@@ -36,6 +37,7 @@ class AefiFlyscan(CustomExt):
         self.view = PyMoDAQView(
             self.dockarea, BENCH.client(), BENCH.presenter, BENCH.first_spec
         )
+        self._signals = EndOnSignals(self.view.close)
 
     def setup_menus_and_toolbars(self, menubar=None):
         """Show the Dashboard's own buttons."""
@@ -46,6 +48,7 @@ class AefiFlyscan(CustomExt):
         self.view.client.stop()
 
     def _quit_fun(self):
+        self._signals.forget()
         self.view.close()
         BENCH.use_lease(None)
         BENCH.has_window = False

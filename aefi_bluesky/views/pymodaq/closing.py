@@ -4,11 +4,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from collections.abc import Callable
 from concurrent.futures import Future
+from types import FrameType
 
 from qtpy import QtCore, QtGui, QtWidgets
 
 _LOOK_MS = 50
+
+ENDING = (signal.SIGINT, signal.SIGTERM)
+"""Signals that end a program: the bench is left first."""
 
 
 class ClosingDialog(QtWidgets.QDialog):
@@ -57,3 +64,42 @@ class ClosingDialog(QtWidgets.QDialog):
     def closeEvent(self, event: QtGui.QCloseEvent) -> None:
         """Do not close by the window's X either."""
         event.setAccepted(self._ended.done())
+
+
+class EndOnSignals:
+    """Signals that would end the process leave the bench first.
+
+    Those that somebody else takes already are left alone. For the main thread, which
+    must see Python code from time to time, as a timer's.
+
+    Parameters
+    ----------
+    close
+        Leaves the bench, and returns when that is over.
+    """
+
+    def __init__(self, close: Callable[[], object]) -> None:
+        self._close = close
+        self._before = {
+            number: handler
+            for number in ENDING
+            if (handler := signal.getsignal(number))
+            in (signal.SIG_DFL, signal.default_int_handler)
+        }
+        for number in self._before:
+            signal.signal(number, self._take)
+
+    def _take(self, number: int, _frame: FrameType | None) -> None:
+        # Not in the handler: it may interrupt anything.
+        QtCore.QTimer.singleShot(0, lambda: self._end(number))
+
+    def _end(self, number: int) -> None:
+        self._close()
+        self.forget()
+        os.kill(os.getpid(), number)
+
+    def forget(self) -> None:
+        """Let the signals do again what they did before."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}

@@ -67,7 +67,7 @@ class PyMoDAQView(QtCore.QObject):
         self.form, self.bar, self.studies = ScanForm(first), RunBar(), StudyPanel()
         self.shown = ShownDocks(dockarea, presenter)
         self.map = self.shown.map
-        self._was_ready = False
+        self._was_ready = self._is_closing = False
         self._add_docks()
         self._connect()
         self._timer = QtCore.QTimer(self)
@@ -194,6 +194,9 @@ class PyMoDAQView(QtCore.QObject):
 
     def close(self) -> None:
         """End the session and return when that is over; Qt's events are served."""
+        if self._is_closing:
+            return
+        self._is_closing = True
         if self.client.status.state is not ClientState.CLOSED:
             ClosingDialog(self.dockarea, self.client.close()).wait()
         self._timer.stop()

@@ -12,8 +12,7 @@ from pymodaq_gui.qt_utils import mkQApp
 from pymodaq_gui.utils import DockArea
 from qtpy import QtCore, QtGui, QtWidgets
 
-ENDING = (signal.SIGINT, signal.SIGTERM)
-"""Signals that close the window, as its X does."""
+from aefi_bluesky.views.pymodaq.closing import ENDING
 
 
 class Closes(Protocol):
