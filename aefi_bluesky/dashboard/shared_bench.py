@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
+from pymodaq_gui.utils import DockArea
 from qtpy import QtCore
 
 from aefi_bluesky.application.leases import NullLease
@@ -24,6 +25,8 @@ from aefi_bluesky.session.view import opened_bench
 from aefi_bluesky.views.presenter import Presenter
 from aefi_bluesky.views.pymodaq.client import ScanClient, ServedBench
 from aefi_bluesky.views.pymodaq.first_specs import first_spec
+from aefi_bluesky.views.pymodaq.handover import PortHandover
+from aefi_bluesky.views.pymodaq.view import PyMoDAQView
 
 
 class SharedBench:
@@ -39,7 +42,7 @@ class SharedBench:
         self._plugins: set[int] = set()
         self._lease: HardwareLease = NullLease()
         self.presenter = Presenter()
-        self.has_window = False
+        self._view: PyMoDAQView | None = None
 
     @property
     def choices(self) -> SessionChoices:
@@ -61,9 +64,33 @@ class SharedBench:
         bench = load_bench(self.choices.bench).description()
         return partial(first_spec, bench=bench)
 
-    def use_lease(self, lease: HardwareLease | None) -> None:
-        """Ask this lease from now on, before a port is opened; None for no other."""
-        self._lease = lease or NullLease()
+    def new_view(self, dockarea: DockArea, manager: Any) -> PyMoDAQView | None:
+        """Return a view of the bench, which opens nothing; None if there is one.
+
+        Parameters
+        ----------
+        dockarea
+            Gets the docks.
+        manager
+            The Dashboard's manager of modules: those on a port of the bench let go of
+            it before a port is opened.
+        """
+        if self._view is not None:
+            return None
+        self._lease = PortHandover(
+            lambda: manager.modules_all,
+            lambda module: manager.on_hardware_initialization(True, module),
+            self.ports,
+        )
+        client, first = self.client(), self.first_spec
+        self._view = PyMoDAQView(dockarea, client, self.presenter, first)
+        return self._view
+
+    def close_view(self, view: PyMoDAQView) -> None:
+        """Close the view and the bench, and return when that is over."""
+        view.close()
+        if view is self._view:
+            self._view, self._lease = None, NullLease()
 
     def client(self) -> ScanClient:
         """Return the client of the bench; nothing is opened."""
@@ -119,11 +146,14 @@ class SharedBench:
         return client.served
 
     def leave(self, plugin: object) -> None:
-        """Close the bench if no other plugin and no window needs it."""
+        """Close the bench if no other plugin and no window needs it; do not wait."""
         self._plugins.discard(id(plugin))
-        if not self._plugins and not self.has_window and self._client is not None:
-            _wait_for(self._client.close())
-            self._client.shut_down()
+        client = self._client
+        is_used = bool(self._plugins) or self._view is not None
+        if is_used or client is None or client.is_shut_down:
+            return
+        client.close()
+        client.shut_down()
 
 
 def _wait_for(ended: Future[None]) -> None:

@@ -127,9 +127,11 @@ class RustScanAdapter:
     @contextlib.contextmanager
     def _with_ports(self, refusal: str) -> Generator[None]:
         """As `_outside_flight`, and the ports are ours until `release`."""
-        # Before the lock: who has the ports may take its time to let go.
-        self._take_lease(refusal)
-        with self._outside_flight(refusal):
+        with contextlib.ExitStack() as held:
+            # Who has the ports may take its time to let go; nobody releases meanwhile.
+            with self._lease_lock:
+                self._take_lease(refusal)
+                held.enter_context(self._outside_flight(refusal))
             yield
 
     @contextlib.contextmanager
@@ -151,20 +153,14 @@ class RustScanAdapter:
         return progress.x_mm, progress.y_mm
 
     def _take_lease(self, refusal: str) -> None:
-        with self._lease_lock:
-            if self._leased is None:
-                with contextlib.ExitStack() as stack:
-                    try:
-                        stack.enter_context(self._lease.hold("the engine"))
-                    except PortBusyError as err:
-                        raise PortBusyError(f"{refusal}: {err}") from err
-                    self._leased = stack.pop_all()
-
-    def _end_lease(self) -> None:
-        with self._lease_lock:
-            leased, self._leased = self._leased, None
-        if leased is not None:
-            leased.close()
+        if self._leased is not None:
+            return
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(self._lease.hold("the engine"))
+            except PortBusyError as err:
+                raise PortBusyError(f"{refusal}: {err}") from err
+            self._leased = stack.pop_all()
 
     def release(self) -> None:
         """Let the ports go that moves and readings have opened, and end the lease.
@@ -174,11 +170,13 @@ class RustScanAdapter:
         PortBusyError
             If an axis moves or a flight is under way.
         """
-        if self._leased is None:
-            return  # no port was needed since the last time
-        with self._outside_flight("the ports cannot be given back"):
-            self._close_ports()
-        self._end_lease()
+        with self._lease_lock:
+            if self._leased is None:
+                return  # no port was needed since the last time
+            with self._outside_flight("the ports cannot be given back"):
+                self._close_ports()
+            leased, self._leased = self._leased, None
+            leased.close()
 
     @contextlib.contextmanager
     def hold(self, owner: str) -> Generator[None]:
@@ -193,18 +191,19 @@ class RustScanAdapter:
             If an axis moves, a flight is under way, the lease is refused, or a program
             has a port open.
         """
-        with self._for_flight(f"{owner} cannot begin"):
-            self._connection.require_free()
         try:
+            with self._for_flight(f"{owner} cannot begin"):
+                self._connection.require_free()
             yield
         finally:
-            self._let_go()
+            self.let_go()
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
+        """As `release`, but keep the ports while they are needed."""
         try:
             self.release()
         except PortBusyError as err:
-            logger.error("%s", err)
+            logger.info("%s", err)
 
     def start_scan(
         self, flight_plan: FlightPlan, observer: ScanObserver

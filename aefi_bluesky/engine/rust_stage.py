@@ -142,6 +142,11 @@ class RustStage:
         rests = known and end is not None and end.outcome != "failed"
         return rests and found == round(target_mm / self._mm[axis])
 
+    @property
+    def is_known(self) -> bool:
+        """Whether `positions_mm` answers without asking the stage."""
+        return self._is_known or self._in_flight_mm() is not None
+
     def positions_mm(self) -> tuple[float, float]:
         """See `StageMotion`."""
         flown = self._in_flight_mm()

@@ -125,8 +125,9 @@ class Session(BenchDevices):
             Held while the ports are in use, by flights, moves or readings; None if
             nobody else in the process uses them.
         waits_on
-            The thread that calls the RunEngine. ``main``: signals end runs there, and
-            Qt's windows are served. ``worker``: neither. None: as each call is made.
+            The thread that calls the RunEngine. In the ``main`` thread signals end
+            runs, and Qt's windows are served. In a ``worker`` neither: its program must
+            end the session at a signal. None, as ``main``, finds out with each call.
 
         Raises
         ------

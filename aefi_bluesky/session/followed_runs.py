@@ -17,7 +17,8 @@ logger = logging.getLogger(__name__)
 PERIOD_S = 1.0
 """How often Tiled is asked: documents come about as often."""
 
-_END_S = 60.0
+_END_S = 1.0
+"""How long the end of the thread is waited for; a server that hangs may keep it."""
 
 
 class FollowedRuns:
@@ -90,8 +91,8 @@ class FollowedRuns:
             return
         run = self._client[uids[0]]
         if uids[0] != self._uid:
-            self._uid, self._rows = uids[0], {}
             self._is_followed = self._follower.started(run.metadata["start"])
+            self._uid, self._rows = uids[0], {}
         if self._is_followed:
             self._follow(run)
 

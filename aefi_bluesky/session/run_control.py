@@ -12,7 +12,7 @@ from typing import Any
 from bluesky import RunEngine
 from bluesky.utils import RunEngineInterrupted
 
-from aefi_bluesky.domain.errors import IllegalTransitionError
+from aefi_bluesky.domain.errors import IllegalTransitionError, PortBusyError
 from aefi_bluesky.domain.ports import ScanControl
 from aefi_bluesky.domain.results.scan_results import ScanProgress, ScanState
 from aefi_bluesky.plans.run_maker import RunOfScan
@@ -172,3 +172,36 @@ class RunControl:
         is_paused = self._engine.state == "paused"
         state = ScanState.PAUSED if is_paused else ScanState.FLYING
         return self._flight.progress() or made.progress(state)
+
+
+class IdleEngine:
+    """A `HardwareLease` that is refused while the RunEngine runs another's plan.
+
+    A plan may begin a scan itself: it runs on the RunEngine's own thread.
+
+    Parameters
+    ----------
+    engine
+        Runs the plans.
+    """
+
+    def __init__(self, engine: RunEngine) -> None:
+        self._engine = engine
+
+    @contextlib.contextmanager
+    def hold(self, owner: str) -> Generator[None]:
+        """Let a scan begin; see `HardwareLease`.
+
+        Raises
+        ------
+        PortBusyError
+            If a plan runs or is paused.
+        """
+        # bluesky has no public way to ask.
+        own = self._engine._th  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        if self._engine.state != "idle" and threading.current_thread() is not own:
+            raise PortBusyError(
+                f"{owner} cannot begin: a plan is {self._engine.state}; wait for its "
+                "end, or end it"
+            )
+        yield

@@ -23,7 +23,7 @@ from aefi_bluesky.engine import RustScanAdapter
 from aefi_bluesky.plans.at_rest import AtRest
 from aefi_bluesky.plans.run_maker import RunMaker, RunOfScan
 from aefi_bluesky.session.composition import Session
-from aefi_bluesky.session.run_control import RunControl
+from aefi_bluesky.session.run_control import IdleEngine, RunControl
 from aefi_bluesky.storage.local.study_repository import SqliteStudyRepository
 
 
@@ -120,7 +120,7 @@ def study_service(
         session.bench,
         handlers=handlers,
         at_rest=executor,
-        lease=SeveralLeases(lease or NullLease(), session.port),
+        lease=SeveralLeases(IdleEngine(session.RE), lease or NullLease(), session.port),
     )
     session.users.append(service)
     return service

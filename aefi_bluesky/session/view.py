@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import logging
 import threading
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
@@ -24,8 +23,6 @@ from aefi_bluesky.session.study_runs import study_service
 from aefi_bluesky.views.presenter import Presenter
 from aefi_bluesky.views.pymodaq.client import Moving, ServedBench
 from aefi_bluesky.views.run_follower import RunFollower
-
-logger = logging.getLogger(__name__)
 
 
 def require_windows() -> None:
@@ -72,7 +69,7 @@ def served_bench(session: Session, studies: StudyService) -> ServedBench:
     return ServedBench(
         studies=studies,
         watch=partial(_watched, session),
-        positions_mm=session.port.stage.positions_mm,
+        positions_mm=moves.positions_mm,
         start_moves=moves.start,
         start_homing=moves.home,
         stop_moves=moves.stop,
@@ -110,6 +107,20 @@ class _Moves:
             "x": session.stage_x,
             "y": session.stage_y,
         }
+        self._known: tuple[Any, tuple[float, float]] | None = None
+
+    def positions_mm(self) -> tuple[float, float]:
+        """Return where x and y are, without taking the port from others each time.
+
+        At rest that is what was read last, unless a run came in between.
+        """
+        stage, run = self._session.port.stage, self._session.RE.md.get("scan_id")
+        if stage.is_known or self._session.RE.state != "idle":
+            return stage.positions_mm()
+        if self._known is None or self._known[0] != run:
+            self._known = run, stage.positions_mm()
+            self._session.port.let_go()
+        return self._known[1]
 
     def start(self, targets_mm: Mapping[AxisName, float]) -> Moving:
         _require_idle(self._session, "the head cannot be moved")
@@ -121,12 +132,18 @@ class _Moves:
                 started.append(self._axes[axis].move(target))
         except Exception:
             self.stop()
+            self._let_go()
             raise
         return _MovesUnderWay(started, self._let_go)
 
     def home(self, axis: AxisName) -> Moving:
         _require_idle(self._session, "the head cannot be homed")
-        return _MovesUnderWay([self._axes[axis].home()], self._let_go)
+        try:
+            homing = self._axes[axis].home()
+        except Exception:
+            self._let_go()
+            raise
+        return _MovesUnderWay([homing], self._let_go)
 
     def stop(self) -> None:
         for axis in self._axes.values():
@@ -134,11 +151,12 @@ class _Moves:
 
     def _let_go(self) -> None:
         """Give the ports back when the axes rest: others may wait for them."""
-        try:
-            if self._session.port.stage.wait_for_rest(_REST_S):
-                self._session.port.release()
-        except PortBusyError as err:
-            logger.info("the ports are kept: %s", err)
+        stage = self._session.port.stage
+        stage.wait_for_rest(_REST_S)
+        if stage.is_known:
+            run = self._session.RE.md.get("scan_id")
+            self._known = run, stage.positions_mm()
+        self._session.port.let_go()
 
 
 class _MovesUnderWay:
@@ -174,7 +192,7 @@ def _take_readings(session: Session, n_avg: int, readings: int) -> dict[str, flo
         sensor.trigger().wait()
         taken = sensor.read()
     finally:
-        session.port.release()
+        session.port.let_go()
     return {channel: taken[channel]["value"] for channel in CHANNELS}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -234,23 +234,47 @@ class _Sums:
         }
 
 
+class _Rows:
+    """Columns that grow, chunk by chunk; chunks are joined now and then."""
+
+    def __init__(self) -> None:
+        self._chunks: list[Mapping[str, npt.NDArray[Any]]] = []
+
+    def add(self, columns: Mapping[str, npt.NDArray[Any]]) -> None:
+        self._chunks.append(columns)
+        if len(self._chunks) > _MOST_CHUNKS:
+            self._chunks = [self.columns()]
+
+    def columns(self) -> dict[str, npt.NDArray[Any]]:
+        if not self._chunks:
+            return {}
+        return {
+            name: np.concatenate([chunk[name] for chunk in self._chunks])
+            for name in self._chunks[0]
+        }
+
+
+_MOST_CHUNKS = 64
+
+
 class _Noise:
     """The noise of a reading, by the standard deviations of frames."""
 
     def __init__(self) -> None:
-        self._stds: dict[str, list[npt.NDArray[np.float64]]] = defaultdict(list)
+        self._stds = _Rows()
+        self._medians_v: dict[str, float] | None = {}
 
     def add(self, frames: FrameChunk, wanted: npt.NDArray[np.bool_]) -> None:
         several = wanted & (frames["count"] > 1)
-        for channel in CHANNELS:
-            if several.any():
-                self._stds[channel].append(frames[f"{channel}_std"][several])
+        if several.any():
+            self._stds.add({c: frames[f"{c}_std"][several] for c in CHANNELS})
+            self._medians_v = None
 
     def median_v(self) -> dict[str, float]:
-        return {
-            channel: float(np.median(np.concatenate(stds)))
-            for channel, stds in self._stds.items()
-        }
+        if self._medians_v is None:
+            stds = self._stds.columns()
+            self._medians_v = {c: float(np.median(found)) for c, found in stds.items()}
+        return self._medians_v
 
 
 class Presenter:
@@ -277,7 +301,8 @@ class Presenter:
         self._noise = _Noise()
         self._frames: Counter[FrameState] = Counter()
         self._done = 0
-        self._line: list[FrameChunk] = []
+        self._line = _Rows()
+        self._line_is: tuple[int, int] | None = None
         self._rates = (math.nan, math.nan)
         self._version += 1
 
@@ -316,8 +341,8 @@ class Presenter:
         return {channel: found.get(channel, unknown) for channel in CHANNELS}
 
     def _last_line(self) -> tuple[Trace | None, float]:
-        rows = _rows_that_are_ok(self._line)
-        if rows is None:
+        rows = self._line.columns()
+        if not rows:
             return None, math.nan
         along, interval_mm = rows["frame"].astype(np.float64), math.nan
         if self._fast:
@@ -368,7 +393,7 @@ class Presenter:
             self._done += int(np.count_nonzero(frames["pass"] == 0))
             self._add_to_pixels(frames, is_ok)
             self._noise.add(frames, is_ok)
-            self._add_to_line(frames)
+            self._add_to_line(frames, is_ok)
             self._version += 1
 
     def _add_to_pixels(self, frames: FrameChunk, is_ok: npt.NDArray[np.bool_]) -> None:
@@ -382,16 +407,21 @@ class Presenter:
             if sums is not None and wanted.any():
                 sums.add(frames, wanted, self._fast)
 
-    def _add_to_line(self, frames: FrameChunk) -> None:
+    def _add_to_line(self, frames: FrameChunk, is_ok: npt.NDArray[np.bool_]) -> None:
         if not len(frames):
             return
-        last = frames["line"][-1], frames["pass"][-1]
-        kept = [(each["line"][-1], each["pass"][-1]) for each in self._line[-1:]]
-        of_last = (frames["line"] == last[0]) & (frames["pass"] == last[1])
-        rows = {name: column[of_last] for name, column in frames.data.items()}
-        if kept != [last]:
-            self._line = []
-        self._line.append(FrameChunk(rows))
+        last = int(frames["line"][-1]), int(frames["pass"][-1])
+        if self._line_is != last:
+            self._line, self._line_is = _Rows(), last
+        wanted = is_ok & (frames["line"] == last[0]) & (frames["pass"] == last[1])
+        if wanted.any():
+            shown = ("frame", *self._line_columns, *CHANNELS)
+            self._line.add({name: frames[name][wanted] for name in shown})
+
+    @property
+    def _line_columns(self) -> tuple[str, ...]:
+        fast = self._fast
+        return (fast, f"{fast}_lo", f"{fast}_hi") if fast else ()
 
     def lines_ended(self, lines: LineChunk) -> None:
         """Show how well the last line went."""
@@ -424,18 +454,3 @@ _OK = FRAME_STATES.index(FrameState.OK)
 
 def _n_frames(plan: FlightPlan | StepPlan) -> int:
     return plan.n_frames if isinstance(plan, FlightPlan) else plan.n_measurements
-
-
-def _rows_that_are_ok(
-    chunks: list[FrameChunk],
-) -> dict[str, npt.NDArray[Any]] | None:
-    """Return the frames that are ok as columns; None if there is none."""
-    wanted = [chunk["state"] == _OK for chunk in chunks]
-    if not any(each.any() for each in wanted):
-        return None
-    return {
-        name: np.concatenate(
-            [chunk[name][each] for chunk, each in zip(chunks, wanted, strict=True)]
-        )
-        for name in chunks[0].data
-    }

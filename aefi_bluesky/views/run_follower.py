@@ -82,7 +82,14 @@ class RunFollower:
         self._streams: dict[str, str] = {}
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
-        """Take one document."""
+        """Take one document; what can't be shown is logged, and harms no run."""
+        try:
+            self._hear(name, doc)
+        except Exception:
+            logger.exception("run %s is not shown any more", self._run)
+            self._run = None
+
+    def _hear(self, name: str, doc: Mapping[str, Any]) -> None:
         if name == "start":
             self.started(doc)
         elif self._run is None:

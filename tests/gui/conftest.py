@@ -67,7 +67,8 @@ def opened_view(qtbot, until, tmp_path):
         window.show()
         window.view.bar.buttons["open"].click()
         until(lambda: client.status.state is ClientState.READY, 60.0)
-        client.create_study("ball", "steel ball 7", "ann")
+        if not client.served.studies.study_ids():
+            client.create_study("ball", "steel ball 7", "ann")
         until(lambda: window.view.studies.study is not None)
         return window
 

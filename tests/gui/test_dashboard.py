@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pymodaq.extensions import ExtensionEnum
 from pymodaq.utils.plugin_testing import PluginExtensionChecks, loaded_extension
 
 from aefi_bluesky.dashboard.extensions.aefi_flyscan import AefiFlyscan
@@ -66,6 +67,18 @@ def test_its_windows_x_closes_the_bench(qtbot, until, environment):
         until(lambda: view.client.status.state is ClientState.READY, 60.0)
         extension.mainwindow.close()
         assert view.client.status.state is ClientState.CLOSED
+
+
+def test_a_second_window_shows_nothing_and_harms_nothing(qtbot, until, environment):
+    with loaded_extension(AefiFlyscan) as (dashboard, first):
+        first.view.bar.buttons["open"].click()
+        client = first.view.client
+        until(lambda: client.status.state is ClientState.READY, 60.0)
+        second = dashboard.load_extension(ExtensionEnum["AEFIFLYSCAN"])
+        assert second.view is None
+        second.stop()
+        assert second.quit_fun()
+        assert client.status.state is ClientState.READY
 
 
 def test_the_plugins_are_found():

@@ -14,7 +14,9 @@ from pymodaq.control_modules.daq_move import DAQ_Move
 from pymodaq.utils.data import DataActuator
 from qtpy import QtWidgets
 
+from aefi_bluesky.application.forwarder import Forwarder, Told
 from aefi_bluesky.domain.errors import PortBusyError
+from aefi_bluesky.domain.spec.zone import Zone
 from aefi_bluesky.domain.study.events import ScanId, StudyId
 from aefi_bluesky.domain.study.planned_scan import PlannedScanState, ScanRole
 from aefi_bluesky.session import Session
@@ -125,36 +127,6 @@ def in_worker(until, call):
         return ended.result()
 
 
-def test_the_port_is_free_twenty_times_and_the_axes_move_afterwards(
-    axes, handover, simulator, until, qtbot, tmp_path
-):
-    def flight():
-        with handover.hold("a test"):
-            return [each for each in open_ptys() if each == simulator.stage_port]
-
-    poll(axes)
-    held = []
-    for _ in range(20):
-        qtbot.wait(60)
-        held += in_worker(until, flight)
-        assert all(module.initialized_state for module in axes)
-        assert simulator.stage_port in open_ptys()
-    assert held == []
-    for module in axes:
-        module.stop_grab()  # or a thread that can't keep up would not look at moves
-    before_ns = time.monotonic_ns()
-    for number, module in enumerate(axes):
-        target_mm = 640.0 + 5.0 * number
-        module.move_abs(DataActuator("p", data=target_mm, units="mm"))
-    until(lambda: all(module.move_done_bool for module in axes), 60.0)
-    qtbot.wait(500)
-    truth = Truth.read(tmp_path / "truth")
-    at = np.array([before_ns, time.monotonic_ns()])
-    for axis in "xy":
-        first, last = truth.position_steps(axis, at)
-        assert abs(last - first) > 100
-
-
 def bench_file(folder, simulator):
     text = (
         resources.files("aefi_bluesky.profiles.benches") / "simulated.toml"
@@ -215,6 +187,80 @@ def test_a_flight_takes_the_port_and_gives_it_back(axes, service, until, qtbot):
     assert results.frames["ok"] == 10
     assert state_of(service) is PlannedScanState.COMPLETED
     assert all(module.initialized_state for module in axes)
+
+
+class CountsPtys(Forwarder):
+    """Descriptors of a port that the process has, as seen in flight."""
+
+    def __init__(self, port):
+        self.port, self.seen = port, []
+
+    def forward(self, told, say):
+        if told is Told.FRAMES:
+            self.seen.append(open_ptys().count(self.port))
+
+
+def test_the_port_is_free_in_twenty_flights_and_the_axes_move_afterwards(
+    axes, service, session, simulator, until, qtbot, tmp_path
+):
+    poll(axes)
+    counts = CountsPtys(simulator.stage_port)
+    small = a_spec(n_x=1, n_y=2, zone=Zone.centred(600.0, 600.0, 0.0, 4.0))
+    for number in range(20):
+        scan = ScanId(f"scan {number}")
+        service.add_scan(STUDY, scan, small, ScanRole.REFERENCE)
+        with session.observed.watched_by(counts):
+            results = in_worker(
+                until,
+                lambda scan=scan: service.execute_next_scan(STUDY, scan_id=scan),
+            )
+        assert results.frames["ok"] == 2
+        assert all(module.initialized_state for module in axes)
+        assert simulator.stage_port in open_ptys()
+    assert len(counts.seen) >= 20
+    assert set(counts.seen) == {1}  # the engine's own
+    for module in axes:
+        module.stop_grab()  # or a thread that can't keep up would not look at moves
+    before_ns = time.monotonic_ns()
+    for number, module in enumerate(axes):
+        target_mm = 640.0 + 5.0 * number
+        module.move_abs(DataActuator("p", data=target_mm, units="mm"))
+    until(lambda: all(module.move_done_bool for module in axes), 60.0)
+    qtbot.wait(500)
+    truth = Truth.read(tmp_path / "truth")
+    at = np.array([before_ns, time.monotonic_ns()])
+    for axis in "xy":
+        first, last = truth.position_steps(axis, at)
+        assert abs(last - first) > 100
+
+
+def test_a_module_that_is_removed_meanwhile_is_not_opened_again(axes, handover, until):
+    def remove():
+        with handover.hold("a test"):
+            axes.pop()
+            axes.pop()
+
+    kept = list(axes)
+    in_worker(until, remove)
+    assert not any(module.initialized_state for module in kept)
+    axes.extend(kept)
+
+
+def test_windows_that_close_in_a_hand_over_do_not_hang(axes, handover, until, qtbot):
+    """The end of a window waits with a dialog, and the hand-over goes on below it."""
+    from aefi_bluesky.views.pymodaq.closing import ClosingDialog
+
+    poll(axes)
+
+    def hold():
+        with handover.hold("a test"):
+            time.sleep(0.2)
+
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(hold)
+        qtbot.wait(20)
+        ClosingDialog(None, ended).wait()
+        ended.result(1.0)
 
 
 def test_a_move_of_the_session_asks_the_same_lease(axes, session, until, qtbot):

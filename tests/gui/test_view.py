@@ -17,6 +17,7 @@ from aefi_bluesky.domain.study.planned_scan import PlannedScanState
 from aefi_bluesky.session.folders import SessionFolders
 from aefi_bluesky.testing.builders import a_spec, a_step_spec
 from aefi_bluesky.views.pymodaq.client import ClientState
+from aefi_bluesky.views.pymodaq.spec_tree import spec_of
 from aefi_bluesky.views.truth import Truth
 
 pytestmark = pytest.mark.realtime
@@ -61,14 +62,14 @@ def moves_after(window, at_ns, qtbot):
     return any(len({*truth.position_steps(axis, later)}) > 1 for axis in "xy")
 
 
-def last_scan(window, until):
+def last_scan(window, until, *, final=True):
     window.view.client.refresh()
     found = []
 
     def look():
         scans = window.view.client.status.studies[0].scans
         found[:] = scans[-1:]
-        return bool(scans) and scans[-1].state.is_final
+        return bool(scans) and (scans[-1].state.is_final or not final)
 
     until(look)
     return found[0]
@@ -241,6 +242,49 @@ def test_a_double_click_in_the_middle_of_a_frame_goes_to_its_centre(
     assert x_mm == pytest.approx(spec.centres_mm("x")[1] - 20 / 3 / 4, abs=0.1)
 
 
+def test_without_a_map_a_double_click_means_no_place(shown, qtbot):
+    map_, places = shown.view.map, []
+    map_.place_chosen.connect(lambda x, y: places.append((x, y)))
+    map_.viewer.sig_double_clicked.emit(0.4, 0.7)
+    assert places == []
+
+
+def test_stop_is_heard_before_the_run_exists(shown, until):
+    view = shown.view
+    view.form.show_spec(a_spec(n_x=9, n_y=17))
+    until(view.bar.buttons["run"].isEnabled)
+    view.bar.buttons["run"].click()
+    view.client.stop()
+    wait_for_end(shown, until)
+    assert last_scan(shown, until, final=False).state in (
+        PlannedScanState.PENDING,
+        PlannedScanState.CANCELLED,
+    )
+
+
+def test_a_scan_that_ends_leaves_the_form_as_it_was_typed_meanwhile(shown, until):
+    run(shown, FLOWN, until)
+    typed = a_spec(n_x=5)
+    shown.view.form.show_spec(typed)
+    wait_for_end(shown, until)
+    shown.view.refresh()
+    assert spec_of(shown.view.form.values()) == typed
+
+
+def test_a_study_that_is_closed_elsewhere_is_not_replaced_by_another(shown, until):
+    view, service = shown.view, shown.view.client.served.studies
+    view.client.create_study("other", "another ball", "ann")
+    until(lambda: view.studies.chooser.count() == 2)
+    view.studies.wish("other")
+    assert view.studies.study.id == "other"
+    service.abort_study("other", "closed by aefi study")
+    view.client.refresh()
+    until(lambda: view.studies.chooser.count() == 1)
+    assert view.studies.study is None
+    view.refresh()
+    assert not view.bar.buttons["run"].isEnabled()
+
+
 def test_a_region_becomes_the_next_zone(shown, until, qtbot):
     run(shown, a_spec(n_x=4, n_y=5), until)
     wait_for_end(shown, until)
@@ -282,6 +326,7 @@ def test_closed_in_flight_it_leaves_the_bench_at_rest(
     assert max(np.diff(beats)) < 1.0
     truth = Truth.read(folders.truth)
     assert truth.level_at(time.monotonic_ns()) == 0
+    assert all(rows[-1, 2] == 0 for rows in truth.segments.values())  # at rest
     from aefi_bluesky.session.ground import held_ground
     from aefi_bluesky.storage.tiled.client import connect
 
@@ -299,8 +344,6 @@ def test_what_was_chosen_is_recalled(opened_view, until, tmp_path):
     wait_for_end(first, until)
     first.close()
     second = opened_view(folder=tmp_path / "kept")
-    from aefi_bluesky.views.pymodaq.spec_tree import spec_of
-
     assert spec_of(second.view.form.values()) == FLOWN
     assert second.view.map.chooser.currentText() == "amplitude y"
     assert second.view.studies.study.id == "ball"

@@ -77,6 +77,18 @@ def test_a_refused_lease_is_named_and_nothing_moves(session, lease):
     assert session.stage_x.set(605.0).wait() is None
 
 
+def test_a_scan_that_is_refused_after_the_lease_gives_it_back(
+    session, lease, monkeypatch
+):
+    def busy():
+        raise PortBusyError("process 7 has the port")
+
+    monkeypatch.setattr(session.port._connection, "require_free", busy, raising=False)
+    with pytest.raises(PortBusyError, match="process 7"), session.port.hold("a test"):
+        pass
+    assert (lease.holders, lease.given) == (0, 1)
+
+
 def test_a_scan_gives_the_lease_back_and_a_refused_one_stays_pending(session, lease):
     service, study = study_service(session), StudyId("ball")
     service.create_study(study, an_object(), "me")

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from aefi_bluesky.domain.results.scan_results import CHANNELS, FrameState, ScanState
+from aefi_bluesky.domain.spec.formats import to_plain
 from aefi_bluesky.domain.spec.step_spec import TimeSeriesSpec
 from aefi_bluesky.plans import fly_map, step_map, time_series
+from aefi_bluesky.testing.builders import a_bench, a_step_spec
 from aefi_bluesky.views.presenter import Presenter
 from aefi_bluesky.views.run_follower import RunFollower
 
@@ -88,3 +90,18 @@ def test_a_run_that_is_no_scan_is_left_out(start):
     follow("event", {"descriptor": "d", "data": {"frame": 1}})
     follow("stop", {"run_start": start["uid"], "exit_status": "success"})
     assert presenter.snapshot().version == Presenter().snapshot().version
+
+
+def test_what_cannot_be_shown_ends_no_run(caplog):
+    presenter = Presenter()
+    follow = RunFollower(presenter)
+    start = {
+        "uid": "1",
+        "scan_spec": to_plain(a_step_spec()),
+        "bench": a_bench().to_plain(),
+    }
+    follow("start", start)
+    follow("descriptor", {"uid": "d", "run_start": "1", "name": "primary"})
+    follow("event", {"descriptor": "d", "data": {"another": 1}})
+    follow("stop", {"run_start": "1", "exit_status": "success"})
+    assert "not shown any more" in caplog.text

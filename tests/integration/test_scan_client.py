@@ -168,6 +168,36 @@ def test_while_a_plan_runs_nothing_is_moved_or_read(opened):
     session.RE(plan())
 
 
+def test_a_scan_that_begins_beside_another_s_plan_stays_pending(opened):
+    served = opened.served
+    session = served.start_moves.__self__._session
+    running, go_on = threading.Event(), threading.Event()
+
+    def plan():
+        running.set()
+        go_on.wait(30.0)
+        yield from ()
+
+    other = threading.Thread(target=lambda: session.RE(plan()))
+    other.start()
+    running.wait(30.0)
+    opened.run(STUDY, a_spec(n_x=2)).result(60.0)
+    assert "a plan is running" in opened.status.notice
+    assert scans(opened)[0].state is PlannedScanState.PENDING
+    go_on.set()
+    other.join()
+    opened.run_next(STUDY).result(60.0)
+    assert scans(opened)[0].state is PlannedScanState.COMPLETED
+
+
+def test_a_client_that_closes_leaves_others_moves_alone(opened):
+    served = opened.served
+    stopped = []
+    object.__setattr__(served, "stop_moves", lambda: stopped.append(1))
+    opened.close().result(60.0)
+    assert stopped == []
+
+
 def test_only_the_last_of_several_questions_is_answered(opened):
     good, bad = (values_of(tree_of(a_spec(n_x=n))) for n in (3, 4))
     bad["speed_mm_per_s"] = 900.0

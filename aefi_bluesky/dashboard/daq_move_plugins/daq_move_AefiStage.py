@@ -83,14 +83,20 @@ class DAQ_Move_AefiStage(DAQ_Move_base):
         try:
             order()
         except AefiError as err:
-            self.emit_status(ThreadCommand(ThreadStatus.UPDATE_STATUS, str(err)))
-            self.target_value = self.current_value
-            self.move_done()
+            self._say(err)
+            self.ispolling = False  # there is no move to look at
+            self.move_done(self.current_value)
+
+    def _say(self, err):
+        self.emit_status(ThreadCommand(ThreadStatus.UPDATE_STATUS, str(err)))
 
     def stop_motion(self):
         """Stop both axes with their ramps: the controller has no other stop."""
-        BENCH.served().stop_moves()
-        self.move_done()
+        try:
+            BENCH.served().stop_moves()
+        except AefiError as err:
+            self._say(err)
+        self.move_done(self.current_value)
 
     def commit_settings(self, param):
         """Take no notice: nothing here is a setting of the stage."""

@@ -85,6 +85,6 @@ class DAQ_Move_ArcusPerformax(DAQ_Move_base):
         """Take no notice: settings are used when the port is opened."""
 
     def close(self):
-        """Close the port, once."""
+        """Close the port; nothing if it is closed, as pylablib has it."""
         if self.is_master and self.controller is not None:
             self.controller.close()

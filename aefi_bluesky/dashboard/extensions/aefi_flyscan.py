@@ -3,11 +3,10 @@
 # pyright: basic, reportMissingImports=false
 
 from pymodaq.extensions.utils import CustomExt
+from qtpy import QtCore, QtWidgets
 
 from aefi_bluesky.dashboard.shared_bench import BENCH
 from aefi_bluesky.views.pymodaq.closing import EndOnSignals
-from aefi_bluesky.views.pymodaq.handover import PortHandover
-from aefi_bluesky.views.pymodaq.view import PyMoDAQView
 
 EXTENSION_NAME = "AEFI flyscan"
 CLASS_NAME = "AefiFlyscan"
@@ -17,6 +16,7 @@ class AefiFlyscan(CustomExt):
     """Plans, flies and shows scans of the AEFI bench.
 
     Building it opens nothing: the button "Open the bench" does, on a thread of its own.
+    A second window beside an open one has nothing to show.
     """
 
     def __init__(self, parent, dashboard):
@@ -24,32 +24,30 @@ class AefiFlyscan(CustomExt):
         self.setup_ui()
 
     def setup_docks_and_widgets(self):
-        """Build the view, with the ports handed over by the Dashboard's modules."""
-        manager = self.dashboard.modules_manager
-        BENCH.use_lease(
-            PortHandover(
-                lambda: manager.modules_all,
-                lambda module: manager.on_hardware_initialization(True, module),
-                BENCH.ports,
-            )
-        )
-        BENCH.has_window = True
-        self.view = PyMoDAQView(
-            self.dockarea, BENCH.client(), BENCH.presenter, BENCH.first_spec
-        )
-        self._signals = EndOnSignals(self.view.close)
+        """Build the view; the window's X and the program's end leave the bench."""
+        self.view = BENCH.new_view(self.dockarea, self.dashboard.modules_manager)
+        if self.view is not None:
+            self._signals = EndOnSignals(self._quit_fun)
+            self.mainwindow.installEventFilter(self)
+            QtWidgets.QApplication.instance().aboutToQuit.connect(self._quit_fun)
 
     def setup_menus_and_toolbars(self, menubar=None):
         """Show the Dashboard's own buttons."""
         self.create_dashboard_toolbar()
 
+    def eventFilter(self, watched, event):
+        """Take the window's X, of which PyMoDAQ takes no notice."""
+        if event.type() == QtCore.QEvent.Type.Close:
+            self._quit_fun()
+        return super().eventFilter(watched, event)
+
     def stop(self):
         """Stop what is under way."""
-        self.view.client.stop()
+        if self.view is not None:
+            self.view.client.stop()
 
     def _quit_fun(self):
-        self._signals.forget()
-        self.view.close()
-        BENCH.use_lease(None)
-        BENCH.has_window = False
+        if self.view is not None:
+            BENCH.close_view(self.view)
+            self._signals.forget()
         return True

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
@@ -16,10 +17,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from aefi_bluesky.application.study_service import StudyService
-from aefi_bluesky.domain.errors import AefiError
+from aefi_bluesky.domain.errors import AefiError, ScanAbortedError
 from aefi_bluesky.domain.feasibility.report import FeasibilityReport
 from aefi_bluesky.domain.ports import ScanControl
-from aefi_bluesky.domain.results.scan_results import ScanProgress, ScanResults
+from aefi_bluesky.domain.results.scan_results import (
+    ScanProgress,
+    ScanResults,
+    ScanState,
+)
 from aefi_bluesky.domain.spec.formats import ScanSpec
 from aefi_bluesky.domain.spec.zone import AxisName
 from aefi_bluesky.domain.study.events import ScanId, StudyId
@@ -30,6 +35,8 @@ from aefi_bluesky.views.presenter import Presenter
 from aefi_bluesky.views.pymodaq.spec_tree import spec_of
 
 logger = logging.getLogger(__name__)
+
+_AGAIN_S = 0.1
 
 
 class Moving(Protocol):
@@ -172,7 +179,8 @@ class ScanClient:
         self._served: ServedBench | None = None
         self._held = ExitStack()
         self._asked = 0
-        self._opened = _done()
+        self._opened = self._job = _done()
+        self._stop_asked = threading.Event()
         self.is_shut_down = False
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="aefi-client")
         self._looker = ThreadPoolExecutor(1, thread_name_prefix="aefi-client-look")
@@ -201,7 +209,7 @@ class ScanClient:
     def open(self) -> Future[None]:
         """Open the session; nothing if it is open, or about to be."""
         with self._lock:
-            if self._status.state is ClientState.CLOSED:
+            if self._status.state is ClientState.CLOSED and not self.is_shut_down:
                 self._status = replace(self._status, state=ClientState.OPENING)
                 self._opened = self._worker.submit(self._open)
             return self._opened
@@ -212,34 +220,49 @@ class ScanClient:
                 served = stack.enter_context(self._opening())
                 stack.enter_context(served.watch(self._presenter))
                 self._held = stack.pop_all()
-        except Exception as err:
-            self._set(state=ClientState.CLOSED)
+        except BaseException as err:
+            self._leave(ClientState.OPENING, ClientState.CLOSED)
             self._fail("the session could not be opened", err)
             return
         self._served = served
-        self._set(state=ClientState.READY, notice="the bench is open", failed=False)
+        self._leave(ClientState.OPENING, ClientState.READY)
+        self.say("the bench is open")
         self.refresh()
 
+    def _leave(self, state: ClientState, to: ClientState) -> None:
+        """Go from a state to another; not if it is another one by now."""
+        with self._lock:
+            if self._status.state is state:
+                self._status = replace(self._status, state=to, doing="")
+
     def close(self) -> Future[None]:
-        """End what is under way, and the session; it takes as long as that takes."""
-        self._set(state=ClientState.CLOSING)
-        self.stop()
+        """End what is under way, and the session; it takes as long as that takes.
+
+        What others carry out in the session, as at a prompt, is not touched.
+        """
+        if self.is_shut_down:
+            return _done()
+        with self._lock:
+            was_busy = self._status.state is ClientState.BUSY
+            self._status = replace(self._status, state=ClientState.CLOSING)
+        if was_busy:
+            self.stop()
         return self._worker.submit(self._close)
 
     def _close(self) -> None:
         self._served = None
         try:
             self._held.pop_all().close()
-            self._set(notice="the session is closed", failed=False)
-        except Exception as err:
+            self.say("the session is closed")
+        except BaseException as err:
             self._fail("the session did not end as it should", err)
-        self._set(state=ClientState.CLOSED, studies=(), verdict=None)
+        self._set(state=ClientState.CLOSED, doing="", studies=(), verdict=None)
 
     def shut_down(self) -> None:
-        """End the client's threads; the session was closed before."""
+        """End the client's threads as soon as they are done."""
         self.is_shut_down = True
-        self._worker.shutdown()
-        self._looker.shutdown()
+        self._worker.shutdown(wait=False)
+        self._looker.shutdown(wait=False)
 
     # -- what takes its turn ----------------------------------------------------
 
@@ -285,6 +308,8 @@ class ScanClient:
     ) -> ScanResults:
         scan = served.studies.get_study(study_id).next_scan(scan_id)
         self.refresh()
+        if self._stop_asked.is_set():
+            raise ScanAbortedError(f"scan {scan.id} was stopped before it began")
         try:
             results = served.studies.execute_next_scan(study_id, scan_id=scan.id)
         finally:
@@ -310,24 +335,23 @@ class ScanClient:
                 self._status = replace(self._status, notice=refused, failed=True)
                 return _done()
             self._status = replace(self._status, state=ClientState.BUSY, doing=doing)
-        return self._worker.submit(self._carry_out, doing, job)
+        self._stop_asked.clear()
+        self._job = self._worker.submit(self._carry_out, doing, job)
+        return self._job
 
     def _carry_out(self, doing: str, job: Callable[[ServedBench], object]) -> None:
         served = self._served
         try:
             if served is not None:
                 job(served)
-        except Exception as err:
+        except BaseException as err:
             self._fail(doing, err)
-        with self._lock:
-            is_busy = self._status.state is ClientState.BUSY
-            state = ClientState.READY if is_busy else self._status.state
-            self._status = replace(self._status, state=state, doing="")
+        self._leave(ClientState.BUSY, ClientState.READY)
         self.refresh()
 
-    def _fail(self, doing: str, err: Exception) -> None:
+    def _fail(self, doing: str, err: BaseException) -> None:
         if not isinstance(err, AefiError):
-            logger.exception("%s failed", doing)
+            logger.error("%s failed", doing, exc_info=err)
         self.say(f"{doing}: {err}", failed=True)
 
     # -- at once ---------------------------------------------------------------
@@ -342,9 +366,23 @@ class ScanClient:
 
     def stop(self) -> None:
         """End the scan, or a move, with a ramp."""
+        self._stop_asked.set()
         self._control(lambda control: control.stop())
         if (served := self._served) is not None:
             served.stop_moves()
+        if not self._job.done():
+            threading.Thread(
+                target=self._insist, args=(self._job,), name="aefi-stop", daemon=True
+            ).start()
+
+    def _insist(self, job: Future[None]) -> None:
+        """Ask again while a scan begins: before its run there is nothing to stop."""
+        while not job.done():
+            progress = self.progress()
+            self._control(lambda control: control.stop())
+            if progress is not None and progress.state is not ScanState.PREPARING:
+                return
+            time.sleep(_AGAIN_S)
 
     def abort(self) -> None:
         """End the scan without a ramp."""
@@ -383,7 +421,11 @@ class ScanClient:
         served = self._served
         if served is None or asked != self._asked:
             return
-        verdict = _verdict(served.studies, values)
+        try:
+            verdict = _verdict(served.studies, values)
+        except Exception as err:
+            logger.exception("a spec could not be checked")
+            verdict = Verdict(None, f"it could not be checked: {err!r}")
         with self._lock:
             if asked == self._asked:
                 self._status = replace(self._status, verdict=verdict)

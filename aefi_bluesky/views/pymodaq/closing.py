@@ -14,8 +14,16 @@ from qtpy import QtCore, QtGui, QtWidgets
 
 _LOOK_MS = 50
 
-ENDING = (signal.SIGINT, signal.SIGTERM)
-"""Signals that end a program: the bench is left first."""
+
+def ending_signals() -> tuple[signal.Signals, ...]:
+    """Return the signals that end a program: the bench is left first.
+
+    Ctrl-C, SIGTERM, and SIGHUP of a closed terminal unless that is ignored.
+    """
+    hang_up: signal.Signals | None = getattr(signal, "SIGHUP", None)
+    if hang_up is None or signal.getsignal(hang_up) is signal.SIG_IGN:
+        return signal.SIGINT, signal.SIGTERM
+    return signal.SIGINT, signal.SIGTERM, hang_up
 
 
 class ClosingDialog(QtWidgets.QDialog):
@@ -80,13 +88,13 @@ class EndOnSignals:
 
     def __init__(self, close: Callable[[], object]) -> None:
         self._close = close
-        self._before = {
-            number: handler
-            for number in ENDING
-            if (handler := signal.getsignal(number))
-            in (signal.SIG_DFL, signal.default_int_handler)
-        }
-        for number in self._before:
+        self._is_closing = False
+        self._taken = [
+            number
+            for number in ending_signals()
+            if signal.getsignal(number) is signal.SIG_DFL
+        ]
+        for number in self._taken:
             signal.signal(number, self._take)
 
     def _take(self, number: int, _frame: FrameType | None) -> None:
@@ -94,12 +102,15 @@ class EndOnSignals:
         QtCore.QTimer.singleShot(0, lambda: self._end(number))
 
     def _end(self, number: int) -> None:
+        if self._is_closing:
+            return  # a second signal is no reason to leave the bench as it is
+        self._is_closing = True
         self._close()
         self.forget()
         os.kill(os.getpid(), number)
 
     def forget(self) -> None:
-        """Let the signals do again what they did before."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before = {}
+        """Let the signals end the process again."""
+        for number in self._taken:
+            signal.signal(number, signal.SIG_DFL)
+        self._taken = []

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeVar
 
 from pymodaq.control_modules.thread_commands import ControlToHardware, ThreadStatus
 from pymodaq_utils.utils import ThreadCommand
@@ -26,6 +26,8 @@ from qtpy import QtCore
 from aefi_bluesky.domain.errors import PortBusyError
 
 logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 PATIENCE_S = 5.0
 """How long a module may take for each step: pylablib waits 3 s for a reply."""
@@ -36,11 +38,16 @@ GUI_PATIENCE_S = 30.0
 _LOOK_MS = 5
 
 
+Steps = Generator[Callable[[], bool], bool, _T]
+"""Work in the thread of the windows: yields what it waits for, and is sent whether that
+came in time."""
+
+
 class PortHandover(QtCore.QObject):
     """A `HardwareLease`: modules that use a port of the bench let go of it meanwhile.
 
-    It lives in the thread of the windows and may be held from any thread. That of the
-    windows serves events while it waits.
+    It lives in the thread of the windows and may be held from any thread. The windows
+    are served all the while.
 
     Parameters
     ----------
@@ -55,7 +62,7 @@ class PortHandover(QtCore.QObject):
         How long a module may take for each step, in s.
     """
 
-    _asked = QtCore.Signal(object)
+    _asked = QtCore.Signal(object, object)
 
     def __init__(
         self,
@@ -70,7 +77,8 @@ class PortHandover(QtCore.QObject):
         self._resources = {_real(name) for name in resources}
         self._patience_s = patience_s
         self._stuck: list[_Barrier] = []
-        self._asked.connect(lambda job: job())
+        self._walks: list[_Walk] = []
+        self._asked.connect(self._begin)
 
     @contextlib.contextmanager
     def hold(self, owner: str) -> Generator[None]:
@@ -82,7 +90,7 @@ class PortHandover(QtCore.QObject):
             If a module moves, or its thread does not answer in time: it is left as it
             was.
         """
-        taken = self._in_gui(lambda: self._take(owner))
+        taken = self._in_gui(self._take(owner))
         try:
             yield
         finally:
@@ -90,51 +98,37 @@ class PortHandover(QtCore.QObject):
 
     def _restore(self, taken: Sequence[_Taken]) -> None:
         try:
-            failures = self._in_gui(lambda: self._give_back(taken))
+            failures = self._in_gui(self._give_back(taken))
         except PortBusyError as err:
             failures = [f"{err}: its modules must be initialised by hand"]
         for failure in failures:
             logger.error("%s", failure)
 
-    # -- in the thread of the windows -----------------------------------------------
+    # -- in the thread of the windows ------------------------------------------
 
-    def _in_gui(self, job: Callable[[], Any]) -> Any:
-        """Return what `job` returns in the thread of the windows."""
+    def _in_gui(self, steps: Steps[_T]) -> _T:
+        """Take steps in the thread of the windows, and return what they return."""
+        ended: Future[_T] = Future()
         if QtCore.QThread.currentThread() is self.thread():
-            return job()
-        asked: Future[Any] = Future()
-
-        def carry_out() -> None:
-            if asked.set_running_or_notify_cancel():
-                try:
-                    asked.set_result(job())
-                except Exception as err:
-                    asked.set_exception(err)
-
-        self._asked.emit(carry_out)
+            self._begin(steps, ended)
+            _serve_until(ended)
+            return ended.result()
+        self._asked.emit(steps, ended)
         try:
-            return asked.result(GUI_PATIENCE_S)
+            return ended.result(GUI_PATIENCE_S)
         except TimeoutError as err:
-            if not asked.cancel():
-                return asked.result()  # it has begun, and ends in time
+            if not ended.cancel():
+                return ended.result()  # it has begun, and each step ends in time
             raise PortBusyError(
                 f"PyMoDAQ's windows did not answer within {GUI_PATIENCE_S:g} s"
             ) from err
 
-    def _wait(self, condition: Callable[[], bool]) -> bool:
-        """Serve events until a condition holds; return whether it did in time."""
-        deadline = time.monotonic() + self._patience_s
-        loop, look = QtCore.QEventLoop(), QtCore.QTimer()
-        look.timeout.connect(
-            lambda: (condition() or time.monotonic() > deadline) and loop.quit()
-        )
-        look.start(_LOOK_MS)
-        if not condition():
-            loop.exec()
-        look.stop()
-        return condition()
+    def _begin(self, steps: Steps[Any], ended: Future[Any]) -> None:
+        if ended.set_running_or_notify_cancel():
+            self._walks = [walk for walk in self._walks if not walk.ended.done()]
+            self._walks.append(_Walk(steps, ended, self._patience_s))
 
-    # -- taking -----------------------------------------------------------------------
+    # -- taking ------------------------------------------------------------------
 
     def users(self) -> list[Any]:
         """Return the modules that hold a port of the bench, slaves first."""
@@ -155,8 +149,7 @@ class PortHandover(QtCore.QObject):
             for other in self._modules()
         )
 
-    def _take(self, owner: str) -> list[_Taken]:
-        taken: list[_Taken] = []
+    def _take(self, owner: str) -> Steps[list[_Taken]]:
         users = self.users()
         for module in users:
             if not getattr(module, "move_done_bool", True):
@@ -164,25 +157,20 @@ class PortHandover(QtCore.QObject):
                     f"PyMoDAQ's module {module.title!r} moves: stop it or wait for its "
                     f"end, before {owner} takes its port"
                 )
-        try:
-            for module in users:
-                taken.append(_Taken(module))
-                taken[-1].quieten()
-            self._wait_for_threads(taken, owner)
-        except PortBusyError:
-            for each in taken:
-                each.wake()
-            raise
+        taken = [_Taken(module) for module in users]
         try:
             for each in taken:
-                self._close(each)
-        except PortBusyError:
-            for failure in self._give_back(taken):
+                each.quieten()
+            yield from self._wait_for_threads(taken, owner)
+            for each in taken:
+                yield from self._close(each)
+        except Exception:
+            for failure in (yield from self._give_back(taken)):
                 logger.error("%s", failure)
             raise
         return taken
 
-    def _wait_for_threads(self, taken: Sequence[_Taken], owner: str) -> None:
+    def _wait_for_threads(self, taken: Sequence[_Taken], owner: str) -> Steps[None]:
         """Wait until the threads have done what they were asked before."""
         threads = {id(each.thread): each for each in taken}
         for each in threads.values():
@@ -190,14 +178,14 @@ class PortHandover(QtCore.QObject):
             barrier = _Barrier(passed)
             barrier.moveToThread(each.thread)
             barrier.reached.emit()
-            if not self._wait(passed.is_set):
+            if not (yield passed.is_set):
                 self._stuck.append(barrier)  # its thread may come to it yet
                 raise PortBusyError(
                     f"PyMoDAQ's module {each.module.title!r} did not answer within "
                     f"{self._patience_s:g} s: {owner} does not get its port"
                 )
 
-    def _close(self, taken: _Taken) -> None:
+    def _close(self, taken: _Taken) -> Steps[None]:
         module = taken.module
         closed = threading.Event()
 
@@ -207,34 +195,85 @@ class PortHandover(QtCore.QObject):
 
         module.custom_sig.connect(hear)
         try:
-            taken.is_closed = True
             module.command_hardware.emit(ThreadCommand(ControlToHardware.CLOSE))
-            if not self._wait(closed.is_set):
+            if not (yield closed.is_set):
                 raise PortBusyError(
                     f"PyMoDAQ's module {module.title!r} did not close its port within "
                     f"{self._patience_s:g} s"
                 )
         finally:
             module.custom_sig.disconnect(hear)
+        taken.is_closed = True
         # Its thread goes too: a second one beside it would open the port twice.
         module.init_hardware(False)
 
-    # -- giving back -------------------------------------------------------------------
+    # -- giving back -------------------------------------------------------------
 
-    def _give_back(self, taken: Sequence[_Taken]) -> list[str]:
+    def _give_back(self, taken: Sequence[_Taken]) -> Steps[list[str]]:
         """Initialise what was closed, masters first; return what failed."""
         failures: list[str] = []
         for each in reversed(taken):
-            module = each.module
-            if each.is_closed:
-                self._initialise(module)
-                if not self._wait(lambda module=module: module.initialized_state):
-                    failures.append(
-                        f"PyMoDAQ's module {module.title!r} was not initialised again "
-                        f"within {self._patience_s:g} s: do so by hand"
-                    )
-            each.wake()
+            if each.module not in self._modules():
+                continue  # it was removed meanwhile
+            try:
+                yield from self._wake(each)
+            except Exception as err:
+                failures.append(f"PyMoDAQ's module {each.module.title!r}: {err}")
         return failures
+
+    def _wake(self, taken: _Taken) -> Steps[None]:
+        module = taken.module
+        if taken.is_closed:
+            self._initialise(module)
+        is_ready = yield lambda: not taken.is_closed or module.initialized_state
+        taken.wake()
+        if not is_ready:
+            raise TimeoutError(
+                f"it was not initialised again within {self._patience_s:g} s: do so by "
+                "hand"
+            )
+
+
+class _Walk(QtCore.QObject):
+    """Takes steps one after the other, and lets the windows live in between."""
+
+    def __init__(
+        self, steps: Steps[Any], ended: Future[Any], patience_s: float
+    ) -> None:
+        super().__init__()
+        self._steps, self.ended, self._patience_s = steps, ended, patience_s
+        self._condition: Callable[[], bool] | None = None
+        self._deadline = 0.0
+        self._timer = QtCore.QTimer(self)
+        self._timer.setInterval(_LOOK_MS)
+        self._timer.timeout.connect(self._look)
+        self._go_on(None)
+
+    def _look(self) -> None:
+        came = self._condition is not None and self._condition()
+        if came or time.monotonic() > self._deadline:
+            self._timer.stop()
+            self._go_on(came)
+
+    def _go_on(self, came: bool | None) -> None:
+        try:
+            self._condition = self._steps.send(came)  # pyright: ignore[reportArgumentType]
+        except StopIteration as end:
+            self.ended.set_result(end.value)
+        except Exception as err:
+            self.ended.set_exception(err)
+        else:
+            self._deadline = time.monotonic() + self._patience_s
+            self._timer.start()
+
+
+def _serve_until(ended: Future[Any]) -> None:
+    loop, look = QtCore.QEventLoop(), QtCore.QTimer()
+    look.timeout.connect(lambda: ended.done() and loop.quit())
+    look.start(_LOOK_MS)
+    if not ended.done():
+        loop.exec()
+    look.stop()
 
 
 class _Barrier(QtCore.QObject):

@@ -109,10 +109,11 @@ class MapPanel(QtWidgets.QWidget):
 
         It shows whole pixels of the screen, which may be more than the stage's steps.
         """
-        if self._grid is not None:
-            width, height = self.viewer.view.image_widget.view.viewPixelSize()
-            x_mm = _meant(x_mm, self._grid.centres_mm("x"), width)
-            y_mm = _meant(y_mm, self._grid.centres_mm("y"), height)
+        if self._grid is None:
+            return  # without a map the viewer counts pixels, not mm
+        width, height = self.viewer.view.image_widget.view.viewPixelSize()
+        x_mm = _meant(x_mm, self._grid.centres_mm("x"), width)
+        y_mm = _meant(y_mm, self._grid.centres_mm("y"), height)
         self.place_chosen.emit(x_mm, y_mm)
 
     def _toggle_region(self, wanted: bool) -> None:

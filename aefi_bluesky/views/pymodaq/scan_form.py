@@ -12,7 +12,6 @@ from pymodaq_gui.parameter import Parameter, ParameterTree
 from qtpy import QtCore, QtWidgets
 
 from aefi_bluesky.domain.spec.formats import ScanSpec, SpecKind
-from aefi_bluesky.domain.spec.grid import Grid
 from aefi_bluesky.domain.spec.zone import Zone
 from aefi_bluesky.views.pymodaq.client import Verdict
 from aefi_bluesky.views.pymodaq.spec_tree import KIND, tree_of
@@ -104,11 +103,6 @@ class ScanForm(QtWidgets.QWidget):
         }
         self.show_spec(spec)
         _fill(self.settings, shared)
-
-
-def zone_of(spec: ScanSpec | None) -> Zone | None:
-    """Return the zone of a map; None of what has none."""
-    return spec.zone if isinstance(spec, Grid) else None
 
 
 def _values(parameter: Any) -> dict[str, Any]:

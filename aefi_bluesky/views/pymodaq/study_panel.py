@@ -50,6 +50,7 @@ class StudyPanel(QtWidgets.QWidget):
         for column, width in enumerate(_WIDE):
             self.table.setColumnWidth(column, width)
         self._studies: tuple[Study, ...] = ()
+        self._wished = ""
         self._lay_out()
         self.chooser.currentTextChanged.connect(lambda _: self._offer_references())
         self.role.currentTextChanged.connect(lambda _: self._offer_references())
@@ -100,6 +101,16 @@ class StudyPanel(QtWidgets.QWidget):
         needs = self.chosen_role is ScanRole.OBJECT
         return not needs or self.chosen_reference is not None
 
+    def wish(self, name: str) -> None:
+        """Choose a study as soon as it is there."""
+        self._wished = name
+        self._fulfil()
+
+    def _fulfil(self) -> None:
+        if self._wished and self.chooser.findText(self._wished) >= 0:
+            self.chooser.setCurrentText(self._wished)
+            self._wished = ""
+
     # -- what is shown -------------------------------------------------------------
 
     def show_studies(self, studies: tuple[Study, ...]) -> None:
@@ -110,6 +121,7 @@ class StudyPanel(QtWidgets.QWidget):
         self._studies = studies
         names = [study.id for study in studies if study.state in _OPEN]
         _offer(self.chooser, names)
+        self._fulfil()
         self._offer_references()
         self.table.clear()
         for study in studies:
@@ -133,7 +145,10 @@ class StudyPanel(QtWidgets.QWidget):
         compared = role in (ScanRole.OBJECT, ScanRole.REPETITION)
         scans = () if study is None or not compared else study.scans
         names = [scan.id for scan in scans if scan.state is PlannedScanState.COMPLETED]
-        _offer(self.reference, names if role is ScanRole.OBJECT else ["", *names])
+        offered = names if role is ScanRole.OBJECT else ["", *names]
+        _offer(self.reference, offered)
+        if self.reference.currentIndex() < 0 and offered:
+            self.reference.setCurrentIndex(0)
         self.reference.setEnabled(compared)
 
     # -- what a person does ----------------------------------------------------------
@@ -212,11 +227,11 @@ def _words(scan: PlannedScan) -> list[str]:
 
 
 def _offer(chooser: QtWidgets.QComboBox, names: Sequence[str]) -> None:
-    """Offer other names, and keep the chosen one if it is among them."""
+    """Offer other names; one that is gone is not replaced by another in silence."""
     if [chooser.itemText(at) for at in range(chooser.count())] == list(names):
         return
-    chosen = chooser.currentText()
+    was_empty, chosen = chooser.count() == 0, chooser.currentText()
     chooser.clear()
     chooser.addItems(names)
-    if chosen in names:
-        chooser.setCurrentText(chosen)
+    if not was_empty:
+        chooser.setCurrentIndex(chooser.findText(chosen))

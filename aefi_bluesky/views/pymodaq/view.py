@@ -22,7 +22,7 @@ from aefi_bluesky.domain.spec.zone import Zone
 from aefi_bluesky.domain.study.events import ScanId, StudyId
 from aefi_bluesky.domain.study.planned_scan import PlannedScanState
 from aefi_bluesky.views.presenter import SHOWN, Presenter
-from aefi_bluesky.views.pymodaq.client import ClientState, ScanClient
+from aefi_bluesky.views.pymodaq.client import ClientState, ScanClient, ServedBench
 from aefi_bluesky.views.pymodaq.closing import ClosingDialog
 from aefi_bluesky.views.pymodaq.run_bar import RunBar
 from aefi_bluesky.views.pymodaq.scan_form import ScanForm
@@ -67,7 +67,8 @@ class PyMoDAQView(QtCore.QObject):
         self.form, self.bar, self.studies = ScanForm(first), RunBar(), StudyPanel()
         self.shown = ShownDocks(dockarea, presenter)
         self.map = self.shown.map
-        self._was_ready = self._is_closing = False
+        self._recalled: ServedBench | None = None
+        self._is_closing = False
         self._add_docks()
         self._connect()
         self._timer = QtCore.QTimer(self)
@@ -103,7 +104,7 @@ class PyMoDAQView(QtCore.QObject):
             buttons[name].clicked.connect(lambda _checked=False, act=act: act())
         self.form.edited.connect(lambda: client.doubt())
         self.form.changed.connect(client.check)
-        self.studies.created.connect(client.create_study)
+        self.studies.created.connect(self._create_study)
         self.studies.retried.connect(
             lambda study, scan: client.retry(StudyId(study), ScanId(scan))
         )
@@ -116,10 +117,10 @@ class PyMoDAQView(QtCore.QObject):
     def refresh(self) -> None:
         """Look at the client and the presenter, and show what changed."""
         status = self.client.status
-        is_ready = status.state is ClientState.READY
-        if is_ready and not self._was_ready:
-            self._recall()
-        self._was_ready = is_ready
+        served = self.client.served
+        if served is not None and served is not self._recalled:
+            self._recalled = served
+            self._recall(served)
         self.studies.show_studies(status.studies)
         self.form.show_verdict(status.verdict)
         self.shown.refresh()
@@ -142,6 +143,10 @@ class PyMoDAQView(QtCore.QObject):
         self._keep(verdict.spec)
         role, reference = self.studies.chosen_role, self.studies.chosen_reference
         self.client.run(study.id, verdict.spec, role, reference)
+
+    def _create_study(self, study: str, measured_object: str, operator: str) -> None:
+        self.studies.wish(study)
+        self.client.create_study(study, measured_object, operator)
 
     def _run_next(self) -> None:
         if (study := self.studies.study) is not None:
@@ -173,10 +178,7 @@ class PyMoDAQView(QtCore.QObject):
         except OSError as err:
             logger.warning("what was chosen could not be kept: %s", err)
 
-    def _recall(self) -> None:
-        served = self.client.served
-        if served is None:
-            return
+    def _recall(self, served: ServedBench) -> None:
         kept: dict[str, Any] = {}
         if served.settings.exists():
             try:
@@ -184,8 +186,7 @@ class PyMoDAQView(QtCore.QObject):
                 self.form.show_spec(from_plain(kept["spec"]))
             except (OSError, ValueError, KeyError, TypeError, AefiError) as err:
                 logger.warning("%s was left out: %s", served.settings, err)
-        self.studies.show_studies(self.client.status.studies)
-        self.studies.chooser.setCurrentText(str(kept.get("study", "")))
+        self.studies.wish(str(kept.get("study", "")))
         if kept.get("shown") in SHOWN:
             self.map.chooser.setCurrentText(kept["shown"])
         self.client.check(self.form.values())

@@ -12,7 +12,7 @@ from pymodaq_gui.qt_utils import mkQApp
 from pymodaq_gui.utils import DockArea
 from qtpy import QtCore, QtGui, QtWidgets
 
-from aefi_bluesky.views.pymodaq.closing import ENDING
+from aefi_bluesky.views.pymodaq.closing import ending_signals
 
 
 class Closes(Protocol):
@@ -68,7 +68,7 @@ def run_window(build: Callable[[DockArea], Closes], title: str) -> int:
         # Not in the handler: it may interrupt anything.
         QtCore.QTimer.singleShot(0, window.close)
 
-    for number in ENDING:
+    for number in ending_signals():
         signal.signal(number, close)
     window.show()
     return app.exec()
