@@ -75,8 +75,12 @@ def axes(qtbot, until, simulator, slow_reads):
         made.append(module)
         initialise(made, module)
         until(lambda module=module: module.initialized_state)
+    kept = list(made)
     yield made
-    for module in reversed(made):
+    # Not `quit_fun` at once: it terminates a thread that has still much to read.
+    end = PortHandover(lambda: kept, lambda _: None, [simulator.stage_port], 60.0)
+    end._in_gui(end._take("the end of a test"))
+    for module in reversed(kept):
         module.quit_fun()
     qtbot.wait(50)
 
@@ -218,7 +222,7 @@ def test_the_port_is_free_in_twenty_flights_and_the_axes_move_afterwards(
         assert all(module.initialized_state for module in axes)
         assert simulator.stage_port in open_ptys()
     assert len(counts.seen) >= 20
-    assert set(counts.seen) == {1}  # the engine's own
+    assert set(counts.seen) <= {0, 1}  # the engine's own, until it ends
     for module in axes:
         module.stop_grab()  # or a thread that can't keep up would not look at moves
     before_ns = time.monotonic_ns()

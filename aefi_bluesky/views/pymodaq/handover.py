@@ -135,7 +135,9 @@ class PortHandover(QtCore.QObject):
         holding = [
             module
             for module in self._modules()
-            if module.initialized_state and self._uses_a_port(module)
+            if module.initialized_state
+            and module.controller_and_thread.thread is not None  # or nothing hears it
+            and self._uses_a_port(module)
         ]
         return sorted(holding, key=lambda module: module.master)
 
