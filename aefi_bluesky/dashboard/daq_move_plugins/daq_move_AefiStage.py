@@ -85,7 +85,14 @@ class DAQ_Move_AefiStage(DAQ_Move_base):
         except AefiError as err:
             self._say(err)
             self.ispolling = False  # there is no move to look at
-            self.move_done(self.current_value)
+            self.move_done(self._here())
+
+    def _here(self):
+        """Return where the axis is, or was when it was known last."""
+        try:
+            return self.get_actuator_value()
+        except AefiError:
+            return self.current_value
 
     def _say(self, err):
         self.emit_status(ThreadCommand(ThreadStatus.UPDATE_STATUS, str(err)))
@@ -96,7 +103,7 @@ class DAQ_Move_AefiStage(DAQ_Move_base):
             BENCH.served().stop_moves()
         except AefiError as err:
             self._say(err)
-        self.move_done(self.current_value)
+        self.move_done(self._here())
 
     def commit_settings(self, param):
         """Take no notice: nothing here is a setting of the stage."""

@@ -136,7 +136,7 @@ class PortHandover(QtCore.QObject):
             module
             for module in self._modules()
             if module.initialized_state
-            and module.controller_and_thread.thread is not None  # or nothing hears it
+            and _can_hear(module)
             and self._uses_a_port(module)
         ]
         return sorted(holding, key=lambda module: module.master)
@@ -319,6 +319,12 @@ class _Taken:
     def _enable(self, *, enabled: bool) -> None:
         if self.module.ui is not None:
             self.module.ui.toolbar.setEnabled(enabled)
+
+
+def _can_hear(module: Any) -> bool:
+    """Whether the thread of a module runs: PyMoDAQ may have ended it by itself."""
+    thread = module.controller_and_thread.thread
+    return thread is not None and thread.isRunning()
 
 
 def _texts(parameter: Any) -> Iterable[str]:

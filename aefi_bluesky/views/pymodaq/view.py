@@ -102,7 +102,7 @@ class PyMoDAQView(QtCore.QObject):
             "abort": client.abort,
         }.items():
             buttons[name].clicked.connect(lambda _checked=False, act=act: act())
-        self.form.edited.connect(lambda: client.doubt())
+        self.form.edited.connect(self._doubt)
         self.form.changed.connect(client.check)
         self.studies.created.connect(self._create_study)
         self.studies.retried.connect(
@@ -135,6 +135,11 @@ class PyMoDAQView(QtCore.QObject):
         )
 
     # -- what a person does ------------------------------------------------------
+
+    def _doubt(self) -> None:
+        """Forget what was known of the form; until it is known again, nothing runs."""
+        self.client.doubt()
+        self.bar.buttons["run"].setEnabled(False)
 
     def _run(self) -> None:
         verdict, study = self.client.status.verdict, self.studies.study
