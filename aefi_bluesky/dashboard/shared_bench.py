@@ -7,9 +7,9 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Generator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from pymodaq_gui.utils import DockArea
 from qtpy import QtCore
@@ -28,6 +28,8 @@ from aefi_bluesky.views.pymodaq.first_specs import first_spec
 from aefi_bluesky.views.pymodaq.handover import PortHandover
 from aefi_bluesky.views.pymodaq.view import PyMoDAQView
 
+_T = TypeVar("_T")
+
 
 class SharedBench:
     """Opens the bench for the first who needs it, and closes it after the last plugin.
@@ -43,6 +45,9 @@ class SharedBench:
         self._lease: HardwareLease = NullLease()
         self.presenter = Presenter()
         self._view: PyMoDAQView | None = None
+        self._closing: Future[None] | None = None
+        # PyMoDAQ may terminate the thread of a plugin: none may hold a lock of ours.
+        self._calls = ThreadPoolExecutor(1, thread_name_prefix="pymodaq-plugins")
 
     @property
     def choices(self) -> SessionChoices:
@@ -100,6 +105,8 @@ class SharedBench:
             return self._client
 
     def _opening(self) -> Any:
+        if self._closing is not None:
+            self._closing.result()  # one session a folder
         chosen = self.choices
         return opened_bench(
             kind=chosen.kind,
@@ -152,11 +159,22 @@ class SharedBench:
         is_used = bool(self._plugins) or self._view is not None
         if is_used or client is None or client.is_shut_down:
             return
-        client.close()
+        self._closing = client.close()
         client.shut_down()
 
+    def ask(self, call: Callable[[ServedBench], _T]) -> _T:
+        """Return what a call of the bench returns, made on a thread of our own.
 
-def _wait_for(ended: Future[None]) -> None:
+        Raises
+        ------
+        DeviceUnavailableError
+            If the bench is not open.
+        """
+        asked = self._calls.submit(lambda: call(self.served()))
+        return _wait_for(asked)
+
+
+def _wait_for(ended: Future[_T]) -> _T:
     """Wait; the thread of the windows serves them, as a hand-over of ports needs it."""
     app = QtCore.QCoreApplication.instance()
     if app is not None and QtCore.QThread.currentThread() is app.thread():
@@ -165,7 +183,7 @@ def _wait_for(ended: Future[None]) -> None:
         look.start(_LOOK_MS)
         if not ended.done():
             loop.exec()
-    ended.result()
+    return ended.result()
 
 
 _LOOK_MS = 20

@@ -75,6 +75,7 @@ class RustScanAdapter:
         self._lease = lease or NullLease()
         self._lease_lock = threading.Lock()
         self._leased: contextlib.ExitStack | None = None
+        self._is_held = False
         self._current: RustScanInFlight | None = None
         self._signal_stop = SignalStop()
         self.control = FlightControl(self._under_way)
@@ -193,13 +194,17 @@ class RustScanAdapter:
         """
         try:
             with self._for_flight(f"{owner} cannot begin"):
+                self._is_held = True
                 self._connection.require_free()
             yield
         finally:
+            self._is_held = False
             self.let_go()
 
     def let_go(self) -> None:
-        """As `release`, but keep the ports while they are needed."""
+        """As `release`, but keep the ports while they are needed or held."""
+        if self._is_held:
+            return
         try:
             self.release()
         except PortBusyError as err:

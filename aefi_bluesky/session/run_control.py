@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import threading
+import time
 from collections.abc import Callable, Generator
 from functools import partial
 from typing import Any
@@ -17,6 +18,9 @@ from aefi_bluesky.domain.ports import ScanControl
 from aefi_bluesky.domain.results.scan_results import ScanProgress, ScanState
 from aefi_bluesky.plans.run_maker import RunOfScan
 from aefi_bluesky.session.signals import request_pause
+
+_BEGINS_WITHIN_S = 10.0
+_LOOK_S = 0.01
 
 
 class _Wish(enum.IntEnum):
@@ -144,8 +148,12 @@ class RunControl:
 
     def abort(self) -> None:
         """See `ScanControl`."""
+        with self._wishes:
+            if self._made is None:
+                return
+        # Before the run hears of it, whose end would stop the flight with a ramp.
+        self._flight.abort()
         if self._wants(_Wish.ABORT):
-            self._flight.abort()
             self._abort_axes()
             self._interrupt()
 
@@ -160,8 +168,19 @@ class RunControl:
 
     def _interrupt(self) -> None:
         # A pause waits for the RunEngine, and nobody here does.
-        if self._engine.state == "running":
-            threading.Thread(target=request_pause, args=(self._engine,)).start()
+        threading.Thread(target=self._pause_when_it_runs, daemon=True).start()
+
+    def _pause_when_it_runs(self) -> None:
+        """Pause the run; it may be about to begin."""
+        made = self._made
+        deadline = time.monotonic() + _BEGINS_WITHIN_S
+        while made is not None and self._made is made and time.monotonic() < deadline:
+            if self._engine.state == "running":
+                request_pause(self._engine)
+                return
+            if self._engine.state != "idle":
+                return
+            time.sleep(_LOOK_S)
 
     def progress(self) -> ScanProgress | None:
         """See `ScanControl`."""

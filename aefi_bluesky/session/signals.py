@@ -117,8 +117,9 @@ def _serve_windows(core: Any, event: threading.Event) -> None:
     loop, look = core.QEventLoop(), core.QTimer()
     look.timeout.connect(lambda: event.is_set() and loop.quit())
     look.start(round(_LOOK_PERIOD_S * 1000))
-    if not event.is_set():
+    while not event.is_set():
         loop.exec()
+        event.wait(_LOOK_PERIOD_S)  # a program that quits serves no further loop
     look.stop()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import logging
 import threading
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
@@ -15,7 +16,11 @@ from ophyd.status import MoveStatus
 from aefi_bluesky.application.buffered_observer import BufferedObserver
 from aefi_bluesky.application.study_service import StudyService
 from aefi_bluesky.devices import StageAxis
-from aefi_bluesky.domain.errors import ConfigurationError, PortBusyError
+from aefi_bluesky.domain.errors import (
+    ConfigurationError,
+    PortBusyError,
+    ScanPortError,
+)
 from aefi_bluesky.domain.results.scan_results import CHANNELS
 from aefi_bluesky.domain.spec.zone import AxisName
 from aefi_bluesky.session.composition import Session
@@ -23,6 +28,8 @@ from aefi_bluesky.session.study_runs import study_service
 from aefi_bluesky.views.presenter import Presenter
 from aefi_bluesky.views.pymodaq.client import Moving, ServedBench
 from aefi_bluesky.views.run_follower import RunFollower
+
+logger = logging.getLogger(__name__)
 
 
 def require_windows() -> None:
@@ -118,14 +125,17 @@ class _Moves:
         if stage.is_known or self._session.RE.state != "idle":
             return stage.positions_mm()
         if self._known is None or self._known[0] != run:
-            self._known = run, stage.positions_mm()
-            self._session.port.let_go()
+            try:
+                self._known = run, stage.positions_mm()
+            finally:
+                self._session.port.let_go()
         return self._known[1]
 
     def start(self, targets_mm: Mapping[AxisName, float]) -> Moving:
         _require_idle(self._session, "the head cannot be moved")
         for axis, target in targets_mm.items():
             self._axes[axis].check_value(target)
+        self._known = None
         started: list[MoveStatus] = []
         try:
             for axis, target in targets_mm.items():
@@ -138,6 +148,7 @@ class _Moves:
 
     def home(self, axis: AxisName) -> Moving:
         _require_idle(self._session, "the head cannot be homed")
+        self._known = None
         try:
             homing = self._axes[axis].home()
         except Exception:
@@ -153,10 +164,14 @@ class _Moves:
         """Give the ports back when the axes rest: others may wait for them."""
         stage = self._session.port.stage
         stage.wait_for_rest(_REST_S)
-        if stage.is_known:
-            run = self._session.RE.md.get("scan_id")
-            self._known = run, stage.positions_mm()
-        self._session.port.let_go()
+        try:
+            if stage.is_known:
+                run = self._session.RE.md.get("scan_id")
+                self._known = run, stage.positions_mm()
+        except ScanPortError as err:
+            logger.warning("where the head rests is not known: %s", err)
+        finally:
+            self._session.port.let_go()
 
 
 class _MovesUnderWay:

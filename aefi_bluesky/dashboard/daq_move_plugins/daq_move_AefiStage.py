@@ -49,7 +49,7 @@ class DAQ_Move_AefiStage(DAQ_Move_base):
 
     def get_actuator_value(self):
         """Return where the axis is, in mm."""
-        x_mm, y_mm = BENCH.served().positions_mm()
+        x_mm, y_mm = BENCH.ask(lambda bench: bench.positions_mm())
         position = DataActuator(data={"x": x_mm, "y": y_mm}[self.axis_name], units="mm")
         return self.get_position_with_scaling(position)
 
@@ -64,24 +64,18 @@ class DAQ_Move_AefiStage(DAQ_Move_base):
         self._move_to(self.set_position_with_scaling(self.target_value).value("mm"))
 
     def _move_to(self, target_mm):
-        def move():
-            BENCH.served().start_moves({self.axis_name: target_mm})
-
-        self._order(move)
+        axis = self.axis_name
+        self._order(lambda bench: bench.start_moves({axis: target_mm}))
 
     def move_home(self):
         """Look for the home input."""
-
-        def home():
-            moving = BENCH.served().start_homing(self.axis_name)
-            moving.when_over(self.move_done)
-
-        self._order(home)
+        axis = self.axis_name
+        self._order(lambda bench: bench.start_homing(axis).when_over(self.move_done))
 
     def _order(self, order):
         """Give an order; one that is refused is over, and says why."""
         try:
-            order()
+            BENCH.ask(order)
         except AefiError as err:
             self._say(err)
             self.ispolling = False  # there is no move to look at
@@ -100,7 +94,7 @@ class DAQ_Move_AefiStage(DAQ_Move_base):
     def stop_motion(self):
         """Stop both axes with their ramps: the controller has no other stop."""
         try:
-            BENCH.served().stop_moves()
+            BENCH.served().stop_moves()  # at once: it takes no turn
         except AefiError as err:
             self._say(err)
         self.move_done(self._here())

@@ -323,8 +323,10 @@ class ScanClient:
         """Move to a place, in mm."""
 
         def job(served: ServedBench) -> None:
-            served.start_moves({"x": x_mm, "y": y_mm}).wait()
-            self.say(f"the head is at x {x_mm:.3f} mm, y {y_mm:.3f} mm")
+            if not self._stop_asked.is_set():
+                served.start_moves({"x": x_mm, "y": y_mm}).wait()
+            at_x_mm, at_y_mm = served.positions_mm()
+            self.say(f"the head is at x {at_x_mm:.3f} mm, y {at_y_mm:.3f} mm")
 
         return self._do(f"moving to x {x_mm:.3f} mm, y {y_mm:.3f} mm", job)
 
@@ -368,8 +370,7 @@ class ScanClient:
         """End the scan, or a move, with a ramp."""
         self._stop_asked.set()
         self._control(lambda control: control.stop())
-        if (served := self._served) is not None:
-            served.stop_moves()
+        self._stop_moves()
         if not self._job.done():
             threading.Thread(
                 target=self._insist, args=(self._job,), name="aefi-stop", daemon=True
@@ -380,9 +381,15 @@ class ScanClient:
         while not job.done():
             progress = self.progress()
             self._control(lambda control: control.stop())
+            self._stop_moves()
             if progress is not None and progress.state is not ScanState.PREPARING:
                 return
             time.sleep(_AGAIN_S)
+
+    def _stop_moves(self) -> None:
+        served = self._served
+        if served is not None and self.progress() is None:  # or they are a scan's
+            served.stop_moves()
 
     def abort(self) -> None:
         """End the scan without a ramp."""

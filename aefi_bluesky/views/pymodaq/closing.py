@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from types import FrameType
@@ -56,10 +57,13 @@ class ClosingDialog(QtWidgets.QDialog):
 
     def wait(self) -> None:
         """Return when it is over; Qt's events are served."""
-        if self._ended.done():
-            return
         self._look.start()
-        self.exec()
+        while not self._ended.done():
+            self.exec()
+            # A program that quits serves no further loop.
+            QtWidgets.QApplication.processEvents()
+            time.sleep(_LOOK_MS / 1000)
+        self._look.stop()
 
     def _accept_when_ended(self) -> None:
         if self._ended.done():
@@ -89,12 +93,13 @@ class EndOnSignals:
     def __init__(self, close: Callable[[], object]) -> None:
         self._close = close
         self._is_closing = False
-        self._taken = [
-            number
+        self._before = {
+            number: handler
             for number in ending_signals()
-            if signal.getsignal(number) is signal.SIG_DFL
-        ]
-        for number in self._taken:
+            if (handler := signal.getsignal(number))
+            in (signal.SIG_DFL, signal.default_int_handler)
+        }
+        for number in self._before:
             signal.signal(number, self._take)
 
     def _take(self, number: int, _frame: FrameType | None) -> None:
@@ -107,10 +112,11 @@ class EndOnSignals:
         self._is_closing = True
         self._close()
         self.forget()
+        signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
     def forget(self) -> None:
-        """Let the signals end the process again."""
-        for number in self._taken:
-            signal.signal(number, signal.SIG_DFL)
-        self._taken = []
+        """Let the signals do again what they did before."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}

@@ -199,9 +199,10 @@ class PortHandover(QtCore.QObject):
         try:
             module.command_hardware.emit(ThreadCommand(ControlToHardware.CLOSE))
             if not (yield closed.is_set):
+                taken.was_polling = False  # it may close yet
                 raise PortBusyError(
                     f"PyMoDAQ's module {module.title!r} did not close its port within "
-                    f"{self._patience_s:g} s"
+                    f"{self._patience_s:g} s; initialise it by hand if it does so yet"
                 )
         finally:
             module.custom_sig.disconnect(hear)
@@ -252,7 +253,12 @@ class _Walk(QtCore.QObject):
         self._go_on(None)
 
     def _look(self) -> None:
-        came = self._condition is not None and self._condition()
+        try:
+            came = self._condition is not None and self._condition()
+        except Exception as err:
+            self._timer.stop()
+            self.ended.set_exception(err)
+            return
         if came or time.monotonic() > self._deadline:
             self._timer.stop()
             self._go_on(came)
@@ -262,7 +268,7 @@ class _Walk(QtCore.QObject):
             self._condition = self._steps.send(came)  # pyright: ignore[reportArgumentType]
         except StopIteration as end:
             self.ended.set_result(end.value)
-        except Exception as err:
+        except BaseException as err:  # Ctrl-C too: a worker waits for the end
             self.ended.set_exception(err)
         else:
             self._deadline = time.monotonic() + self._patience_s
@@ -303,7 +309,7 @@ class _Taken:
         self.thread = module.controller_and_thread.thread.thread
         self.is_closed = False
         timer = getattr(module, "_refresh_timer", None)
-        self._was_polling = timer is not None and timer.isActive()
+        self.was_polling = timer is not None and timer.isActive()
 
     def quieten(self) -> None:
         """Let it ask for nothing more, and nobody press its buttons."""
@@ -313,7 +319,7 @@ class _Taken:
     def wake(self) -> None:
         """Let it do again what it did."""
         self._enable(enabled=True)
-        if self._was_polling and self.module.initialized_state:
+        if self.was_polling and self.module.initialized_state:
             self.module.get_continuous_actuator_value(True)
 
     def _enable(self, *, enabled: bool) -> None:

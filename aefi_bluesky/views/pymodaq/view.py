@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 from pymodaq_gui.utils import Dock, DockArea
@@ -68,7 +69,7 @@ class PyMoDAQView(QtCore.QObject):
         self.shown = ShownDocks(dockarea, presenter)
         self.map = self.shown.map
         self._recalled: ServedBench | None = None
-        self._is_closing = False
+        self._ended: Future[None] | None = None
         self._add_docks()
         self._connect()
         self._timer = QtCore.QTimer(self)
@@ -200,11 +201,10 @@ class PyMoDAQView(QtCore.QObject):
 
     def close(self) -> None:
         """End the session and return when that is over; Qt's events are served."""
-        if self._is_closing:
-            return
-        self._is_closing = True
-        if self.client.status.state is not ClientState.CLOSED:
-            ClosingDialog(self.dockarea, self.client.close()).wait()
+        if self._ended is None and self.client.status.state is not ClientState.CLOSED:
+            self._ended = self.client.close()
+        if self._ended is not None and not self._ended.done():
+            ClosingDialog(self.dockarea, self._ended).wait()
         self._timer.stop()
         self._stale.stop()
         self.client.shut_down()

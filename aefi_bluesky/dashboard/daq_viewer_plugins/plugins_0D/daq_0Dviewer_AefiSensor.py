@@ -58,7 +58,8 @@ class DAQ_0DViewer_AefiSensor(DAQ_Viewer_base):
             What PyMoDAQ says besides.
         """
         try:
-            volts = BENCH.served().take_readings(self.settings["n_avg"], Naverage)
+            n_avg = self.settings["n_avg"]
+            volts = BENCH.ask(lambda bench: bench.take_readings(n_avg, Naverage))
         except AefiError as err:
             self.emit_status(ThreadCommand(ThreadStatus.UPDATE_STATUS, str(err)))
             volts = dict.fromkeys(CHANNELS, math.nan)
