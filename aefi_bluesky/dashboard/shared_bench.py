@@ -24,6 +24,7 @@ from aefi_bluesky.session.simulated import SimulationSettings
 from aefi_bluesky.session.view import opened_bench
 from aefi_bluesky.views.presenter import Presenter
 from aefi_bluesky.views.pymodaq.client import ScanClient, ServedBench
+from aefi_bluesky.views.pymodaq.closing import serve_until
 from aefi_bluesky.views.pymodaq.first_specs import first_spec
 from aefi_bluesky.views.pymodaq.handover import PortHandover
 from aefi_bluesky.views.pymodaq.view import PyMoDAQView
@@ -178,15 +179,9 @@ def _wait_for(ended: Future[_T]) -> _T:
     """Wait; the thread of the windows serves them, as a hand-over of ports needs it."""
     app = QtCore.QCoreApplication.instance()
     if app is not None and QtCore.QThread.currentThread() is app.thread():
-        loop, look = QtCore.QEventLoop(), QtCore.QTimer()
-        look.timeout.connect(lambda: ended.done() and loop.quit())
-        look.start(_LOOK_MS)
-        if not ended.done():
-            loop.exec()
+        serve_until(ended)
     return ended.result()
 
-
-_LOOK_MS = 20
 
 BENCH = SharedBench()
 """The bench of this process."""

@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from types import FrameType
+from typing import Any
 
 from qtpy import QtCore, QtGui, QtWidgets
 
-_LOOK_MS = 50
+_LOOK_MS = 20
 
 
 def ending_signals() -> tuple[signal.Signals, ...]:
@@ -25,6 +26,16 @@ def ending_signals() -> tuple[signal.Signals, ...]:
     if hang_up is None or signal.getsignal(hang_up) is signal.SIG_IGN:
         return signal.SIGINT, signal.SIGTERM
     return signal.SIGINT, signal.SIGTERM, hang_up
+
+
+def serve_until(ended: Future[Any]) -> None:
+    """Serve Qt's events until something is over; for the thread of the windows."""
+    loop, look = QtCore.QEventLoop(), QtCore.QTimer()
+    look.timeout.connect(lambda: ended.done() and loop.quit())
+    look.start(_LOOK_MS)
+    while not ended.done():
+        loop.exec()
+    look.stop()  # by itself it would go on, if a traceback keeps this frame
 
 
 class ClosingDialog(QtWidgets.QDialog):

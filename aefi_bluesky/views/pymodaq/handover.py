@@ -24,6 +24,7 @@ from pymodaq_utils.utils import ThreadCommand
 from qtpy import QtCore
 
 from aefi_bluesky.domain.errors import PortBusyError
+from aefi_bluesky.views.pymodaq.closing import serve_until
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ class PortHandover(QtCore.QObject):
         ended: Future[_T] = Future()
         if QtCore.QThread.currentThread() is self.thread():
             self._begin(steps, ended)
-            _serve_until(ended)
+            serve_until(ended)
             return ended.result()
         self._asked.emit(steps, ended)
         try:
@@ -273,15 +274,6 @@ class _Walk(QtCore.QObject):
         else:
             self._deadline = time.monotonic() + self._patience_s
             self._timer.start()
-
-
-def _serve_until(ended: Future[Any]) -> None:
-    loop, look = QtCore.QEventLoop(), QtCore.QTimer()
-    look.timeout.connect(lambda: ended.done() and loop.quit())
-    look.start(_LOOK_MS)
-    if not ended.done():
-        loop.exec()
-    look.stop()
 
 
 class _Barrier(QtCore.QObject):
