@@ -109,11 +109,14 @@ class Snapshot:
         Mean of each pixel by channel, in V, shape (n_y, n_x), NaN where nothing was
         measured. The muted ones are empty where no frame is muted, both where no map
         is measured.
-    uncertainties
-        Expanded uncertainty of the images, in V; see `voltage_uncertainty`. The noise
-        is the median of the frames' standard deviations.
-    counts
-        Frames in the mean of each pixel, shape (n_y, n_x).
+    counts, readings
+        Frames in the mean of each pixel, and their readings, shape (n_y, n_x).
+    half_widths_mm
+        Half the width of the interval of each pixel's position along the fast axis, in
+        mm, shape (n_y, n_x).
+    noise_v
+        Noise of a reading by channel, in V: the median of the frames' standard
+        deviations. Channels of which no frame has several readings are left out.
     trace
         The last line; None before the first.
     health
@@ -129,8 +132,10 @@ class Snapshot:
     state: ScanState | None
     images: Mapping[str, Image]
     muted: Mapping[str, Image]
-    uncertainties: Mapping[str, Image]
     counts: npt.NDArray[np.int64]
+    readings: Image
+    half_widths_mm: Image
+    noise_v: Mapping[str, float]
     trace: Trace | None
     health: Health
     time_left_s: float
@@ -162,9 +167,27 @@ class Snapshot:
         if not kind:
             return images[name]
         if kind == "uncertainty":
-            return self.uncertainties[of]
+            return self._uncertainty(of)
         parts = images[f"{of}_I"], images[f"{of}_Q"]
         return {"amplitude": amplitude, "phase": phase_deg}[kind](*parts)
+
+    def _uncertainty(self, channel: str) -> Image:
+        """Return the expanded uncertainty of a channel, in V; NaN where not known."""
+        image, grid = self.images[channel], self.grid
+        fast = None if grid is None else grid.effective_fast_axis
+        if grid is None or fast is None or grid.count_along(fast) < 2:
+            return np.full_like(image, np.nan)
+        if channel not in self.noise_v:
+            return np.full_like(image, np.nan)
+        return voltage_uncertainty(
+            image,
+            self.readings,
+            self.half_widths_mm,
+            grid.pitch_mm(fast),
+            self.noise_v[channel],
+            along=0 if fast == "y" else 1,
+            at_rest=isinstance(self.plan, StepPlan),
+        )
 
 
 SHOWN = (
@@ -186,52 +209,31 @@ class _Sums:
 
     def __init__(self, pixels: Pixels) -> None:
         self._pixels = pixels
-        self.shape = pixels.spec.n_y, pixels.spec.n_x
-        self._sums = {channel: np.zeros(self.shape) for channel in CHANNELS}
-        self._half_widths_mm = np.zeros(self.shape)
-        self._readings = np.zeros(self.shape)
-        self.counts = np.zeros(self.shape, dtype=np.int64)
+        shape = pixels.spec.n_y, pixels.spec.n_x
+        self._sums = {channel: np.zeros(shape) for channel in CHANNELS}
+        self._half_widths_mm = np.zeros(shape)
+        self.readings = np.zeros(shape)
+        self.counts = np.zeros(shape, dtype=np.int64)
 
     def add(self, frames: FrameChunk, wanted: npt.NDArray[np.bool_], fast: str) -> None:
         of = frames["frame"][wanted]
         at = self._pixels.frame_iy[of], self._pixels.frame_ix[of]
         half_mm = (frames[f"{fast}_hi"] - frames[f"{fast}_lo"])[wanted] / 2
         np.add.at(self.counts, at, 1)
-        np.add.at(self._readings, at, frames["count"][wanted])
+        np.add.at(self.readings, at, frames["count"][wanted])
         np.add.at(self._half_widths_mm, at, half_mm)
         for channel, sums in self._sums.items():
             np.add.at(sums, at, frames[channel][wanted])
 
     def _mean(self, sums: Image) -> Image:
-        nothing = np.full(self.shape, np.nan)
+        nothing = np.full_like(sums, np.nan)
         return np.divide(sums, self.counts, out=nothing, where=self.counts > 0)
 
     def means(self) -> dict[str, Image]:
         return {channel: self._mean(sums) for channel, sums in self._sums.items()}
 
-    def uncertainties(
-        self, noise_v: Mapping[str, float], *, at_rest: bool
-    ) -> dict[str, Image]:
-        """Return those of the means; nothing where a line is a single pixel."""
-        spec = self._pixels.spec
-        fast = spec.effective_fast_axis
-        if spec.count_along(fast) < 2:
-            return {}
-        pitch_mm = float(np.diff(spec.centres_mm(fast)[:2])[0])
-        widths = self._mean(self._half_widths_mm)
-        return {
-            channel: voltage_uncertainty(
-                image,
-                self._readings,
-                widths,
-                pitch_mm,
-                noise_v[channel],
-                along=0 if fast == "y" else 1,
-                at_rest=at_rest,
-            )
-            for channel, image in self.means().items()
-            if channel in noise_v
-        }
+    def half_widths_mm(self) -> Image:
+        return self._mean(self._half_widths_mm)
 
 
 class _Rows:
@@ -312,15 +314,19 @@ class Presenter:
             driven, muted = self._driven, self._muted
             trace, interval_mm = self._last_line()
             health = Health(*self._rates, interval_mm, dict(self._frames))
-            none = np.zeros((0, 0), np.int64)
+            none = np.zeros((0, 0))
             return Snapshot(
                 version=self._version,
                 plan=self._plan,
                 state=self._state,
                 images={} if driven is None else driven.means(),
                 muted={} if muted is None else muted.means(),
-                uncertainties=self._uncertainties(),
-                counts=none if driven is None else driven.counts.copy(),
+                counts=none.astype(np.int64)
+                if driven is None
+                else driven.counts.copy(),
+                readings=none if driven is None else driven.readings.copy(),
+                half_widths_mm=none if driven is None else driven.half_widths_mm(),
+                noise_v=self._noise.median_v(),
                 trace=trace,
                 health=health,
                 time_left_s=self._time_left_s(),
@@ -331,14 +337,6 @@ class Presenter:
     def version(self) -> int:
         """The version of what `snapshot` would return."""
         return self._version
-
-    def _uncertainties(self) -> dict[str, Image]:
-        if self._driven is None:
-            return {}
-        at_rest = isinstance(self._plan, StepPlan)
-        found = self._driven.uncertainties(self._noise.median_v(), at_rest=at_rest)
-        unknown = np.full(self._driven.shape, np.nan)
-        return {channel: found.get(channel, unknown) for channel in CHANNELS}
 
     def _last_line(self) -> tuple[Trace | None, float]:
         rows = self._line.columns()

@@ -93,7 +93,8 @@ def _data(uid: str, shown: Snapshot, samples: Samples) -> DataToExport:
         data.append(_map("map", shown.images, shown.grid))
         if shown.muted:
             data.append(_map("map muted", shown.muted, shown.grid))
-        data.append(_map("uncertainty", shown.uncertainties, shown.grid))
+        uncertainties = {c: shown.image(f"uncertainty {c}") for c in CHANNELS}
+        data.append(_map("uncertainty", uncertainties, shown.grid))
     if len(samples.x_mm):
         data.append(_spread(samples))
     return DataToExport(f"run {uid}", data=data)

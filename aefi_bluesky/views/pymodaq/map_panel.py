@@ -22,7 +22,7 @@ def shown_axis(grid: Grid, axis: AxisName, index: int) -> Axis:
     pitch before the centres. Files have the centres.
     """
     centres = grid.centres_mm(axis)
-    pitch = pitch_mm(grid, axis)
+    pitch = grid.pitch_mm(axis) or 1.0  # mm: a single frame has no neighbour
     return Axis(
         axis,
         units="mm",
@@ -31,12 +31,6 @@ def shown_axis(grid: Grid, axis: AxisName, index: int) -> Axis:
         offset=float(centres[0]) - pitch / 2,
         size=len(centres),
     )
-
-
-def pitch_mm(grid: Grid, axis: AxisName) -> float:
-    """Return the distance of the frames along an axis; 1 mm where there is one."""
-    centres = grid.centres_mm(axis)
-    return float(centres[1] - centres[0]) if len(centres) > 1 else 1.0
 
 
 def shown_map(shown: Snapshot, name: str, *, muted: bool = False) -> DataRaw:
