@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from aefi_bluesky.cli.options import tiled_option
+from aefi_bluesky.cli.options import folder_option, tiled_option
 from aefi_bluesky.domain.errors import ConfigurationError, StorageError
 from aefi_bluesky.session.exports import StoredRun, stored_run
 from aefi_bluesky.session.folders import user_folder
@@ -27,12 +27,7 @@ from aefi_bluesky.storage.tiled.client import connect
     type=click.Choice(["pymodaq"]),
     help="pymodaq: an HDF5 file for PyMoDAQ's browser; needs aefi-bluesky[pymodaq-h5].",
 )
-@click.option(
-    "--folder",
-    type=click.Path(path_type=Path),
-    envvar="AEFI_FOLDER",
-    help="Data folder; by default aefi-bluesky in XDG_DATA_HOME (~/.local/share).",
-)
+@folder_option
 @tiled_option
 @click.option(
     "-o",

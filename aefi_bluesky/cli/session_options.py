@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
 
-from aefi_bluesky.cli.options import bench_option
+from aefi_bluesky.cli.options import bench_option, folder_option
 from aefi_bluesky.session.folders import SessionFolders
 
 _BENCH_OPTIONS = (
@@ -34,12 +33,7 @@ _BENCH_OPTIONS = (
 
 _OPTIONS = (
     *_BENCH_OPTIONS,
-    click.option(
-        "--folder",
-        type=click.Path(path_type=Path),
-        envvar="AEFI_FOLDER",
-        help="Data folder; by default aefi-bluesky in XDG_DATA_HOME (~/.local/share).",
-    ),
+    folder_option,
     click.option(
         "--tiled", "tiled_uri", help="Address of a Tiled server that already runs."
     ),

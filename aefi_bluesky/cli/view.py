@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import click
 
+from aefi_bluesky.cli.options import folder_option
 from aefi_bluesky.cli.session_options import bench_options, require_simulated
 from aefi_bluesky.session.choices import shipped_bench
 from aefi_bluesky.session.configuration import load_bench
@@ -20,12 +22,7 @@ from aefi_bluesky.views.presenter import Presenter
 
 @click.command()
 @bench_options
-@click.option(
-    "--folder",
-    type=click.Path(path_type=Path),
-    envvar="AEFI_FOLDER",
-    help="Data folder; by default aefi-bluesky in XDG_DATA_HOME (~/.local/share).",
-)
+@folder_option
 @click.option(
     "--tiled",
     "followed",
@@ -45,9 +42,9 @@ def view(followed: str | None, **chosen: Any) -> None:
 
 
 def _fly(kind: Any, no_object: bool, bench: str | None, folder: Path | None) -> int:
+    from aefi_bluesky.session.signals import ending_signals
     from aefi_bluesky.session.view import opened_bench
     from aefi_bluesky.views.pymodaq.client import ScanClient
-    from aefi_bluesky.views.pymodaq.first_specs import first_spec
     from aefi_bluesky.views.pymodaq.view import PyMoDAQView
     from aefi_bluesky.views.pymodaq.window import run_window
 
@@ -64,23 +61,26 @@ def _fly(kind: Any, no_object: bool, bench: str | None, folder: Path | None) -> 
             simulation=SimulationSettings(has_object=not no_object),
         ),
         presenter,
+        description,
     )
     client.open()
-
-    def build(area: Any) -> PyMoDAQView:
-        first = partial(first_spec, bench=description)
-        return PyMoDAQView(area, client, presenter, first)
-
-    return run_window(build, f"aefi: bench {description.name}")
+    return run_window(
+        lambda area: PyMoDAQView(area, client, presenter),
+        f"aefi: bench {description.name}",
+        (signal.SIGINT, *ending_signals()),
+    )
 
 
 def _follow(uri: str) -> int:
     from aefi_bluesky.session.followed_runs import FollowedRuns
+    from aefi_bluesky.session.signals import ending_signals
     from aefi_bluesky.views.pymodaq.follow_view import FollowView
     from aefi_bluesky.views.pymodaq.window import run_window
 
     presenter = Presenter()
     runs = FollowedRuns(uri, os.environ.get("TILED_API_KEY"), presenter)
     return run_window(
-        lambda area: FollowView(area, runs, presenter), f"aefi: runs of {uri}"
+        lambda area: FollowView(area, runs, presenter),
+        f"aefi: runs of {uri}",
+        (signal.SIGINT, *ending_signals()),
     )

@@ -8,7 +8,6 @@ import contextlib
 import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from typing import Any, TypeVar
 
 from pymodaq_gui.utils import DockArea
@@ -17,7 +16,6 @@ from qtpy import QtCore
 from aefi_bluesky.application.leases import NullLease
 from aefi_bluesky.domain.errors import DeviceUnavailableError
 from aefi_bluesky.domain.ports import HardwareLease
-from aefi_bluesky.domain.spec.formats import ScanSpec, SpecKind
 from aefi_bluesky.session.choices import SessionChoices
 from aefi_bluesky.session.configuration import load_bench
 from aefi_bluesky.session.simulated import SimulationSettings
@@ -25,7 +23,6 @@ from aefi_bluesky.session.view import opened_bench
 from aefi_bluesky.views.presenter import Presenter
 from aefi_bluesky.views.pymodaq.client import ScanClient, ServedBench
 from aefi_bluesky.views.pymodaq.closing import serve_until
-from aefi_bluesky.views.pymodaq.first_specs import first_spec
 from aefi_bluesky.views.pymodaq.handover import PortHandover
 from aefi_bluesky.views.pymodaq.view import PyMoDAQView
 
@@ -64,12 +61,6 @@ class SharedBench:
         bench = load_bench(chosen.bench)
         return bench.stage.port, bench.acquisition.port
 
-    @property
-    def first_spec(self) -> Callable[[SpecKind], ScanSpec]:
-        """Returns the spec that a form shows first of a kind."""
-        bench = load_bench(self.choices.bench).description()
-        return partial(first_spec, bench=bench)
-
     def new_view(self, dockarea: DockArea, manager: Any) -> PyMoDAQView | None:
         """Return a view of the bench, which opens nothing; None if there is one.
 
@@ -88,8 +79,7 @@ class SharedBench:
             lambda module: manager.on_hardware_initialization(True, module),
             self.ports,
         )
-        client, first = self.client(), self.first_spec
-        self._view = PyMoDAQView(dockarea, client, self.presenter, first)
+        self._view = PyMoDAQView(dockarea, self.client(), self.presenter)
         return self._view
 
     def close_view(self, view: PyMoDAQView) -> None:
@@ -102,7 +92,8 @@ class SharedBench:
         """Return the client of the bench; nothing is opened."""
         with self._lock:
             if self._client is None or self._client.is_shut_down:
-                self._client = ScanClient(self._opening, self.presenter)
+                bench = load_bench(self.choices.bench).description()
+                self._client = ScanClient(self._opening, self.presenter, bench)
             return self._client
 
     def _opening(self) -> Any:
@@ -173,6 +164,34 @@ class SharedBench:
         """
         asked = self._calls.submit(lambda: call(self.served()))
         return _wait_for(asked)
+
+
+class PluginOfBench:
+    """What the plugins of the bench have in common: they join it, and leave it."""
+
+    controller: Any
+    is_master: bool
+
+    def ini_attributes(self) -> None:
+        """Say what the controller is."""
+        self.controller = None
+
+    def joined(self, controller: Any) -> tuple[str, bool]:
+        """Join the bench, and open it if it is closed; return what PyMoDAQ asks.
+
+        Parameters
+        ----------
+        controller
+            The bench of the master; None if this is the master.
+        """
+        self.controller = BENCH.join(self) if self.is_master else controller
+        return "the bench is open", True
+
+    def close(self) -> None:
+        """Leave the bench; it closes after the last plugin, or with its window."""
+        if self.is_master and self.controller is not None:
+            self.controller = None
+            BENCH.leave(self)
 
 
 def _wait_for(ended: Future[_T]) -> _T:

@@ -8,7 +8,6 @@ import logging
 import threading
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from ophyd.status import MoveStatus
@@ -81,7 +80,7 @@ def served_bench(session: Session, studies: StudyService) -> ServedBench:
         start_homing=moves.home,
         stop_moves=moves.stop,
         take_readings=partial(_take_readings, session),
-        settings=Path(session.folders.root) / "window.json",
+        settings=session.folders.root / "window.json",
         run_url=session.browse_url,
     )
 

@@ -41,22 +41,18 @@ def main(path: Path) -> None:
 
     with TemporaryDirectory() as folder:
         opening = partial(opened_bench, kind="ptys", folder=Path(folder))
-        client = ScanClient(opening, presenter)
-        first = partial(first_spec, bench=bench)
-        window = ViewWindow(
-            lambda area: PyMoDAQView(area, client, presenter, first), "aefi"
-        )
+        client = ScanClient(opening, presenter, bench)
+        window = ViewWindow(lambda area: PyMoDAQView(area, client, presenter), "aefi")
         window.resize(*SIZE)
         window.show()
         client.open()
         until(lambda: client.status.state is ClientState.READY)
         client.create_study("ball-7", "steel ball 7", "ann")
         until(lambda: window.view.studies.study is not None)
-        window.view.form.show_spec(first(SpecKind.FLY_MAP))
         window.view.map.chooser.setCurrentText("amplitude x")
         until(window.view.bar.buttons["run"].isEnabled)
         window.view.bar.buttons["run"].click()
-        half = first(SpecKind.FLY_MAP)
+        half = first_spec(SpecKind.FLY_MAP, bench)
         until(lambda: presenter.snapshot().counts.sum() > half.n_x * half.n_y * 0.55)
         until(lambda: client.status.studies[0].scans[0].state.is_active)
         window.view.refresh()

@@ -45,7 +45,6 @@ def opened_view(qtbot, until, tmp_path):
     from aefi_bluesky.session.view import opened_bench
     from aefi_bluesky.views.presenter import Presenter
     from aefi_bluesky.views.pymodaq.client import ClientState, ScanClient
-    from aefi_bluesky.views.pymodaq.first_specs import first_spec
     from aefi_bluesky.views.pymodaq.view import PyMoDAQView
     from aefi_bluesky.views.pymodaq.window import ViewWindow
 
@@ -56,13 +55,8 @@ def opened_view(qtbot, until, tmp_path):
         presenter = Presenter()
         folder = folder or tmp_path / f"data {len(made)}"
         opening = partial(opened_bench, kind=kind, folder=folder, **choices)
-        client = ScanClient(opening, presenter)
-        window = ViewWindow(
-            lambda area: PyMoDAQView(
-                area, client, presenter, partial(first_spec, bench=bench)
-            ),
-            "test",
-        )
+        client = ScanClient(opening, presenter, bench)
+        window = ViewWindow(lambda area: PyMoDAQView(area, client, presenter), "test")
         made.append(window)
         window.show()
         window.view.bar.buttons["open"].click()

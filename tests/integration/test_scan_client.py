@@ -13,7 +13,7 @@ from aefi_bluesky.domain.results.scan_results import CHANNELS, ScanState
 from aefi_bluesky.domain.study.events import ScanId, StudyId
 from aefi_bluesky.domain.study.planned_scan import PlannedScanState, ScanRole
 from aefi_bluesky.session.view import opened_bench
-from aefi_bluesky.testing.builders import a_spec, a_step_spec
+from aefi_bluesky.testing.builders import a_bench, a_spec, a_step_spec
 from aefi_bluesky.views.presenter import Presenter
 from aefi_bluesky.views.pymodaq.client import ClientState, ScanClient
 from aefi_bluesky.views.pymodaq.spec_tree import tree_of, values_of
@@ -40,7 +40,7 @@ def opening(shared_tiled, tmp_path_factory):
 
 @pytest.fixture
 def client(opening, presenter):
-    made = ScanClient(opening, presenter)
+    made = ScanClient(opening, presenter, a_bench())
     yield made
     made.close().result(60.0)
     made.shut_down()
@@ -81,7 +81,7 @@ def test_it_opens_and_closes_once_however_often_it_is_asked(client):
 
 def test_a_session_that_cannot_be_opened_is_told_in_a_sentence(opening, presenter):
     with opening():
-        client = ScanClient(opening, presenter)
+        client = ScanClient(opening, presenter, a_bench())
         client.open().result(60.0)
         status = client.status
         assert (status.state, status.failed) == (ClientState.CLOSED, True)
@@ -252,7 +252,7 @@ def test_a_failure_of_the_session_s_end_is_told(presenter):
 
         yield Nothing()
 
-    client = ScanClient(opening, presenter)
+    client = ScanClient(opening, presenter, a_bench())
     client.open().result(10.0)
     client.close().result(10.0)
     assert "the disk is full" in client.status.notice

@@ -14,11 +14,11 @@ from pymodaq.control_modules.thread_commands import ThreadStatus
 from pymodaq.utils.data import DataActuator
 from pymodaq_utils.utils import ThreadCommand
 
-from aefi_bluesky.dashboard.shared_bench import BENCH
+from aefi_bluesky.dashboard.shared_bench import BENCH, PluginOfBench
 from aefi_bluesky.domain.errors import AefiError
 
 
-class DAQ_Move_AefiStage(DAQ_Move_base):
+class DAQ_Move_AefiStage(PluginOfBench, DAQ_Move_base):
     """An axis of the bench's stage, in mm.
 
     While a scan is under way its value is where the engine expects the axis, and moves
@@ -32,20 +32,9 @@ class DAQ_Move_AefiStage(DAQ_Move_base):
     data_actuator_type = DataActuatorType.DataActuator
     params = comon_parameters_fun(axis_names=_axis_names, epsilon=_epsilon)
 
-    def ini_attributes(self):
-        """Say what the controller is."""
-        self.controller = None
-
     def ini_stage(self, controller=None):
-        """Join the bench, and open it if it is closed.
-
-        Parameters
-        ----------
-        controller
-            The bench of the master; None if this is the master.
-        """
-        self.controller = BENCH.join(self) if self.is_master else controller
-        return "the bench is open", True
+        """Join the bench; see `PluginOfBench.joined`."""
+        return self.joined(controller)
 
     def get_actuator_value(self):
         """Return where the axis is, in mm."""
@@ -101,9 +90,3 @@ class DAQ_Move_AefiStage(DAQ_Move_base):
 
     def commit_settings(self, param):
         """Take no notice: nothing here is a setting of the stage."""
-
-    def close(self):
-        """Leave the bench; it closes after the last plugin, or with its window."""
-        if self.is_master and self.controller is not None:
-            self.controller = None
-            BENCH.leave(self)

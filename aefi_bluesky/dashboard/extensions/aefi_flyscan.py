@@ -2,10 +2,13 @@
 
 # pyright: basic, reportMissingImports=false
 
+import signal
+
 from pymodaq.extensions.utils import CustomExt
 from qtpy import QtCore, QtWidgets
 
 from aefi_bluesky.dashboard.shared_bench import BENCH
+from aefi_bluesky.session.signals import ending_signals
 from aefi_bluesky.views.pymodaq.closing import EndOnSignals
 
 EXTENSION_NAME = "AEFI flyscan"
@@ -27,7 +30,8 @@ class AefiFlyscan(CustomExt):
         """Build the view; the window's X and the program's end leave the bench."""
         self.view = BENCH.new_view(self.dockarea, self.dashboard.modules_manager)
         if self.view is not None:
-            self._signals = EndOnSignals(self._quit_fun)
+            signals = signal.SIGINT, *ending_signals()
+            self._signals = EndOnSignals(self._quit_fun, signals)
             self.mainwindow.installEventFilter(self)
             QtWidgets.QApplication.instance().aboutToQuit.connect(self._quit_fun)
 

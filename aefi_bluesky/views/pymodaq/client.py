@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from aefi_bluesky.application.study_service import StudyService
+from aefi_bluesky.domain.bench.description import BenchDescription
 from aefi_bluesky.domain.errors import AefiError, ScanAbortedError
 from aefi_bluesky.domain.feasibility.report import FeasibilityReport
 from aefi_bluesky.domain.ports import ScanControl
@@ -165,13 +166,17 @@ class ScanClient:
         Returns the context of a session. It is entered and left on the client's thread.
     presenter
         Is told of all scans.
+    bench
+        The bench that the session is about to have, as its file describes it.
     """
 
     def __init__(
         self,
         opening: Callable[[], AbstractContextManager[ServedBench]],
         presenter: Presenter,
+        bench: BenchDescription,
     ) -> None:
+        self.bench = bench
         self._opening = opening
         self._presenter = presenter
         self._lock = threading.Lock()

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from types import FrameType
 from typing import Any
@@ -17,17 +17,6 @@ from qtpy import QtCore, QtGui, QtWidgets
 _LOOK_MS = 20
 
 
-def ending_signals() -> tuple[signal.Signals, ...]:
-    """Return the signals that end a program: the bench is left first.
-
-    Ctrl-C, SIGTERM, and SIGHUP of a closed terminal unless that is ignored.
-    """
-    hang_up: signal.Signals | None = getattr(signal, "SIGHUP", None)
-    if hang_up is None or signal.getsignal(hang_up) is signal.SIG_IGN:
-        return signal.SIGINT, signal.SIGTERM
-    return signal.SIGINT, signal.SIGTERM, hang_up
-
-
 def serve_until(ended: Future[Any]) -> None:
     """Serve Qt's events until something is over; for the thread of the windows."""
     loop, look = QtCore.QEventLoop(), QtCore.QTimer()
@@ -35,6 +24,9 @@ def serve_until(ended: Future[Any]) -> None:
     look.start(_LOOK_MS)
     while not ended.done():
         loop.exec()
+        # A program that quits serves no further loop.
+        QtWidgets.QApplication.processEvents()
+        time.sleep(_LOOK_MS / 1000)
     look.stop()  # by itself it would go on, if a traceback keeps this frame
 
 
@@ -62,24 +54,13 @@ class ClosingDialog(QtWidgets.QDialog):
         layout = QtWidgets.QVBoxLayout(self)
         layout.addWidget(text)
         layout.addWidget(busy)
-        self._look = QtCore.QTimer(self)
-        self._look.setInterval(_LOOK_MS)
-        self._look.timeout.connect(self._accept_when_ended)
+        self.setModal(True)
 
     def wait(self) -> None:
         """Return when it is over; Qt's events are served."""
-        self._look.start()
-        while not self._ended.done():
-            self.exec()
-            # A program that quits serves no further loop.
-            QtWidgets.QApplication.processEvents()
-            time.sleep(_LOOK_MS / 1000)
-        self._look.stop()
-
-    def _accept_when_ended(self) -> None:
-        if self._ended.done():
-            self._look.stop()
-            self.accept()
+        self.show()
+        serve_until(self._ended)
+        self.accept()
 
     def reject(self) -> None:
         """Do not close on Escape: nothing can be called off."""
@@ -99,14 +80,18 @@ class EndOnSignals:
     ----------
     close
         Leaves the bench, and returns when that is over.
+    signals
+        That end a program.
     """
 
-    def __init__(self, close: Callable[[], object]) -> None:
+    def __init__(
+        self, close: Callable[[], object], signals: Iterable[signal.Signals]
+    ) -> None:
         self._close = close
         self._is_closing = False
         self._before = {
             number: handler
-            for number in ending_signals()
+            for number in signals
             if (handler := signal.getsignal(number))
             in (signal.SIG_DFL, signal.default_int_handler)
         }

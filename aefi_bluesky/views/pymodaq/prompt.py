@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from functools import partial
 
 from IPython.core.getipython import get_ipython
 from pymodaq_gui.qt_utils import mkQApp
@@ -14,7 +13,6 @@ from pymodaq_gui.qt_utils import mkQApp
 from aefi_bluesky.domain.bench.description import BenchDescription
 from aefi_bluesky.views.presenter import Presenter
 from aefi_bluesky.views.pymodaq.client import ScanClient, ServedBench
-from aefi_bluesky.views.pymodaq.first_specs import first_spec
 from aefi_bluesky.views.pymodaq.view import PyMoDAQView
 from aefi_bluesky.views.pymodaq.window import ViewWindow
 
@@ -39,12 +37,10 @@ def open_window(
     if shell is not None:
         shell.enable_gui("qt")
     presenter = Presenter()
-    client = ScanClient(opening, presenter)
+    client = ScanClient(opening, presenter, bench)
     client.open()
-    first = partial(first_spec, bench=bench)
     window = ViewWindow(
-        lambda area: PyMoDAQView(area, client, presenter, first),
-        f"aefi: bench {bench.name}",
+        lambda area: PyMoDAQView(area, client, presenter), f"aefi: bench {bench.name}"
     )
     _windows[:] = [each for each in _windows if each.isVisible()]
     _windows.append(window)

@@ -10,21 +10,22 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 from pymodaq_gui.utils import Dock, DockArea
 from qtpy import QtCore, QtGui
 
 from aefi_bluesky.domain.errors import AefiError
-from aefi_bluesky.domain.spec.formats import ScanSpec, SpecKind, from_plain, to_plain
+from aefi_bluesky.domain.spec.formats import ScanSpec, from_plain, to_plain
 from aefi_bluesky.domain.spec.zone import Zone
 from aefi_bluesky.domain.study.events import ScanId, StudyId
 from aefi_bluesky.domain.study.planned_scan import PlannedScanState
 from aefi_bluesky.views.presenter import SHOWN, Presenter
 from aefi_bluesky.views.pymodaq.client import ClientState, ScanClient, ServedBench
 from aefi_bluesky.views.pymodaq.closing import ClosingDialog
+from aefi_bluesky.views.pymodaq.first_specs import first_spec
 from aefi_bluesky.views.pymodaq.run_bar import RunBar
 from aefi_bluesky.views.pymodaq.scan_form import ScanForm
 from aefi_bluesky.views.pymodaq.shown_docks import ShownDocks
@@ -49,8 +50,6 @@ class PyMoDAQView(QtCore.QObject):
         Carries out.
     presenter
         Has what is shown.
-    first
-        Returns the spec that the form shows first of a kind.
     refresh_ms
         How often is looked at both, in ms.
     """
@@ -60,12 +59,12 @@ class PyMoDAQView(QtCore.QObject):
         dockarea: DockArea,
         client: ScanClient,
         presenter: Presenter,
-        first: Callable[[SpecKind], ScanSpec],
         refresh_ms: int = REFRESH_MS,
     ) -> None:
         super().__init__()
         self.dockarea, self.client = dockarea, client
-        self.form, self.bar, self.studies = ScanForm(first), RunBar(), StudyPanel()
+        self.form = ScanForm(partial(first_spec, bench=client.bench))
+        self.bar, self.studies = RunBar(), StudyPanel()
         self.shown = ShownDocks(dockarea, presenter)
         self.map = self.shown.map
         self._recalled: ServedBench | None = None

@@ -5,14 +5,12 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from pymodaq_gui.qt_utils import mkQApp
 from pymodaq_gui.utils import DockArea
 from qtpy import QtCore, QtGui, QtWidgets
-
-from aefi_bluesky.views.pymodaq.closing import ending_signals
 
 
 class Closes(Protocol):
@@ -53,13 +51,17 @@ class ViewWindow(QtWidgets.QMainWindow):
         event.accept()
 
 
-def run_window(build: Callable[[DockArea], Closes], title: str) -> int:
+def run_window(
+    build: Callable[[DockArea], Closes], title: str, signals: Iterable[signal.Signals]
+) -> int:
     """Show a view in a window until that is closed; return Qt's exit status.
 
     Parameters
     ----------
     build, title
         As `ViewWindow` has them.
+    signals
+        Close the window, as its X does.
     """
     app = mkQApp(title)
     window = ViewWindow(build, title)
@@ -68,7 +70,7 @@ def run_window(build: Callable[[DockArea], Closes], title: str) -> int:
         # Not in the handler: it may interrupt anything.
         QtCore.QTimer.singleShot(0, window.close)
 
-    for number in ending_signals():
+    for number in signals:
         signal.signal(number, close)
     window.show()
     return app.exec()

@@ -13,12 +13,12 @@ from pymodaq.control_modules.viewer_utility_classes import (
 from pymodaq.utils.data import DataFromPlugins, DataToExport
 from pymodaq_utils.utils import ThreadCommand
 
-from aefi_bluesky.dashboard.shared_bench import BENCH
+from aefi_bluesky.dashboard.shared_bench import BENCH, PluginOfBench
 from aefi_bluesky.domain.errors import AefiError
 from aefi_bluesky.domain.results.scan_results import CHANNELS
 
 
-class DAQ_0DViewer_AefiSensor(DAQ_Viewer_base):
+class DAQ_0DViewer_AefiSensor(PluginOfBench, DAQ_Viewer_base):
     """The six voltages, in V; NaN, with a message, while a scan is under way."""
 
     params = [
@@ -32,20 +32,9 @@ class DAQ_0DViewer_AefiSensor(DAQ_Viewer_base):
         },
     ]
 
-    def ini_attributes(self):
-        """Say what the controller is."""
-        self.controller = None
-
     def ini_detector(self, controller=None):
-        """Join the bench, and open it if it is closed.
-
-        Parameters
-        ----------
-        controller
-            The bench of the master; None if this is the master.
-        """
-        self.controller = BENCH.join(self) if self.is_master else controller
-        return "the bench is open", True
+        """Join the bench; see `PluginOfBench.joined`."""
+        return self.joined(controller)
 
     def grab_data(self, Naverage=1, **kwargs):
         """Take readings, and give their mean.
@@ -78,9 +67,3 @@ class DAQ_0DViewer_AefiSensor(DAQ_Viewer_base):
     def stop(self):
         """Say nothing: a reading ends by itself."""
         return ""
-
-    def close(self):
-        """Leave the bench; see `DAQ_Move_AefiStage.close`."""
-        if self.is_master and self.controller is not None:
-            self.controller = None
-            BENCH.leave(self)
