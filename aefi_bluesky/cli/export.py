@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -51,11 +53,29 @@ def export(
     with _runs(folder or user_folder(), tiled_uri) as client:
         found = stored_run(client, run)
     path = output or Path(f"aefi-{found.start['uid'][:8]}{ending}")
-    try:
-        write(path, found)
-    except OSError as err:
-        raise StorageError(f"{path} cannot be written: {err}") from err
+    if path.is_dir():
+        raise StorageError(f"{path} is a folder; -o names a file")
+    _write_whole(path, lambda unfinished: write(unfinished, found))
     click.echo(f"Written: {path}")
+
+
+def _write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Write a file, or leave what was there as it was.
+
+    HDF5 does not survive a disk that is full: it writes in the system's folder for such
+    files, and only what is whole is copied.
+    """
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        with tempfile.TemporaryDirectory(prefix="aefi-export-") as folder:
+            whole = Path(folder) / path.name
+            write(whole)
+            shutil.copyfile(whole, unfinished)
+        unfinished.replace(path)
+    except (OSError, RuntimeError) as err:  # h5py has the latter too
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
+        raise StorageError(f"{path} cannot be written: {err}") from err
 
 
 @contextlib.contextmanager

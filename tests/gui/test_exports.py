@@ -1,5 +1,8 @@
 """Runs as PyMoDAQ's files: read back by its own loader, and opened in its browser."""
 
+import os
+import subprocess
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -7,6 +10,7 @@ from pymodaq_data.h5modules.data_saving import DataLoader
 from pymodaq_data.h5modules.saving import H5SaverLowLevel
 
 from aefi_bluesky.cli import aefi
+from aefi_bluesky.domain.errors import StorageError
 from aefi_bluesky.plans import differential_map, fly_map, step_map
 from aefi_bluesky.session import Session
 
@@ -86,6 +90,36 @@ def test_a_run_that_is_not_there_is_named(runs, tmp_path):
     result = CliRunner().invoke(aefi, command)
     assert result.exit_code == 1
     assert "nosuch" in str(result.exception)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a small disk")
+def test_a_full_disk_leaves_what_was_there(runs, tmp_path):
+    folder, uids, _ = runs
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=40k", "tmpfs", str(disk)]
+    if subprocess.run(mount, check=False).returncode:
+        pytest.skip("this machine mounts nothing")
+    try:
+        path = disk / "run.h5"
+        path.write_text("older")
+        command = ["export", uids["flown"], "--to", "pymodaq", "-o", str(path)]
+        result = CliRunner().invoke(aefi, [*command, "--folder", str(folder)])
+        assert isinstance(result.exception, StorageError)
+        assert "No space left" in str(result.exception)
+        assert [each.name for each in disk.iterdir()] == ["run.h5"]
+        assert path.read_text() == "older"
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.parametrize("where", ["", "no/such/run.h5"])
+def test_a_place_that_is_no_file_is_refused(runs, tmp_path, where):
+    folder, uids, _ = runs
+    command = ["export", uids["flown"], "--to", "pymodaq", "--folder", str(folder)]
+    result = CliRunner().invoke(aefi, [*command, "-o", str(tmp_path / where)])
+    assert isinstance(result.exception, StorageError)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_browser_opens_and_plots_it(exported, qtbot, caplog, monkeypatch):
